@@ -1,0 +1,17 @@
+/**
+ * `navvy/protocol`: the contract between the parts. Pure: schemas, subjects, streams as data, codec, states, errors.
+ * No I/O, no NATS, no `node:` modules.
+ */
+export * from "./assets.js";
+export * from "./codec.js";
+export * from "./columns.js";
+export * from "./errors.js";
+export * from "./messages.js";
+export * from "./names.js";
+export * from "./outcome.js";
+export * from "./states.js";
+export * from "./subjects.js";
+export * from "./task-record.js";
+
+/** The protocol's number: agents accept this one and the one before. */
+export const PROTOCOL = 1;

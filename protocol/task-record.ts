@@ -1,0 +1,159 @@
+import { z } from "zod";
+import { Outcome } from "./outcome.js";
+import { PHASES, STATUSES } from "./states.js";
+import { CLASSES } from "./subjects.js";
+
+/** A parameter's value keeps its type on the wire: no strings made of numbers. */
+export const ParameterValue: z.ZodType<ParameterValue> = z.lazy(() =>
+  z.union([z.string(), z.number(), z.boolean(), z.null(), z.array(ParameterValue), z.record(z.string(), ParameterValue)]),
+);
+export type ParameterValue = string | number | boolean | null | ParameterValue[] | { [key: string]: ParameterValue };
+
+/** Sections of parameters: `{ General: { lr: 0.1 } }` is addressed as `General/lr`. */
+export const Parameters = z.record(z.string(), z.record(z.string(), ParameterValue));
+export type Parameters = z.infer<typeof Parameters>;
+
+export const TASK_TYPES = ["training", "testing", "inference", "data_processing", "application", "monitor", "controller", "service", "optimizer", "qc", "custom"] as const;
+
+/** A code bundle: a packed folder in the object store. */
+export const CodeRef = z.object({
+  /** sha256 of the packed bytes, hex: the object's name. */
+  bundle: z.string(),
+  sizeBytes: z.number(),
+  files: z.number().int().optional(),
+  /** Where it came from, for people. */
+  origin: z.object({ folder: z.string().optional(), commit: z.string().optional(), branch: z.string().optional(), dirty: z.boolean().optional() }).optional(),
+});
+export type CodeRef = z.infer<typeof CodeRef>;
+
+export const Resources = z.object({
+  /** How many GPUs the task holds for itself. */
+  gpus: z.number().int().min(0).default(0),
+});
+export type Resources = z.infer<typeof Resources>;
+
+/** What to run and how: the part of a record that a draft's owner may edit. */
+export const TaskSpec = z.object({
+  /** Program and arguments. Empty: nothing to run (a template that is filled in later). */
+  command: z.array(z.string()),
+  /** Working directory inside the bundle. */
+  directory: z.string().optional(),
+  code: CodeRef.optional(),
+  env: z.record(z.string(), z.string()).default({}),
+  parameters: Parameters.default({}),
+  resources: Resources.default({ gpus: 0 }),
+  /** The process may run this long; then it is ended as `timed_out`. */
+  timeLimitMs: z.number().positive().optional(),
+  /** Between SIGTERM and SIGKILL. */
+  graceMs: z.number().min(0).default(30_000),
+  /** The user's own retries: failures of the program, never of a machine. */
+  retries: z.object({ limit: z.number().int().min(0), backoffMs: z.number().min(0) }).default({ limit: 0, backoffMs: 1000 }),
+  /** How often a machine may be lost under it before it is given up. */
+  lostLimit: z.number().int().min(0).default(3),
+  onDisconnect: z.enum(["freeze", "kill", "keep"]).default("freeze"),
+});
+export type TaskSpec = z.infer<typeof TaskSpec>;
+
+export const ArtifactRef = z.object({
+  name: z.string(),
+  /** sha256 of the content, hex: the object's name in the object store. */
+  sha256: z.string(),
+  sizeBytes: z.number(),
+  attempt: z.number().int(),
+  uploadedAt: z.string(),
+  kind: z.string().optional(),
+});
+export type ArtifactRef = z.infer<typeof ArtifactRef>;
+
+/** One metric's figures over the attempt: what lists, controllers and triggers ask for. */
+export const MetricSummary = z.object({
+  last: z.number(), lastStep: z.number(),
+  min: z.number(), minStep: z.number(),
+  max: z.number(), maxStep: z.number(),
+  count: z.number().int(),
+});
+export type MetricSummary = z.infer<typeof MetricSummary>;
+
+export const Attempt = z.object({
+  attempt: z.number().int(),
+  agent: z.string(),
+  session: z.string(),
+  claimedAt: z.string(),
+  startedAt: z.string().optional(),
+  endedAt: z.string().optional(),
+  outcome: Outcome.optional(),
+});
+export type Attempt = z.infer<typeof Attempt>;
+
+/** What the running attempt has reported so far; replaced whole, fenced by the attempt. */
+export const Reported = z.object({
+  outputs: z.record(z.string(), ParameterValue).default({}),
+  metrics: z.record(z.string(), MetricSummary).default({}),
+  /** Metrics beyond what fits here; their points are on the metric stream all the same. */
+  metricsOmitted: z.number().int().default(0),
+  artifacts: z.array(ArtifactRef).default([]),
+  progress: z.object({ n: z.number(), of: z.number().optional(), unit: z.string().optional() }).optional(),
+  notes: z.array(z.object({ at: z.string(), level: z.enum(["info", "warn", "error"]), text: z.string() })).default([]),
+});
+export type Reported = z.infer<typeof Reported>;
+
+export const Owner = z.object({ agent: z.string(), session: z.string() });
+export type Owner = z.infer<typeof Owner>;
+
+/** A wish to end a running task: requested here, delivered to the agent, confirmed by status `aborted`. */
+export const AbortWish = z.object({
+  at: z.string(), by: z.string(), reason: z.string(),
+  graceMs: z.number().min(0).optional(),
+  deliveredAt: z.string().optional(),
+});
+export type AbortWish = z.infer<typeof AbortWish>;
+
+export const TaskRecord = z.object({
+  type: z.literal("navvy.task.v1"),
+  /** ULID. */
+  id: z.string(),
+  name: z.string(),
+  project: z.string(),
+  taskType: z.string(),
+  tags: z.array(z.string()).default([]),
+  comment: z.string().optional(),
+  parent: z.string().optional(),
+  clonedFrom: z.string().optional(),
+  archived: z.boolean().default(false),
+  createdAt: z.string(),
+  createdBy: z.string(),
+
+  spec: TaskSpec,
+
+  status: z.enum(STATUSES),
+  /** Why the last move was made, by whom and when. */
+  reason: z.string(),
+  by: z.string(),
+  changedAt: z.string(),
+  phase: z.enum(PHASES).optional(),
+
+  /** Where it is (or was last) queued. */
+  queue: z.string().optional(),
+  class: z.enum(CLASSES).default("normal"),
+  shape: z.string().default("cpu"),
+  /** Raised at every enqueue; a message with another ticket is stale. */
+  ticket: z.number().int().default(0),
+  enqueuedAt: z.string().optional(),
+  /** Not before this time (delays, back-off): the scheduler publishes the ticket when it is due. */
+  notBefore: z.string().optional(),
+
+  /** Number of the running or last attempt; 0: never ran. The fencing token. */
+  attempt: z.number().int().default(0),
+  owner: Owner.optional(),
+  abort: AbortWish.optional(),
+  /** Failures of the program that used up a retry, and losses of a machine, since the last enqueue by a person. */
+  failures: z.number().int().default(0),
+  losses: z.number().int().default(0),
+  /** The latest attempts, oldest first, at most 20. */
+  attempts: z.array(Attempt).default([]),
+  outcome: Outcome.optional(),
+  endedAt: z.string().optional(),
+
+  reported: Reported.default({ outputs: {}, metrics: {}, metricsOmitted: 0, artifacts: [], notes: [] }),
+});
+export type TaskRecord = z.infer<typeof TaskRecord>;
