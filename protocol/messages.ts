@@ -1,6 +1,8 @@
 import { z } from "zod";
 import { CLASSES, EVENT_KINDS } from "./subjects.js";
 
+const Bytes = z.custom<Uint8Array>((value) => value instanceof Uint8Array, "expected bytes");
+
 /** A queued message: a hint that a task waits. The record is the truth. */
 export const Ticket = z.object({ type: z.literal("navvy.ticket.v1"), id: z.string(), ticket: z.number().int() });
 export type Ticket = z.infer<typeof Ticket>;
@@ -98,7 +100,7 @@ export type LogStream = (typeof LOG_STREAMS)[number];
 export const LogChunk = z.object({
   type: z.literal("navvy.log.v1"),
   stream: z.enum(LOG_STREAMS), offset: z.number().int(), at: z.string(),
-  data: z.instanceof(Uint8Array),
+  data: Bytes,
   /** Set on the attempt's last chunk (its data may be empty): total bytes per stream. */
   end: z.record(z.string(), z.number()).optional(),
 });
@@ -109,10 +111,10 @@ export const MetricBatch = z.object({
   type: z.literal("navvy.metrics.v1"),
   sequence: z.number().int(),
   keys: z.array(z.string()),
-  key: z.instanceof(Uint8Array),
-  step: z.instanceof(Uint8Array),
-  value: z.instanceof(Uint8Array),
-  time: z.instanceof(Uint8Array),
+  key: Bytes,
+  step: Bytes,
+  value: Bytes,
+  time: Bytes,
 });
 export type MetricBatch = z.infer<typeof MetricBatch>;
 

@@ -1,0 +1,15 @@
+import type { JetStreamClient, JetStreamManager, NatsConnection } from "nats";
+import type { Assets, Subjects } from "../protocol/index.js";
+
+/** One connection to NATS with the fleet's names: what every verb of `broker/` works on. */
+export interface Bus {
+  readonly nc: NatsConnection;
+  readonly js: JetStreamClient;
+  readonly jsm: JetStreamManager;
+  readonly assets: Assets;
+  readonly subjects: Subjects;
+  /** The server's address and where it came from, for messages: `nats://… (from NAVVY_SERVER)`. */
+  readonly source: string;
+  /** Who makes the changes: `user@host`, or an agent's name. */
+  readonly actor: string;
+}
