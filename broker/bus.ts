@@ -10,6 +10,10 @@ export interface Bus {
   readonly subjects: Subjects;
   /** The server's address and where it came from, for messages: `nats://… (from NAVVY_SERVER)`. */
   readonly source: string;
+  /** The JetStream domain, when behind a leaf node. */
+  readonly domain?: string | undefined;
   /** Who makes the changes: `user@host`, or an agent's name. */
   readonly actor: string;
+  /** Calls back after each reconnect; returns how to stop that. */
+  onReconnect(listener: () => void): () => void;
 }

@@ -9,8 +9,10 @@ export * from "./errors.js";
 export * from "./messages.js";
 export * from "./names.js";
 export * from "./outcome.js";
+export * from "./shapes.js";
 export * from "./states.js";
 export * from "./subjects.js";
+export * from "./summary.js";
 export * from "./task-record.js";
 
 /** The protocol's number: agents accept this one and the one before. */

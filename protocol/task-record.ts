@@ -26,6 +26,14 @@ export const CodeRef = z.object({
 });
 export type CodeRef = z.infer<typeof CodeRef>;
 
+/** A file that the agent fetches before the task starts: it lies at `$NAVVY_INPUTS/<name>`. */
+export const InputRef = z.object({
+  sha256: z.string(),
+  sizeBytes: z.number(),
+  from: z.object({ task: z.string(), artifact: z.string() }).optional(),
+});
+export type InputRef = z.infer<typeof InputRef>;
+
 export const Resources = z.object({
   /** How many GPUs the task holds for itself. */
   gpus: z.number().int().min(0).default(0),
@@ -39,6 +47,7 @@ export const TaskSpec = z.object({
   /** Working directory inside the bundle. */
   directory: z.string().optional(),
   code: CodeRef.optional(),
+  inputs: z.record(z.string(), InputRef).default({}),
   env: z.record(z.string(), z.string()).default({}),
   parameters: Parameters.default({}),
   resources: Resources.default({ gpus: 0 }),

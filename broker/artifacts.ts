@@ -1,0 +1,39 @@
+import { type ArtifactRef, closest, NavvyError, type TaskRecord } from "../protocol/index.js";
+import type { Objects } from "./objects.js";
+
+/** Files that tasks produced: content-addressed objects, named by the record. */
+export class Artifacts {
+  readonly #objects: Objects;
+
+  constructor(objects: Objects) {
+    this.#objects = objects;
+  }
+
+  list(task: TaskRecord): ArtifactRef[] {
+    return [...task.reported.artifacts].sort((a, b) => a.name.localeCompare(b.name));
+  }
+
+  /** @throws NavvyError not_found, with the name that was probably meant */
+  find(task: TaskRecord, name: string): ArtifactRef {
+    const names = task.reported.artifacts.map((artifact) => artifact.name);
+    const found = task.reported.artifacts.find((artifact) => artifact.name === name);
+    if (found) return found;
+    const meant = closest(name, names);
+    throw new NavvyError("not_found", `task ${task.id} (${task.name}) has no artifact ${JSON.stringify(name)}${meant ? `; did you mean ${JSON.stringify(meant)}?` : ""}`, {
+      why: names.length ? `it has: ${names.join(", ")}` : `it has none; it is ${task.status}`,
+      fix: `navvy artifact ls ${task.id.slice(-8)}`,
+    });
+  }
+
+  /** Streams the content into a file, verified; the file appears whole or not at all. */
+  async download(task: TaskRecord, name: string, file: string): Promise<ArtifactRef> {
+    const found = this.find(task, name);
+    await this.#objects.getToFile(found.sha256, file);
+    return found;
+  }
+
+  /** The content, verified at its end. */
+  read(task: TaskRecord, name: string): AsyncIterable<Uint8Array> {
+    return this.#objects.get(this.find(task, name).sha256);
+  }
+}

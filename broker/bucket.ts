@@ -1,0 +1,126 @@
+import type { KV, KvEntry } from "nats";
+import type { z } from "zod";
+import { decode, encode, MAX_RECORD_BYTES, NavvyError } from "../protocol/index.js";
+import type { Bus } from "./bus.js";
+import { isUnanswered, JS_ERROR, jetStreamCode, translate } from "./nats-error.js";
+
+/** A value with the revision that the next compare-and-set must name. */
+export interface Entry<T> {
+  key: string;
+  value: T;
+  revision: number;
+}
+
+/**
+ * A key-value bucket of one kind of message, written only by compare-and-set.
+ *
+ * A write whose answer is lost is read back: the same bytes there mean that it was ours and won.
+ */
+export class Bucket<S extends z.ZodType> {
+  readonly #bus: Bus;
+  readonly #schema: S;
+  readonly name: string;
+  #kv: Promise<KV> | undefined;
+
+  constructor(bus: Bus, name: string, schema: S) {
+    this.#bus = bus;
+    this.name = name;
+    this.#schema = schema;
+  }
+
+  /** The client's handle; made on first use, so that connecting costs no round trips. */
+  handle(): Promise<KV> {
+    this.#kv ??= this.#bus.js.views.kv(this.name, { bindOnly: true }).catch((error: unknown) => {
+      this.#kv = undefined;
+      throw translate(error, `open bucket ${this.name}`, this.#bus.source);
+    });
+    return this.#kv;
+  }
+
+  async get(key: string): Promise<Entry<z.infer<S>> | undefined> {
+    const entry = await this.#ask(`read ${key}`, async () => (await this.handle()).get(key));
+    return entry ? this.read(entry) : undefined;
+  }
+
+  /** Decodes a client's entry; undefined for a deleted one. */
+  read(entry: KvEntry): Entry<z.infer<S>> | undefined {
+    if (entry.operation !== "PUT") return undefined;
+    return { key: entry.key, revision: entry.revision, value: decode(this.#schema, entry.value, `${this.name}/${entry.key}`) };
+  }
+
+  /** @returns the revision, or undefined when the key exists already */
+  async create(key: string, value: z.infer<S>): Promise<number | undefined> {
+    const bytes = this.#encode(key, value);
+    return this.#write(key, bytes, async () => (await this.handle()).create(key, bytes));
+  }
+
+  /** @returns the new revision, or undefined when someone else changed the key first */
+  async update(key: string, value: z.infer<S>, revision: number): Promise<number | undefined> {
+    const bytes = this.#encode(key, value);
+    return this.#write(key, bytes, async () => (await this.handle()).update(key, bytes, revision));
+  }
+
+  /**
+   * Changes a value by compare-and-set until it wins. `change` may throw to refuse, or return undefined to leave it.
+   * @returns the entry as it stands afterwards, undefined when the key does not exist
+   */
+  async modify(key: string, change: (value: z.infer<S>) => z.infer<S> | undefined): Promise<Entry<z.infer<S>> | undefined> {
+    for (;;) {
+      const entry = await this.get(key);
+      if (!entry) return undefined;
+      const value = change(entry.value);
+      if (value === undefined) return entry;
+      const revision = await this.update(key, value, entry.revision);
+      if (revision !== undefined) return { key, value, revision };
+    }
+  }
+
+  /** @returns false when the revision is no longer the one named */
+  async delete(key: string, revision?: number): Promise<boolean> {
+    try {
+      await this.#ask(`delete ${key}`, async () => (await this.handle()).delete(key, revision === undefined ? {} : { previousSeq: revision }));
+      return true;
+    } catch (error) {
+      if (jetStreamCode((error as Error).cause) === JS_ERROR.wrongLastSequence) return false;
+      throw error;
+    }
+  }
+
+  #encode(key: string, value: z.infer<S>): Uint8Array {
+    const bytes = encode(value as object);
+    if (bytes.length <= MAX_RECORD_BYTES) return bytes;
+    throw new NavvyError("too_large", `${this.name}/${key} would be ${bytes.length} bytes, over the limit of ${MAX_RECORD_BYTES}`, {
+      fix: "keep large values in a file or an artifact and pass its name",
+      detail: { key, bytes: bytes.length },
+    });
+  }
+
+  async #write(key: string, bytes: Uint8Array, put: () => Promise<number>): Promise<number | undefined> {
+    let isRepeat = false;
+    for (let tries = 0; ; tries++) {
+      try {
+        return await put();
+      } catch (error) {
+        if (jetStreamCode(error) === JS_ERROR.wrongLastSequence) return isRepeat ? this.#readBack(key, bytes) : undefined;
+        if (!isUnanswered(error) || tries >= 2) throw translate(error, `write ${this.name}/${key}`, this.#bus.source);
+        isRepeat = true; // the lost answer may have been a yes
+      }
+    }
+  }
+
+  async #readBack(key: string, bytes: Uint8Array): Promise<number | undefined> {
+    const entry = await this.#ask(`read ${key}`, async () => (await this.handle()).get(key));
+    return entry && Buffer.compare(entry.value, bytes) === 0 ? entry.revision : undefined;
+  }
+
+  /** Reads are asked again: an answer that never came changes nothing. */
+  async #ask<T>(doing: string, ask: () => Promise<T>): Promise<T> {
+    for (let tries = 0; ; tries++) {
+      try {
+        return await ask();
+      } catch (error) {
+        if (!isUnanswered(error) || tries >= 2) throw translate(error, `${doing} in ${this.name}`, this.#bus.source);
+      }
+    }
+  }
+}

@@ -1,0 +1,24 @@
+/** `navvy`: the client. The verbs of a fleet over NATS: tasks, queues, logs, metrics, artifacts, events, agents. */
+export { isNavvyError, NavvyError } from "../protocol/index.js";
+export { Artifacts } from "./artifacts.js";
+export { Bucket, type Entry } from "./bucket.js";
+export { packBundle, unpackBundle } from "./bundle/index.js";
+export type { Bus } from "./bus.js";
+export { defaultActor, isOlder } from "./connect.js";
+export { type ConnectionSettings, DEFAULT_SERVER, resolveSettings, type SettingName, type Sourced } from "./context.js";
+export { Events, type NewEvent } from "./events.js";
+export { type AgentView, Fleet } from "./fleet.js";
+export { type LogPiece, Logs, type ReadLogOptions } from "./logs.js";
+export { Metrics } from "./metrics.js";
+export { connect, type Navvy, type NavvyOptions } from "./navvy.js";
+export { Objects } from "./objects.js";
+export { type PulledMessage, Puller, type PullEnd } from "./pull.js";
+export { classRank, Queues } from "./queues.js";
+export * from "./server/index.js";
+export { DEFAULT_LEASE_MS, Session, sessionsBucket } from "./session.js";
+export { snapshot } from "./snapshot.js";
+export {
+  type AbortProgress, afterOutcome, type Claim, type Claims, type CloneOverrides, DEFAULT_PROJECT, type EnqueueOptions, type NewTask,
+  type Settled, type TaskFilter, Tasks, type WaitOptions,
+} from "./tasks/index.js";
+export { Watch } from "./watch.js";

@@ -1,0 +1,94 @@
+import { decode, encode, isEnded, LogChunk, type LogStream, type TaskRecord } from "../protocol/index.js";
+import type { Bus } from "./bus.js";
+import { follow } from "./follow.js";
+import { LogAssembler } from "./log-assembler.js";
+import { publishPatiently } from "./publish-patiently.js";
+import type { Tasks } from "./tasks/index.js";
+
+/** A piece of an attempt's log, in order, without gap or repeat. */
+export interface LogPiece {
+  attempt: number;
+  stream: LogStream;
+  at: string;
+  data: Uint8Array;
+}
+
+export interface ReadLogOptions {
+  /** Default: the latest attempt; with `follow` each attempt as it comes. */
+  attempt?: number;
+  /** History first, then live, until the task has ended. */
+  follow?: boolean;
+  signal?: AbortSignal;
+}
+
+/** After a task has ended without its log's end (its machine was lost), what is still on its way gets this long. */
+const STRAGGLER_MS = 1_500;
+
+/** What tasks print: chunks on a stream, one subject per attempt. */
+export class Logs {
+  readonly #bus: Bus;
+  readonly #tasks: Tasks;
+
+  constructor(bus: Bus, tasks: Tasks) {
+    this.#bus = bus;
+    this.#tasks = tasks;
+  }
+
+  /** Publishes one chunk, over outages; safe to repeat. */
+  publish(target: { id: string; attempt: number }, chunk: Omit<LogChunk, "type">, signal?: AbortSignal): Promise<void> {
+    const message: LogChunk = { type: "navvy.log.v1", ...chunk };
+    const msgID = `${target.id}.${target.attempt}.${chunk.stream}.${chunk.offset}.${chunk.end ? "end" : chunk.data.length}`;
+    return publishPatiently(this.#bus, { subject: this.#bus.subjects.log(target.id, target.attempt), data: encode(message), msgID }, signal);
+  }
+
+  /** A task's log. Chunks of an attempt that was superseded never show once the newer one has begun. */
+  async *read(task: Pick<TaskRecord, "id" | "attempt" | "status">, options: ReadLogOptions = {}): AsyncGenerator<LogPiece> {
+    const stop = new AbortController();
+    const cancel = () => stop.abort();
+    options.signal?.addEventListener("abort", cancel, { once: true });
+    const only = options.attempt ?? (options.follow ? undefined : task.attempt);
+    const assembler = new LogAssembler(only);
+    const watch = options.follow ? await this.#stopAtEnd(task.id, { assembler, cancel, only }) : undefined;
+    const source = follow(this.#bus, {
+      stream: this.#bus.assets.streams.log.name,
+      subject: `${this.#bus.subjects.root}.log.${task.id}.${only ?? "*"}`,
+      from: "start",
+      untilCaughtUp: !options.follow,
+      signal: stop.signal,
+    });
+    try {
+      for await (const message of source) {
+        const attempt = Number(this.#bus.subjects.parse(message.subject)?.[2]);
+        yield* assembler.take(attempt, decode(LogChunk, message.data, message.subject));
+        watch?.check();
+      }
+      yield* assembler.rest();
+    } finally {
+      options.signal?.removeEventListener("abort", cancel);
+      watch?.close();
+    }
+  }
+
+  /** Ends a follow once the record has ended and the log of its last attempt is complete. */
+  async #stopAtEnd(id: string, parts: { assembler: LogAssembler; cancel: () => void; only: number | undefined }) {
+    let ended: TaskRecord | undefined;
+    let timer: NodeJS.Timeout | undefined;
+    const check = () => {
+      if (!ended) return;
+      if (parts.assembler.isComplete(parts.only ?? ended.attempt)) parts.cancel();
+      else timer ??= setTimeout(parts.cancel, STRAGGLER_MS);
+    };
+    const watch = await this.#tasks.watch(id, {
+      onTask: (record) => {
+        const isOver = isEnded(record.status) || (parts.only !== undefined && record.attempt > parts.only);
+        ended = isOver ? record : undefined;
+        clearTimeout(timer);
+        timer = undefined;
+        check();
+      },
+      onGone: parts.cancel,
+    });
+    const close = () => (clearTimeout(timer), watch.close());
+    return { check, close };
+  }
+}

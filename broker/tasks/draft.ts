@@ -1,0 +1,111 @@
+import { createHash } from "node:crypto";
+import { monotonicFactory } from "ulid";
+import { NavvyError, Parameters, type ParameterValue, type TaskRecord, TaskSpec } from "../../protocol/index.js";
+import { now } from "./transition.js";
+
+const nextUlid = monotonicFactory();
+
+export interface NewTask {
+  name: string;
+  project?: string;
+  taskType?: string;
+  tags?: string[];
+  comment?: string;
+  parent?: string;
+  /** What to run; parts left out get their defaults. */
+  spec?: Partial<TaskSpec> & { command?: string[] };
+  /** `General/lr` → value. */
+  parameters?: Record<string, ParameterValue>;
+  /** Makes the id from (parent, key), so that creating it again gives the same task. */
+  key?: string;
+}
+
+/** Overrides that a clone may carry in the same call. */
+export interface CloneOverrides extends Partial<Omit<NewTask, "spec">> {
+  spec?: Partial<TaskSpec>;
+}
+
+export const DEFAULT_PROJECT = "default";
+
+/** @throws NavvyError invalid_argument */
+export function newDraft(task: NewTask, by: string): TaskRecord {
+  const created = now();
+  const spec = TaskSpec.parse({ command: [], ...task.spec });
+  return {
+    type: "navvy.task.v1",
+    id: task.key === undefined ? nextUlid() : derivedId(task.parent ?? "", task.key),
+    name: task.name,
+    project: task.project ?? DEFAULT_PROJECT,
+    taskType: task.taskType ?? "training",
+    tags: task.tags ?? [],
+    ...(task.comment === undefined ? {} : { comment: task.comment }),
+    ...(task.parent === undefined ? {} : { parent: task.parent }),
+    archived: false,
+    createdAt: created,
+    createdBy: by,
+    spec: { ...spec, parameters: setParameters(spec.parameters, task.parameters ?? {}) },
+    status: "draft",
+    reason: "created",
+    by,
+    changedAt: created,
+    class: "normal",
+    shape: "cpu",
+    ticket: 0,
+    attempt: 0,
+    failures: 0,
+    losses: 0,
+    attempts: [],
+    reported: emptyReport(),
+  };
+}
+
+/** A draft with the template's specification: no history, no results. */
+export function cloneOf(template: TaskRecord, overrides: CloneOverrides, by: string): TaskRecord {
+  const draft = newDraft(
+    {
+      name: overrides.name ?? template.name,
+      project: overrides.project ?? template.project,
+      taskType: overrides.taskType ?? template.taskType,
+      tags: overrides.tags ?? template.tags,
+      comment: overrides.comment ?? template.comment,
+      parent: overrides.parent ?? template.parent,
+      key: overrides.key,
+      spec: { ...template.spec, ...overrides.spec },
+      parameters: overrides.parameters,
+    } as NewTask,
+    by,
+  );
+  return { ...draft, clonedFrom: template.id, reason: `cloned from ${template.id}` };
+}
+
+/** Sets `Section/name` values in a copy. @throws NavvyError invalid_argument for a name without its section */
+export function setParameters(parameters: Parameters, values: Record<string, ParameterValue>): Parameters {
+  const next = structuredClone(parameters);
+  for (const [path, value] of Object.entries(values)) {
+    const slash = path.indexOf("/");
+    if (slash <= 0 || slash === path.length - 1) throw sectionless(path);
+    const section = path.slice(0, slash);
+    next[section] = { ...next[section], [path.slice(slash + 1)]: value };
+  }
+  return Parameters.parse(next);
+}
+
+function sectionless(path: string): NavvyError {
+  const name = path.replaceAll("/", "") || "NAME";
+  return new NavvyError("invalid_argument", `parameter ${JSON.stringify(path)} has no section`, {
+    why: "parameters live in sections: SECTION/NAME",
+    fix: `General/${name}`,
+  });
+}
+
+export function emptyReport(): TaskRecord["reported"] {
+  return { outputs: {}, metrics: {}, metricsOmitted: 0, artifacts: [], notes: [] };
+}
+
+/** An id in ULID's alphabet from (parent, key): a controller that runs again finds its children instead of making new ones. */
+function derivedId(parent: string, key: string): string {
+  const alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+  const digest = createHash("sha256").update(`${parent}\0${key}`).digest();
+  const tail = [...digest.subarray(0, 16)].map((byte) => alphabet[byte % 32]).join("");
+  return `${parent.slice(0, 10).padEnd(10, "0")}${tail}`;
+}

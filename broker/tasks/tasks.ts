@@ -1,0 +1,255 @@
+import {
+  assertMove, closest, isEnded, NavvyError, type Parameters, type ParameterValue, type QueueClass, shapeOf, TaskRecord, TASK_TYPES,
+} from "../../protocol/index.js";
+import { askAgent } from "../ask-agent.js";
+import { Bucket } from "../bucket.js";
+import type { Bus } from "../bus.js";
+import type { Events } from "../events.js";
+import { classRank, type Queues } from "../queues.js";
+import { Watch } from "../watch.js";
+import { Claims } from "./claims.js";
+import { type CloneOverrides, cloneOf, emptyReport, type NewTask, newDraft, setParameters } from "./draft.js";
+import { findTask, listTasks, type TaskFilter } from "./find.js";
+import { moved, now, requeued } from "./transition.js";
+import { waitForTask, type WaitOptions } from "./wait.js";
+
+export interface EnqueueOptions {
+  queue: string;
+  class?: QueueClass;
+  /** Not before this many milliseconds from now. */
+  delayMs?: number;
+  /** Make the queue even if its name looks like a slip of another one's. */
+  createQueue?: boolean;
+}
+
+/** What became of a wish to abort: each step is visible. */
+export type AbortProgress = "requested" | "delivered" | "aborted";
+
+/**
+ * The verbs over task records. References are ids, unique suffixes, names or `project/name`; every change is a
+ * compare-and-set with a reason and an actor, and appends an event.
+ */
+export class Tasks {
+  readonly bucket: Bucket<typeof TaskRecord>;
+  readonly claims: Claims;
+  readonly #bus: Bus;
+  readonly #queues: Queues;
+  readonly #events: Events;
+
+  constructor(bus: Bus, queues: Queues, events: Events) {
+    this.#bus = bus;
+    this.#queues = queues;
+    this.#events = events;
+    this.bucket = new Bucket(bus, bus.assets.buckets.tasks.name, TaskRecord);
+    this.claims = new Claims({ bus, bucket: this.bucket, queues, events });
+  }
+
+  /** A new draft. With `key`, creating it again returns the task of the first time. @throws NavvyError invalid_argument, too_large */
+  async create(task: NewTask): Promise<TaskRecord> {
+    return this.#insert(newDraft(checked(task), this.#bus.actor));
+  }
+
+  /** @throws NavvyError not_found, ambiguous, newer_version */
+  get(reference: string): Promise<TaskRecord> {
+    return findTask(this.#bus, this.bucket, reference);
+  }
+
+  list(filter: TaskFilter = {}, onUnreadable?: (key: string, error: unknown) => void): Promise<TaskRecord[]> {
+    return listTasks(this.#bus, this.bucket, filter, onUnreadable);
+  }
+
+  /** A draft with the template's specification; overrides in the same call. */
+  async clone(reference: string, overrides: CloneOverrides = {}): Promise<TaskRecord> {
+    const template = await this.get(reference);
+    if (overrides.taskType !== undefined) checkType(overrides.taskType);
+    return this.#insert(cloneOf(template, overrides, this.#bus.actor));
+  }
+
+  /** Changes a draft. @throws NavvyError not_draft */
+  async edit(reference: string, change: (draft: TaskRecord) => TaskRecord, reason = "edited"): Promise<TaskRecord> {
+    return this.#change(reference, { event: "edited" }, (record) => {
+      if (record.status !== "draft") throw notDraft(record);
+      return TaskRecord.parse({ ...change(record), id: record.id, status: record.status, reason, by: this.#bus.actor, changedAt: now() });
+    });
+  }
+
+  /** Sets `Section/name` values of a draft, keeping their types. @throws NavvyError not_draft, invalid_argument */
+  setParameters(reference: string, values: Record<string, ParameterValue>): Promise<TaskRecord> {
+    const names = Object.keys(values).join(", ");
+    return this.edit(reference, (draft) => ({ ...draft, spec: { ...draft.spec, parameters: setParameters(draft.spec.parameters, values) as Parameters } }), `set ${names}`);
+  }
+
+  /** Draft → queued. @throws NavvyError illegal_move, not_found (a queue that looks like a slip), invalid_argument (nothing to run) */
+  async enqueue(reference: string, options: EnqueueOptions): Promise<TaskRecord> {
+    await this.#queues.require(options.queue, { create: options.createQueue ?? false });
+    const record = await this.#change(reference, {}, (task) => {
+      assertMove(task.id, task.status, "queued");
+      if (task.status !== "draft") throw alreadyOnItsWay(task);
+      if (task.spec.command.length === 0) throw nothingToRun(task);
+      const notBefore = options.delayMs ? { notBefore: new Date(Date.now() + options.delayMs).toISOString() } : {};
+      const place = { queue: options.queue, class: options.class ?? "normal", shape: shapeOf(task.spec.resources), failures: 0, losses: 0, ...notBefore };
+      return requeued(task, { reason: `enqueued on ${options.queue}`, by: this.#bus.actor, patch: place });
+    });
+    await this.claims.requeue(record);
+    return record;
+  }
+
+  /** Queued → draft. */
+  dequeue(reference: string, reason = "dequeued"): Promise<TaskRecord> {
+    return this.#change(reference, {}, (task) => {
+      if (task.status !== "queued") assertMove(task.id, task.status === "draft" ? "draft" : task.status, "draft");
+      if (isEnded(task.status)) throw new NavvyError("illegal_move", `task ${task.id} is ${task.status}, not queued`, { fix: `navvy task reset ${task.id.slice(-8)}` });
+      return moved(task, "draft", { reason, by: this.#bus.actor });
+    });
+  }
+
+  /** Gives a queued task another class or queue: a new ticket, at the end of that class. */
+  async move(reference: string, to: { class?: QueueClass; queue?: string }): Promise<TaskRecord> {
+    if (to.queue !== undefined) await this.#queues.require(to.queue);
+    const record = await this.#change(reference, { event: "moved" }, (task) => {
+      if (task.status !== "queued") throw new NavvyError("illegal_move", `task ${task.id} is ${task.status}, so it has no place in a queue`, { fix: "only a queued task can be moved" });
+      const patch = { class: to.class ?? task.class, queue: to.queue ?? task.queue, ...(task.notBefore ? { notBefore: task.notBefore } : {}) };
+      return requeued(task, { reason: `moved to ${patch.queue}/${patch.class}`, by: this.#bus.actor, patch });
+    });
+    await this.claims.requeue(record);
+    return record;
+  }
+
+  /** Ends a queued task at once, a running one through its agent. @throws NavvyError illegal_move */
+  async abort(reference: string, options: { reason?: string; graceMs?: number } = {}): Promise<{ task: TaskRecord; progress: AbortProgress }> {
+    const at = now();
+    const reason = options.reason ?? "aborted";
+    const wish = { at, by: this.#bus.actor, reason, ...(options.graceMs === undefined ? {} : { graceMs: options.graceMs }) };
+    const task = await this.#change(reference, { event: "abort_requested" }, (record) => {
+      if (record.status === "running") return { ...record, abort: { ...record.abort, ...wish } };
+      return moved(record, "aborted", { reason, by: this.#bus.actor, at, patch: { abort: wish, endedAt: at, outcome: { kind: "aborted", reason } } });
+    });
+    if (task.status === "aborted") return { task, progress: "aborted" };
+    const reply = await askAgent(this.#bus, task.owner?.agent ?? "", "abort", { task: task.id, attempt: task.attempt, reason, graceMs: options.graceMs });
+    return { task, progress: reply?.ok ? "delivered" : "requested" };
+  }
+
+  /** An ended, unpublished task → draft. Attempt numbers go on: they are the fencing tokens. */
+  reset(reference: string): Promise<TaskRecord> {
+    return this.#change(reference, {}, (task) => {
+      if (!isEnded(task.status)) throw new NavvyError("illegal_move", `task ${task.id} is ${task.status}; only an ended task can be reset to draft`, { fix: task.status === "queued" ? `navvy task dequeue ${task.id.slice(-8)}` : `navvy task abort ${task.id.slice(-8)}` });
+      const { outcome: _outcome, endedAt: _endedAt, abort: _abort, enqueuedAt: _enqueuedAt, ...rest } = task;
+      return moved(rest, "draft", { reason: "reset", by: this.#bus.actor, patch: { attempts: [], reported: emptyReport(), failures: 0, losses: 0 } });
+    });
+  }
+
+  /** Completed → published: read-only from here on. */
+  publish(reference: string): Promise<TaskRecord> {
+    return this.#change(reference, {}, (task) => moved(task, "published", { reason: "published", by: this.#bus.actor }));
+  }
+
+  /** Takes a task out of lists, or back into them. */
+  archive(reference: string, archived = true): Promise<TaskRecord> {
+    return this.#change(reference, { event: archived ? "archived" : "unarchived" }, (task) => {
+      if (task.status === "queued" || task.status === "running") throw new NavvyError("illegal_move", `task ${task.id} is ${task.status}, so it can not be archived`, { fix: `navvy task abort ${task.id.slice(-8)}` });
+      return { ...task, archived, changedAt: now() };
+    });
+  }
+
+  /** Removes the record for good. @throws NavvyError illegal_move while it is queued or running, or published without `force` */
+  async delete(reference: string, options: { force?: boolean } = {}): Promise<void> {
+    const task = await this.get(reference);
+    if (task.status === "queued" || task.status === "running") {
+      throw new NavvyError("illegal_move", `task ${task.id} is ${task.status}, so it can not be deleted`, { fix: `navvy task abort ${task.id.slice(-8)}` });
+    }
+    if (task.status === "published" && !options.force) throw new NavvyError("illegal_move", `task ${task.id} is published`, { fix: "add --force to delete it all the same" });
+    const entry = await this.bucket.get(task.id);
+    if (!entry || !(await this.bucket.delete(task.id, entry.revision))) throw new NavvyError("conflict", `task ${task.id} changed while it was deleted`, { fix: "try again" });
+    this.#events.emit({ kind: "task", id: task.id, event: "deleted", reason: "deleted", key: entry.revision, data: { name: task.name } });
+  }
+
+  /** A queue's tasks in the order in which they will run. */
+  async queued(queue: string): Promise<TaskRecord[]> {
+    const tasks = await this.list({ queue, status: "queued" });
+    return tasks.sort((a, b) => classRank(a.class) - classRank(b.class) || (a.enqueuedAt ?? "").localeCompare(b.enqueuedAt ?? "") || a.id.localeCompare(b.id));
+  }
+
+  /** Takes every queued task of a queue back to draft; returns how many. */
+  async clearQueue(queue: string): Promise<number> {
+    const tasks = await this.queued((await this.#queues.get(queue)).name);
+    await Promise.all(tasks.map((task) => this.dequeue(task.id, `queue ${queue} cleared`)));
+    return tasks.length;
+  }
+
+  /** @throws NavvyError not_empty, unless forced: then its tasks go back to draft */
+  async removeQueue(queue: string, options: { force?: boolean } = {}): Promise<number> {
+    const { name } = await this.#queues.get(queue);
+    const waiting = await this.queued(name);
+    if (waiting.length > 0 && !options.force) {
+      throw new NavvyError("not_empty", `queue ${JSON.stringify(name)} still holds ${waiting.length} task${waiting.length === 1 ? "" : "s"}`, { fix: [`navvy queue clear ${name}`, `navvy queue rm ${name} --force   (its tasks go back to draft)`] });
+    }
+    const cleared = await this.clearQueue(name);
+    await this.#queues.remove(name);
+    return cleared;
+  }
+
+  /** Resolves with the record once the task has ended (or `until` says so). Wakes by watch, survives restarts of NATS. */
+  wait(reference: string, options: WaitOptions = {}): Promise<TaskRecord> {
+    return waitForTask({ bus: this.#bus, bucket: this.bucket, find: (name) => this.get(name) }, reference, options);
+  }
+
+  /** Calls back with every version of the records that fit `keys` (`>`: all), current ones first. */
+  watch(keys: string, handlers: { onTask: (task: TaskRecord, revision: number) => void; onGone?: (id: string) => void; onReady?: () => void; onUnreadable?: (id: string, error: unknown) => void }): Promise<Watch> {
+    return Watch.open(this.#bus, this.bucket as unknown as Bucket<never>, {
+      keys,
+      onReady: handlers.onReady ?? (() => {}),
+      onEntry: (raw) => {
+        try {
+          const entry = this.bucket.read(raw);
+          if (entry) handlers.onTask(entry.value, entry.revision);
+          else handlers.onGone?.(raw.key);
+        } catch (error) {
+          handlers.onUnreadable?.(raw.key, error);
+        }
+      },
+    });
+  }
+
+  async #insert(draft: TaskRecord): Promise<TaskRecord> {
+    const revision = await this.bucket.create(draft.id, draft);
+    if (revision === undefined) return (await this.bucket.get(draft.id))?.value ?? draft;
+    this.#events.emit({ kind: "task", id: draft.id, event: "created", reason: draft.reason, key: revision, data: { name: draft.name } });
+    return draft;
+  }
+
+  async #change(reference: string, options: { event?: string }, change: (record: TaskRecord) => TaskRecord): Promise<TaskRecord> {
+    const { id } = await this.get(reference);
+    const changed = await this.bucket.modify(id, change);
+    if (!changed) throw new NavvyError("not_found", `task ${id} was deleted meanwhile`);
+    const { value, revision } = changed;
+    this.#events.emit({ kind: "task", id, event: options.event ?? value.status, reason: value.reason, key: revision, data: { name: value.name, queue: value.queue } });
+    return value;
+  }
+}
+
+function checked(task: NewTask): NewTask {
+  if (task.name.trim() === "") throw new NavvyError("invalid_argument", "a task needs a name", { fix: "--name NAME" });
+  if (task.taskType !== undefined) checkType(task.taskType);
+  return task;
+}
+
+/** The known types, or `custom:ANYTHING`. */
+function checkType(type: string): void {
+  if ((TASK_TYPES as readonly string[]).includes(type) || type.startsWith("custom:")) return;
+  const meant = closest(type, TASK_TYPES);
+  throw new NavvyError("invalid_argument", `task type ${JSON.stringify(type)} is not known${meant ? `; did you mean ${meant}?` : ""}`, { why: `known: ${TASK_TYPES.join(", ")}`, fix: `custom:${type}` });
+}
+
+function notDraft(record: TaskRecord): NavvyError {
+  return new NavvyError("not_draft", `task ${record.id} is ${record.status}; only a draft can be edited`, {
+    fix: record.status === "queued" ? `navvy task dequeue ${record.id.slice(-8)}` : `navvy task clone ${record.id.slice(-8)}`,
+  });
+}
+
+function alreadyOnItsWay(record: TaskRecord): NavvyError {
+  return new NavvyError("illegal_move", `task ${record.id} is ${record.status}; only a draft can be enqueued`, { fix: `navvy task clone ${record.id.slice(-8)}` });
+}
+
+function nothingToRun(record: TaskRecord): NavvyError {
+  return new NavvyError("invalid_argument", `task ${record.id} has no command, so there is nothing to run`, { fix: `navvy task create --name ${record.name} -- COMMAND …` });
+}
