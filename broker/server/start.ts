@@ -2,7 +2,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { NavvyError } from "../../protocol/index.js";
 import { findServer } from "./find.js";
-import { type Exit, endProcess, type Launched, launch } from "./launch.js";
+import { type Exit, endProcess, type Launched, type LaunchOptions, launch } from "./launch.js";
 import { checkPort } from "./port.js";
 import { ready } from "./ready.js";
 import { openLog, openStore, type Store } from "./store.js";
@@ -81,19 +81,26 @@ async function startOn(store: Store, options: Settled): Promise<{ server: Launch
   const { binary, host, detached = false, readyMs = 60_000 } = options;
   const logFile = options.logFile ?? join(store.dir, "nats-server.log");
   const args = await argumentsFor(store, options);
-  const log = await openLog(logFile);
-  const folder = store.isTemporary ? store.dir : undefined;
-  const server = await launch({ binary, args, logFd: log.fd, detached, folder })
-    .catch((error: Error) =>
-      Promise.reject(new NavvyError("setup_failed", `${binary} can not be started`, { why: error.message, cause: error })),
-    )
-    .finally(() => log.close());
+  const { server, start } = await launchLogged(logFile, { binary, args, detached, folder: store.isTemporary ? store.dir : undefined });
   try {
-    const hello = await ready({ server, binary, dir: store.dir, host, log: { path: logFile, start: log.start }, timeoutMs: readyMs });
+    const hello = await ready({ server, binary, dir: store.dir, host, log: { path: logFile, start }, timeoutMs: readyMs });
     return { server, port: hello.port, version: hello.version, logFile };
   } catch (error) {
     await endProcess(server, 0);
     throw error;
+  }
+}
+
+/** Starts the process with its output appended to the log; `start` is where its own lines begin there. */
+async function launchLogged(logFile: string, options: Omit<LaunchOptions, "logFd">): Promise<{ server: Launched; start: number }> {
+  const log = await openLog(logFile);
+  try {
+    return { server: await launch({ ...options, logFd: log.fd }), start: log.start };
+  } catch (error) {
+    const why = (error as Error).message;
+    throw new NavvyError("setup_failed", `${options.binary} can not be started`, { why, cause: error, fix: "unset NAVVY_NATS_SERVER" });
+  } finally {
+    await log.close();
   }
 }
 

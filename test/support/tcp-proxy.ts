@@ -65,12 +65,16 @@ export async function startProxy(targetPort: number): Promise<Proxy> {
 
   function cut(how: "hold" | "drop" = "hold"): void {
     state = how;
-    for (const link of links) how === "drop" ? destroy(link) : hold(link);
+    links.forEach(how === "drop" ? destroy : hold);
   }
 
   function heal(): void {
     state = "open";
-    for (const link of links) link.client.destroyed || link.target?.destroyed ? destroy(link) : join(link);
+    for (const link of links) {
+      const isBroken = link.client.destroyed || link.target?.destroyed;
+      if (isBroken) destroy(link);
+      else join(link);
+    }
   }
 
   async function close(): Promise<void> {
