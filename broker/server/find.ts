@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { NavvyError } from "../../protocol/index.js";
 import { cachedPaths, defaultCacheDir, keep, stagingFolder } from "./cache.js";
@@ -137,9 +138,14 @@ async function take(search: Search, unpacked: string, origin: string): Promise<F
 }
 
 function nothingFound({ tried, version }: Search): NavvyError {
-  const install = process.platform === "darwin" ? "brew install nats-server" : "sudo apt-get install nats-server";
   return new NavvyError("setup_failed", `no nats-server${version === undefined ? "" : ` ${version}`} was found or could be fetched`, {
     why: tried.join("; "),
-    fix: [install, "or download it from https://nats.io/download and set NAVVY_NATS_SERVER to its path"],
+    fix: [...installLine(), "or download it from https://nats.io/download and set NAVVY_NATS_SERVER to its path"],
   });
+}
+
+/** Empty where no package manager is known to have it. */
+function installLine(): string[] {
+  if (process.platform === "darwin") return ["brew install nats-server"];
+  return existsSync("/usr/bin/apt-get") ? ["sudo apt-get install nats-server"] : [];
 }

@@ -38,11 +38,14 @@ export interface Launched {
 export async function launch({ binary, args, logFd, detached, folder = "" }: LaunchOptions): Promise<Launched> {
   const child = detached
     ? spawn(binary, args, { detached: true, stdio: ["ignore", logFd, logFd] })
-    : spawn("/bin/sh", ["-c", GUARD, "navvy-nats-guard", folder, binary, ...args], { detached: true, stdio: ["pipe", logFd, logFd] });
+    : spawn("/bin/sh", ["-c", GUARD, "navvy-nats-guard", folder, binary, ...args], {
+        detached: true,
+        stdio: ["ignore", logFd, logFd, "pipe"],
+      });
   await once(child, "spawn");
   child.unref();
   // The pipe carries nothing but its own end; in Node it is a socket, which would keep the event loop alive.
-  const lifeline = child.stdin as Socket | null;
+  const lifeline = child.stdio[3] as Socket | undefined;
   lifeline?.unref();
   lifeline?.on("error", () => {
     // The watcher is gone: nothing is left to be told.
@@ -50,7 +53,7 @@ export async function launch({ binary, args, logFd, detached, folder = "" }: Lau
   return watched(child, lifeline);
 }
 
-function watched(child: ChildProcess, lifeline: Socket | null): Launched {
+function watched(child: ChildProcess, lifeline: Socket | undefined): Launched {
   let ended: Exit | undefined;
   const exited = new Promise<Exit>((resolve) => {
     child.once("exit", (code, signal) => {

@@ -12,7 +12,8 @@ export interface ReadyOptions {
   /** Where the server writes its ports file. */
   dir: string;
   host: string;
-  log: { path: string; start: number };
+  /** `start` is where this server's own lines begin; `isKept` tells whether a person can still read it later. */
+  log: { path: string; start: number; isKept: boolean };
   /** How long it may take: a large store is read again after a crash. */
   timeoutMs: number;
 }
@@ -47,14 +48,15 @@ async function writtenPort(dir: string, pid: number): Promise<number | undefined
 async function notReady({ server, binary, log, timeoutMs }: ReadyOptions): Promise<NavvyError> {
   const exit = server.exit();
   const why = (await lastWords(log)) ?? "it said nothing";
-  const options = { why, fix: `tail -n 30 '${log.path}'`, detail: { pid: server.pid, ...exit } };
+  const fix = log.isKept ? `tail -n 30 '${log.path}'` : "name a logFile to keep what it says";
+  const options = { why, fix, detail: { pid: server.pid, ...exit } };
   if (exit === undefined) return new NavvyError("timeout", `${binary} did not answer within ${timeoutMs} ms`, options);
   const how = exit.signal === null ? `with code ${exit.code}` : `by ${exit.signal}`;
   return new NavvyError("setup_failed", `${binary} ended ${how} before it was ready`, options);
 }
 
 /** The line on which the server gave up, without its process id and time; else the last line it said. */
-async function lastWords({ path, start }: { path: string; start: number }): Promise<string | undefined> {
+async function lastWords({ path, start }: ReadyOptions["log"]): Promise<string | undefined> {
   const bytes = await readFile(path);
   const lines = bytes.subarray(start).toString().trim().split("\n");
   const line = lines.findLast((one) => one.includes("[FTL]")) ?? lines.at(-1);

@@ -80,10 +80,11 @@ type Settled = StartServerOptions & { host: string; port: number; binary: string
 async function startOn(store: Store, options: Settled): Promise<{ server: Launched; port: number; version: string; logFile: string }> {
   const { binary, host, detached = false, readyMs = 60_000 } = options;
   const logFile = options.logFile ?? join(store.dir, "nats-server.log");
+  const isKept = !store.isTemporary || options.logFile !== undefined;
   const args = await argumentsFor(store, options);
   const { server, start } = await launchLogged(logFile, { binary, args, detached, folder: store.isTemporary ? store.dir : undefined });
   try {
-    const hello = await ready({ server, binary, dir: store.dir, host, log: { path: logFile, start }, timeoutMs: readyMs });
+    const hello = await ready({ server, binary, dir: store.dir, host, log: { path: logFile, start, isKept }, timeoutMs: readyMs });
     return { server, port: hello.port, version: hello.version, logFile };
   } catch (error) {
     await endProcess(server, 0);

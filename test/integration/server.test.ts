@@ -27,9 +27,9 @@ test("a server that is started answers with JetStream on loopback, and its tempo
 });
 
 test("a server without JetStream and with more configuration does as it is told", async () => {
-  await using server = await startServer({ jetstream: false, config: 'max_payload: 2MB\nserver_name: "a b"' });
+  await using server = await startServer({ jetstream: false, config: "max_payload: 2MB\nserver_name: mole" });
   const nc = await connect({ servers: server.url });
-  expect(nc.info).toMatchObject({ max_payload: 2 << 20, server_name: "a b" });
+  expect(nc.info).toMatchObject({ max_payload: 2 << 20, server_name: "mole" });
   expect(nc.info?.jetstream ?? false).toBe(false);
   await nc.close();
 });
@@ -126,6 +126,22 @@ test("a server that refuses its configuration is quoted, and leaves the store fr
   });
   await using server = await startServer({ storeDir: folder.path });
   expect(server.pid).toBeGreaterThan(0);
+});
+
+test("a server that ends on its own is quoted from a temporary store too, which its watcher leaves alone", async () => {
+  for (let tries = 0; tries < 5; tries++) {
+    const start = startServer({ config: "max_payload: many" });
+    await expect(start).rejects.toMatchObject({ code: "setup_failed", why: expect.stringContaining("server.conf:1") });
+  }
+});
+
+test("a server that crashes is told of, and its store stays until it is given back", async () => {
+  await using server = await startServer();
+  process.kill(server.pid, "SIGKILL");
+  expect(await server.exited).toEqual({ code: null, signal: "SIGKILL" });
+  const group = `-${server.pid}`;
+  await eventually("the watcher has gone as well", () => !isAlive(Number(group)));
+  expect(existsSync(server.storeDir)).toBe(true);
 });
 
 test("a server that does not come up in time is ended", async () => {
