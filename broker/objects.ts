@@ -3,12 +3,12 @@ import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import { nuid } from "nats";
 import { NavvyError } from "../protocol/index.js";
 import type { Bus } from "./bus.js";
-import { translate } from "./nats-error.js";
 import { download, notFound } from "./objects/download.js";
 import { openFile, translateFile } from "./objects/files.js";
 import { Layout, type Meta } from "./objects/layout.js";
 import { Link } from "./objects/link.js";
 import { Metas } from "./objects/metas.js";
+import { translateRefusal } from "./objects/refusals.js";
 import { type Fill, fromBytes, fromFile, fromStream } from "./objects/source.js";
 import { type Store, type Stored, type UploadSource, upload } from "./objects/upload.js";
 
@@ -169,9 +169,8 @@ export class Objects {
     }
   }
 
-  /** Errors of a source that is not ours pass unchanged, so that whoever gave it knows them again. */
   #translate(error: unknown, doing: string): unknown {
-    return error instanceof Error && error.name === "NatsError" ? translate(error, doing, this.#store.bus.source) : error;
+    return translateRefusal(error, { doing, source: this.#store.bus.source });
   }
 }
 

@@ -1,0 +1,53 @@
+import type { FileHandle } from "node:fs/promises";
+
+/**
+ * Where the bytes of an upload come from: fills the buffer from its start and says how many bytes it put there; fewer
+ * than the buffer holds means that the end is reached. The buffers are reused, so an upload's memory is their number.
+ */
+export type Fill = (buffer: Buffer) => Promise<number>;
+
+/** Reads from the file's start by position, so that a handle can be read more than once. */
+export function fromFile(handle: FileHandle): Fill {
+  let position = 0;
+  return async (buffer) => {
+    let filled = 0;
+    while (filled < buffer.length) {
+      const { bytesRead } = await handle.read(buffer, filled, buffer.length - filled, position);
+      if (bytesRead === 0) break;
+      filled += bytesRead;
+      position += bytesRead;
+    }
+    return filled;
+  };
+}
+
+export function fromBytes(bytes: Uint8Array): Fill {
+  let offset = 0;
+  return async (buffer) => {
+    const part = bytes.subarray(offset, offset + buffer.length);
+    buffer.set(part);
+    offset += part.length;
+    return part.length;
+  };
+}
+
+/** Takes no more from the stream than the upload has room for. */
+export function fromStream(stream: AsyncIterable<Uint8Array | string>): Fill {
+  const iterator = stream[Symbol.asyncIterator]();
+  let rest: Uint8Array = new Uint8Array(0);
+  return async (buffer) => {
+    let filled = 0;
+    while (filled < buffer.length) {
+      if (rest.length === 0) {
+        const next = await iterator.next();
+        if (next.done) break;
+        rest = typeof next.value === "string" ? Buffer.from(next.value) : next.value;
+      }
+      const part = rest.subarray(0, buffer.length - filled);
+      buffer.set(part, filled);
+      filled += part.length;
+      rest = rest.subarray(part.length);
+    }
+    return filled;
+  };
+}
