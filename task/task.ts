@@ -1,0 +1,181 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { cp, mkdir, writeFile } from "node:fs/promises";
+import { dirname, isAbsolute, join, resolve, sep } from "node:path";
+import { type AbortListener, AbortListeners } from "./abort.js";
+import { EventFile } from "./event-file.js";
+
+export type { AbortListener } from "./abort.js";
+
+/** Anything that JSON can say. */
+export type Value = string | number | boolean | null | Value[] | { [key: string]: Value };
+/** How loud a note is. */
+export type NoteLevel = "info" | "warn" | "error";
+
+type Environment = Record<string, string | undefined>;
+
+/** The task of this process as an environment describes it; default: the real one. Never throws. */
+export function openTask(env: Environment = process.env): CurrentTask {
+  return new CurrentTask(env);
+}
+
+/**
+ * The running task: its parameters and inputs, and where its reports go. One line per report, appended with one write, so
+ * several processes of a task may report at once.
+ */
+export class CurrentTask {
+  readonly #env: Environment;
+  readonly #events: EventFile;
+  readonly #aborts = new AbortListeners();
+  readonly #steps = new Map<string, number>();
+  #hasWarned = false;
+
+  constructor(env: Environment) {
+    this.#env = env;
+    this.#events = new EventFile(env["NAVVY_EVENTS"]);
+  }
+
+  /** Whether an agent started this process. */
+  get isInside(): boolean {
+    return this.id !== undefined;
+  }
+
+  /** The task's id; undefined outside navvy. */
+  get id(): string | undefined {
+    return this.#env["NAVVY_TASK_ID"] || undefined;
+  }
+
+  /** Which try this is, from 1; 0 outside navvy. */
+  get attempt(): number {
+    return Number(this.#env["NAVVY_ATTEMPT"] ?? 0);
+  }
+
+  /** One section of the parameters; `{}` when there is none. */
+  params<T extends object = Record<string, Value>>(section = "General"): T {
+    return (this.#parameters()[section] ?? {}) as T;
+  }
+
+  /** One parameter by `Section/name` (a bare name is in General), or the default when it is not set. */
+  param<T extends Value>(path: string, otherwise: T): T {
+    const slash = path.indexOf("/");
+    const [section, name] = slash < 0 ? ["General", path] : [path.slice(0, slash), path.slice(slash + 1)];
+    const value = this.params(section)[name];
+    return value === undefined ? otherwise : (value as T);
+  }
+
+  /** One point of a metric. Without `step` the points of a key are counted from 0. */
+  scalar(key: string, value: number, options: { step?: number } = {}): void {
+    this.#send({ t: "scalar", k: key, v: numberForJson(value), step: this.#step(key, options.step) });
+  }
+
+  /** Points of several metrics at the same step. */
+  scalars(values: Record<string, number>, options: { step?: number } = {}): void {
+    const steps = Object.keys(values).map((key) => this.#step(key, options.step));
+    const kv = Object.fromEntries(Object.entries(values).map(([key, value]) => [key, numberForJson(value)]));
+    this.#send({ t: "scalars", kv, step: Math.max(0, ...steps) });
+  }
+
+  /** How far it is: `progress(3, 10, "epoch")`. */
+  progress(n: number, of?: number, unit?: string): void {
+    this.#send({ t: "progress", n, of, unit });
+  }
+
+  /** A result by name, for people and controllers; the last one of a name counts. */
+  output(key: string, value: Value): void {
+    this.#send({ t: "output", k: key, v: value });
+  }
+
+  /** A sentence on the task's page. */
+  note(level: NoteLevel, text: string): void {
+    this.#send({ t: "note", level, text });
+  }
+
+  /**
+   * Puts a file, a folder or bytes among the task's artifacts; a file is uploaded at once, a folder when the task ends.
+   * @returns where it lies, undefined outside navvy
+   * @throws Error when the name leaves the artifacts' folder, or the file does not exist
+   */
+  async artifact(name: string, content: string | Uint8Array): Promise<string | undefined> {
+    const folder = this.#env["NAVVY_ARTIFACTS"];
+    if (folder === undefined) return void this.#warn();
+    const target = inside(folder, name);
+    await mkdir(dirname(target), { recursive: true });
+    const isFolder = typeof content === "string" ? await copy(resolve(content), target) : await writeFile(target, content);
+    if (!isFolder) this.#send({ t: "artifact", name, path: target });
+    return target;
+  }
+
+  /**
+   * Where an input lies that was fetched before the start. Outside navvy: the name as a path, so a program runs by hand.
+   * @throws Error when the task was given no such input
+   */
+  input(name: string): string {
+    const folder = this.#env["NAVVY_INPUTS"];
+    if (folder === undefined) {
+      this.#warn();
+      return resolve(name);
+    }
+    const path = inside(folder, name);
+    if (existsSync(path)) return path;
+    const names = existsSync(folder) ? readdirSync(folder).join(", ") : "";
+    throw new Error(`the task has no input ${JSON.stringify(name)}; it has: ${names || "none"}`);
+  }
+
+  /**
+   * Calls back when the task is to end (SIGTERM), then the process exits with 143: the place to save a checkpoint, within
+   * the task's grace. A callback that throws ends the process with its error.
+   * @returns how to take the callback away again
+   */
+  onAbort(listener: AbortListener): () => void {
+    if (this.isInside) return this.#aborts.add(listener);
+    this.#warn();
+    return () => {};
+  }
+
+  #parameters(): Record<string, Record<string, Value>> {
+    const file = this.#env["NAVVY_PARAMS"];
+    if (file !== undefined) return JSON.parse(readFileSync(file, "utf8")) as Record<string, Record<string, Value>>;
+    this.#warn();
+    return {};
+  }
+
+  #step(key: string, given?: number): number {
+    const step = given ?? this.#steps.get(key) ?? 0;
+    this.#steps.set(key, step + 1);
+    return step;
+  }
+
+  #send(event: object): void {
+    if (!this.#events.append(event)) this.#warn();
+  }
+
+  #warn(): void {
+    if (this.#hasWarned) return;
+    this.#hasWarned = true;
+    process.stderr.write("navvy/task: this process was not started by navvy, so its reports go nowhere\n");
+  }
+}
+
+/** JSON has no word for these. */
+function numberForJson(value: number): number | string {
+  if (Number.isNaN(value)) return "nan";
+  return Number.isFinite(value) ? value : value > 0 ? "inf" : "-inf";
+}
+
+/** A name may hold folders, but never leave its own. */
+function inside(folder: string, name: string): string {
+  const path = join(folder, name);
+  if (name !== "" && !isAbsolute(name) && path.startsWith(folder.endsWith(sep) ? folder : folder + sep)) return path;
+  throw new Error(`${JSON.stringify(name)} is not a name inside ${folder}`);
+}
+
+/** True when it was a folder. */
+async function copy(from: string, to: string): Promise<boolean> {
+  if (from !== to) await cp(from, to, { recursive: true });
+  try {
+    readdirSync(to);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOTDIR") return false;
+    throw error;
+  }
+}
