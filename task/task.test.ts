@@ -128,9 +128,21 @@ test("an abort callback that throws ends the process with its error", async () =
   expect(stderr).toContain("disk is gone");
 });
 
+const REPORTING = `
+  const { task } = await import(${JSON.stringify(MODULE)});
+  process.once("message", () => {
+    for (let i = 0; i < 1000; i++) task.note("info", "x".repeat(4000));
+    process.disconnect();
+  });
+  process.send("ready");`;
+
 test("lines of several processes that report at once never mix", async () => {
   await using inside = await attempt();
-  const code = `const { task } = await import(${JSON.stringify(MODULE)}); for (let i = 0; i < 200; i++) task.note("info", "x".repeat(4000));`;
-  await Promise.all(Array.from({ length: 3 }, () => run(code, inside.env)));
-  expect(await inside.events()).toHaveLength(600);
+  const start = () =>
+    execa("node", ["--import", "tsx", "--input-type=module", "-e", REPORTING], { env: inside.env, ipc: true, timeout: 30_000 });
+  const children = [start(), start(), start()];
+  await Promise.all(children.map((child) => child.getOneMessage()));
+  await Promise.all(children.map((child) => child.sendMessage("go")));
+  await Promise.all(children);
+  expect(await inside.events()).toHaveLength(3000);
 });

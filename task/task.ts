@@ -96,7 +96,10 @@ export class CurrentTask {
    */
   async artifact(name: string, content: string | Uint8Array): Promise<string | undefined> {
     const folder = this.#env["NAVVY_ARTIFACTS"];
-    if (folder === undefined) return void this.#warn();
+    if (folder === undefined) {
+      this.#warn();
+      return undefined;
+    }
     const target = inside(folder, name);
     await mkdir(dirname(target), { recursive: true });
     const isFolder = typeof content === "string" ? await copy(resolve(content), target) : await writeFile(target, content);
