@@ -1,0 +1,93 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { KEY_VARIABLE, monotonicMs } from "./wire.js";
+
+/** Process numbers by the attempt whose key they carry. */
+export type Found = ReadonlyMap<string, readonly number[]>;
+
+/** Sends a signal to a process, or with a negative number to a group. False: nobody is there. */
+export function sendSignal(pid: number, signal: NodeJS.Signals): boolean {
+  try {
+    return process.kill(pid, signal);
+  } catch (error) {
+    // EPERM: someone is there whom we may not signal (a set-uid program).
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+}
+
+/** Above this age the memory of foreign processes is dropped: a number could have been given out again. */
+const MEMORY_MS = 2_000;
+/** How often one walk looks again when processes came or went under it. */
+const PASSES = 5;
+
+/**
+ * Finds the processes of attempts, wherever they fled to, by the key in their environment.
+ *
+ * One walk reads the environment of every process, so it serves all attempts at once and remembers for a moment which
+ * processes are not ours. A process that vanishes while it is looked at may have forked before: the walk then looks again.
+ */
+export class ProcessTable {
+  #foreign = new Set<string>();
+  #walkedAtMs = Number.NEGATIVE_INFINITY;
+
+  walk(): Found {
+    if (monotonicMs() - this.#walkedAtMs > MEMORY_MS) this.#foreign.clear();
+    const keyOf = new Map<string, string>();
+    for (let pass = 0; pass < PASSES; pass++) {
+      if (this.#pass(keyOf)) break;
+    }
+    this.#walkedAtMs = monotonicMs();
+    const found = new Map<string, number[]>();
+    for (const [pid, key] of keyOf) found.set(key, [...(found.get(key) ?? []), Number(pid)]);
+    return found;
+  }
+
+  /** True when every process there was could be told. */
+  #pass(keyOf: Map<string, string>): boolean {
+    const pids = listProcesses();
+    const foreign = new Set<string>();
+    let isSettled = true;
+    for (const pid of pids) {
+      if (keyOf.has(pid)) continue;
+      const key = this.#foreign.has(pid) ? "foreign" : identify(pid);
+      if (key === "foreign") foreign.add(pid);
+      else if (key === "unclear") isSettled = false;
+      else keyOf.set(pid, key.key);
+    }
+    this.#foreign = foreign;
+    return isSettled;
+  }
+}
+
+function listProcesses(): string[] {
+  try {
+    return readdirSync("/proc").filter((name) => name >= "0" && name <= "99999999");
+  } catch {
+    // No /proc (not Linux): process groups are all there is.
+    return [];
+  }
+}
+
+function identify(pid: string): { key: string } | "foreign" | "unclear" {
+  try {
+    const environment = readFileSync(`/proc/${pid}/environ`, "latin1");
+    if (environment === "") return isDeadOrKernel(pid) ? "foreign" : "unclear";
+    const start = `\0${environment}`.indexOf(`\0${KEY_VARIABLE}=`);
+    if (start < 0) return "foreign";
+    const from = start + KEY_VARIABLE.length + 1;
+    const end = environment.indexOf("\0", from);
+    const key = environment.slice(from, end < 0 ? undefined : end);
+    return { key: Buffer.from(key, "latin1").toString() };
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    return code === "EACCES" || code === "EPERM" ? "foreign" : "unclear";
+  }
+}
+
+const KERNEL_THREAD = 0x00200000;
+
+/** A process in the middle of exec has no environment for a moment either: only zombies and kernel threads never have one. */
+function isDeadOrKernel(pid: string): boolean {
+  const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return fields[0] === "Z" || fields[0] === "X" || (Number(fields[6]) & KERNEL_THREAD) !== 0;
+}
