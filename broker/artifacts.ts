@@ -19,10 +19,14 @@ export class Artifacts {
     const found = task.reported.artifacts.find((artifact) => artifact.name === name);
     if (found) return found;
     const meant = closest(name, names);
-    throw new NavvyError("not_found", `task ${task.id} (${task.name}) has no artifact ${JSON.stringify(name)}${meant ? `; did you mean ${JSON.stringify(meant)}?` : ""}`, {
-      why: names.length ? `it has: ${names.join(", ")}` : `it has none; it is ${task.status}`,
-      fix: `navvy artifact ls ${task.id.slice(-8)}`,
-    });
+    throw new NavvyError(
+      "not_found",
+      `task ${task.id} (${task.name}) has no artifact ${JSON.stringify(name)}${meant ? `; did you mean ${JSON.stringify(meant)}?` : ""}`,
+      {
+        why: names.length ? `it has: ${names.join(", ")}` : `it has none; it is ${task.status}`,
+        fix: `navvy artifact ls ${task.id.slice(-8)}`,
+      },
+    );
   }
 
   /** Streams the content into a file, verified; the file appears whole or not at all. */

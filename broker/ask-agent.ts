@@ -1,4 +1,11 @@
-import { type AgentVerb, type ControlReply, ControlReply as ControlReplySchema, type ControlRequest, decode, encode } from "../protocol/index.js";
+import {
+  type AgentVerb,
+  type ControlReply,
+  ControlReply as ControlReplySchema,
+  type ControlRequest,
+  decode,
+  encode,
+} from "../protocol/index.js";
 import type { Bus } from "./bus.js";
 import { isUnanswered, translate } from "./nats-error.js";
 

@@ -78,7 +78,9 @@ export class Bucket<S extends z.ZodType> {
   /** @returns false when the revision is no longer the one named */
   async delete(key: string, revision?: number): Promise<boolean> {
     try {
-      await this.#ask(`delete ${key}`, async () => (await this.handle()).delete(key, revision === undefined ? {} : { previousSeq: revision }));
+      await this.#ask(`delete ${key}`, async () =>
+        (await this.handle()).delete(key, revision === undefined ? {} : { previousSeq: revision }),
+      );
       return true;
     } catch (error) {
       if (jetStreamCode((error as Error).cause) === JS_ERROR.wrongLastSequence) return false;

@@ -1,6 +1,14 @@
 import { readFileSync } from "node:fs";
 import { hostname, userInfo } from "node:os";
-import { connect as dial, type ConnectionOptions, credsAuthenticator, ErrorCode, Events, type NatsConnection, nkeyAuthenticator } from "nats";
+import {
+  type ConnectionOptions,
+  credsAuthenticator,
+  connect as dial,
+  ErrorCode,
+  Events,
+  type NatsConnection,
+  nkeyAuthenticator,
+} from "nats";
 import { Assets, NavvyError } from "../protocol/index.js";
 import type { Bus } from "./bus.js";
 import { type ConnectionSettings, resolveSettings, type SettingValues } from "./context.js";

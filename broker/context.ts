@@ -44,8 +44,17 @@ const VARIABLES: Record<SettingName, string> = {
 
 /** The NATS CLI's names of the same things, in its context files (NATS architecture decision record 21). */
 const CONTEXT_KEYS: Partial<Record<SettingName, string>> = {
-  servers: "url", creds: "creds", user: "user", password: "password", token: "token", nkey: "nkey",
-  tlsCert: "cert", tlsKey: "key", tlsCa: "ca", domain: "jetstream_domain", inboxPrefix: "inbox_prefix",
+  servers: "url",
+  creds: "creds",
+  user: "user",
+  password: "password",
+  token: "token",
+  nkey: "nkey",
+  tlsCert: "cert",
+  tlsKey: "key",
+  tlsCa: "ca",
+  domain: "jetstream_domain",
+  inboxPrefix: "inbox_prefix",
 };
 
 export const DEFAULT_SERVER = "nats://127.0.0.1:4222";
@@ -73,7 +82,13 @@ export function resolveSettings(given: SettingValues, env: Record<string, string
   return settings as ConnectionSettings;
 }
 
-const FLAGS: Partial<Record<SettingName, string>> = { servers: "server", tlsCert: "tls-cert", tlsKey: "tls-key", tlsCa: "tls-ca", inboxPrefix: "inbox-prefix" };
+const FLAGS: Partial<Record<SettingName, string>> = {
+  servers: "server",
+  tlsCert: "tls-cert",
+  tlsKey: "tls-key",
+  tlsCa: "tls-ca",
+  inboxPrefix: "inbox-prefix",
+};
 
 function contextFolder(env: Record<string, string | undefined>): string {
   return join(env.XDG_CONFIG_HOME || join(env.HOME || homedir(), ".config"), "nats");
@@ -104,7 +119,10 @@ function readContext(file: string, name: string): Record<string, unknown> {
   try {
     text = readFileSync(file, "utf8");
   } catch (cause) {
-    throw new NavvyError("not_found", `NATS context ${JSON.stringify(name)} does not exist (${file})`, { cause, fix: "see what there is: nats context ls" });
+    throw new NavvyError("not_found", `NATS context ${JSON.stringify(name)} does not exist (${file})`, {
+      cause,
+      fix: "see what there is: nats context ls",
+    });
   }
   try {
     return JSON.parse(text) as Record<string, unknown>;

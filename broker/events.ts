@@ -1,4 +1,4 @@
-import { type EventKind, encode, FleetEvent, decode } from "../protocol/index.js";
+import { decode, type EventKind, encode, FleetEvent } from "../protocol/index.js";
 import type { Bus } from "./bus.js";
 import { follow } from "./follow.js";
 

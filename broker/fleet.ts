@@ -1,8 +1,20 @@
-import { type AgentRecord, AgentRecord as AgentSchema, type AgentVerb, Beat, closest, type ControlReply, type ControlRequest, decode, encode, NavvyError } from "../protocol/index.js";
+import {
+  type AgentRecord,
+  AgentRecord as AgentSchema,
+  type AgentVerb,
+  Beat,
+  type ControlReply,
+  type ControlRequest,
+  closest,
+  decode,
+  encode,
+  NavvyError,
+} from "../protocol/index.js";
 import { askAgent } from "./ask-agent.js";
 import { Bucket } from "./bucket.js";
 import type { Bus } from "./bus.js";
 import { sessionsBucket } from "./session.js";
+import { type ServeOptions, serveAgent } from "./serve-agent.js";
 import { snapshot } from "./snapshot.js";
 
 /** An agent as its registration says, and as it is: `up` while its session lives, `beat` when it answered just now. */
@@ -62,8 +74,17 @@ export class Fleet {
   }
 
   /** Asks one agent; undefined when it does not answer. */
-  ask(name: string, verb: AgentVerb, request: Partial<Omit<ControlRequest, "type" | "by">> & { timeoutMs?: number } = {}): Promise<ControlReply | undefined> {
+  ask(
+    name: string,
+    verb: AgentVerb,
+    request: Partial<Omit<ControlRequest, "type" | "by">> & { timeoutMs?: number } = {},
+  ): Promise<ControlReply | undefined> {
     return askAgent(this.#bus, name, verb, request);
+  }
+
+  /** Answers what is asked of one agent directly. Returns how to stop. */
+  serve(options: ServeOptions): () => void {
+    return serveAgent(this.#bus, options);
   }
 
   /** Publishes a sign of life; losing one costs nothing. `keep` also stores a copy for charts. */

@@ -1,7 +1,7 @@
 import { AckPolicy, DeliverPolicy, nanos, ReplayPolicy } from "nats";
 import type { Bus } from "./bus.js";
 import { translate } from "./nats-error.js";
-import { type PulledMessage, Puller, type PullEnd } from "./pull.js";
+import { type PullEnd, type PulledMessage, Puller } from "./pull.js";
 
 export interface FollowOptions {
   stream: string;

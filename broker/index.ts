@@ -8,17 +8,30 @@ export { defaultActor, isOlder } from "./connect.js";
 export { type ConnectionSettings, DEFAULT_SERVER, resolveSettings, type SettingName, type Sourced } from "./context.js";
 export { Events, type NewEvent } from "./events.js";
 export { type AgentView, Fleet } from "./fleet.js";
+export { letExit } from "./let-exit.js";
 export { type LogPiece, Logs, type ReadLogOptions } from "./logs.js";
 export { Metrics } from "./metrics.js";
 export { connect, type Navvy, type NavvyOptions } from "./navvy.js";
 export { Objects } from "./objects.js";
-export { type PulledMessage, Puller, type PullEnd } from "./pull.js";
+export { type PullEnd, type PulledMessage, Puller } from "./pull.js";
 export { classRank, Queues } from "./queues.js";
 export * from "./server/index.js";
+export type { ControlHandlers, ServeOptions } from "./serve-agent.js";
 export { DEFAULT_LEASE_MS, Session, sessionsBucket } from "./session.js";
 export { snapshot } from "./snapshot.js";
 export {
-  type AbortProgress, afterOutcome, type Claim, type Claims, type CloneOverrides, DEFAULT_PROJECT, type EnqueueOptions, type NewTask,
-  type Settled, type TaskFilter, Tasks, type WaitOptions,
+  type AbortProgress,
+  afterOutcome,
+  type Claim,
+  type Claims,
+  type CloneOverrides,
+  DEFAULT_PROJECT,
+  type EnqueueOptions,
+  type NewTask,
+  type Settled,
+  type TaskFilter,
+  Tasks,
+  type WaitOptions,
 } from "./tasks/index.js";
+export { Leadership } from "./leadership.js";
 export { Watch } from "./watch.js";

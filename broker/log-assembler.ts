@@ -15,7 +15,6 @@ export class LogAssembler {
   readonly #only: number | undefined;
   #attempt = 0;
   #streams = new Map<LogStream, StreamState>();
-  #end: Record<string, number> | undefined;
 
   /** @param only take this attempt alone; else the newest that has been seen */
   constructor(only?: number) {
@@ -25,7 +24,6 @@ export class LogAssembler {
   *take(attempt: number, chunk: LogChunk): Generator<LogPiece> {
     if (attempt < this.#attempt || (this.#only !== undefined && attempt !== this.#only)) return;
     if (attempt > this.#attempt) this.#begin(attempt);
-    if (chunk.end) this.#end = chunk.end;
     const state = this.#stream(chunk.stream);
     if (chunk.offset > state.next) state.early.set(chunk.offset, chunk);
     else yield* this.#give(chunk, state);
@@ -43,16 +41,16 @@ export class LogAssembler {
     }
   }
 
-  /** All bytes that the attempt's end names have been given out. */
-  isComplete(attempt: number): boolean {
-    if (attempt !== this.#attempt || !this.#end) return false;
-    return Object.entries(this.#end).every(([stream, bytes]) => (this.#streams.get(stream as LogStream)?.next ?? 0) >= bytes);
+  /** All these bytes per stream have been given out. */
+  has(attempt: number, bytes: Record<string, number>): boolean {
+    return Object.entries(bytes).every(
+      ([stream, count]) => count === 0 || (attempt === this.#attempt && (this.#streams.get(stream as LogStream)?.next ?? 0) >= count),
+    );
   }
 
   #begin(attempt: number): void {
     this.#attempt = attempt;
     this.#streams = new Map();
-    this.#end = undefined;
   }
 
   #stream(name: LogStream): StreamState {

@@ -37,8 +37,12 @@ export class Logs {
   /** Publishes one chunk, over outages; safe to repeat. */
   publish(target: { id: string; attempt: number }, chunk: Omit<LogChunk, "type">, signal?: AbortSignal): Promise<void> {
     const message: LogChunk = { type: "navvy.log.v1", ...chunk };
-    const msgID = `${target.id}.${target.attempt}.${chunk.stream}.${chunk.offset}.${chunk.end ? "end" : chunk.data.length}`;
-    return publishPatiently(this.#bus, { subject: this.#bus.subjects.log(target.id, target.attempt), data: encode(message), msgID }, signal);
+    const msgID = `${target.id}.${target.attempt}.${chunk.stream}.${chunk.offset}.${chunk.data.length}`;
+    return publishPatiently(
+      this.#bus,
+      { subject: this.#bus.subjects.log(target.id, target.attempt), data: encode(message), msgID },
+      signal,
+    );
   }
 
   /** A task's log. Chunks of an attempt that was superseded never show once the newer one has begun. */
@@ -75,7 +79,9 @@ export class Logs {
     let timer: NodeJS.Timeout | undefined;
     const check = () => {
       if (!ended) return;
-      if (parts.assembler.isComplete(parts.only ?? ended.attempt)) parts.cancel();
+      const attempt = parts.only ?? ended.attempt;
+      const bytes = ended.attempts.find((known) => known.attempt === attempt)?.logBytes;
+      if (ended.attempt === 0 || (bytes && parts.assembler.has(attempt, bytes))) parts.cancel();
       else timer ??= setTimeout(parts.cancel, STRAGGLER_MS);
     };
     const watch = await this.#tasks.watch(id, {

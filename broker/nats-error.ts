@@ -25,7 +25,15 @@ export function jetStreamCode(error: unknown): number | undefined {
 
 /** No answer came: the request may or may not have been carried out. */
 export function isUnanswered(error: unknown): boolean {
-  return isNats(error, ErrorCode.Timeout, ErrorCode.NoResponders, ErrorCode.Disconnect, ErrorCode.ConnectionClosed, ErrorCode.Cancelled, ErrorCode.ConnectionDraining);
+  return isNats(
+    error,
+    ErrorCode.Timeout,
+    ErrorCode.NoResponders,
+    ErrorCode.Disconnect,
+    ErrorCode.ConnectionClosed,
+    ErrorCode.Cancelled,
+    ErrorCode.ConnectionDraining,
+  );
 }
 
 const FULL = new Set<number | undefined>([JS_ERROR.insufficientResources, JS_ERROR.storageExceeded]);
@@ -39,7 +47,11 @@ export function translate(error: unknown, doing: string, source: string): NavvyE
   if (FULL.has(number) || (number === JS_ERROR.streamStoreFailed && isFull(error))) return full(doing, source, error);
   if (isNats(error, ErrorCode.PermissionsViolation)) return denied(doing, source, error);
   if (isNats(error, ErrorCode.Timeout)) {
-    return new NavvyError("timeout", `${doing}: no answer from ${source}`, { cause: error, why: "the server is down, frozen or out of reach", fix: "navvy doctor" });
+    return new NavvyError("timeout", `${doing}: no answer from ${source}`, {
+      cause: error,
+      why: "the server is down, frozen or out of reach",
+      fix: "navvy doctor",
+    });
   }
   if (isUnanswered(error)) return unreachable(source, error);
   return new NavvyError("internal", `${doing}: ${(error as Error)?.message ?? String(error)}`, { cause: error });

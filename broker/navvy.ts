@@ -55,7 +55,11 @@ function verbs(bus: Awaited<ReturnType<typeof openBus>>): Navvy {
     await bus.close();
   };
   return {
-    bus, tasks, queues, objects, events,
+    bus,
+    tasks,
+    queues,
+    objects,
+    events,
     logs: new Logs(bus, tasks),
     metrics: new Metrics(bus),
     artifacts: new Artifacts(objects),

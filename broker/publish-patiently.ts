@@ -7,7 +7,11 @@ import { isNats, translate } from "./nats-error.js";
  * window count once, and what is published carries its own offset, so that readers drop one that comes later still.
  * @throws NavvyError aborted (the signal), too_large, permission_denied
  */
-export async function publishPatiently(bus: Bus, message: { subject: string; data: Uint8Array; msgID: string }, signal?: AbortSignal): Promise<void> {
+export async function publishPatiently(
+  bus: Bus,
+  message: { subject: string; data: Uint8Array; msgID: string },
+  signal?: AbortSignal,
+): Promise<void> {
   for (let delayMs = 50; ; delayMs = Math.min(delayMs * 2, 1_000)) {
     try {
       await bus.js.publish(message.subject, message.data, { msgID: message.msgID });

@@ -1,9 +1,9 @@
-import { AckPolicy, type ConsumerInfo, DeliverPolicy, ReplayPolicy } from "nats";
-import { checkName, CLASSES, closest, encode, type Lane, NavvyError, QueueRecord, type Ticket } from "../protocol/index.js";
+import { AckPolicy, type ConsumerInfo, DeliverPolicy, type JetStreamManager, ReplayPolicy } from "nats";
+import { CLASSES, checkName, closest, encode, type Lane, NavvyError, QueueRecord, type Ticket } from "../protocol/index.js";
 import { Bucket } from "./bucket.js";
 import type { Bus } from "./bus.js";
 import type { Events } from "./events.js";
-import { JS_ERROR, isUnanswered, jetStreamCode, translate } from "./nats-error.js";
+import { isNats, isUnanswered, JS_ERROR, jetStreamCode, translate } from "./nats-error.js";
 import { snapshot } from "./snapshot.js";
 
 const LANE_CACHE_MS = 5_000;
@@ -93,6 +93,15 @@ export class Queues {
     if (!this.#bus.nc.isClosed()) this.#bus.nc.publish(this.#bus.subjects.wake(queue));
   }
 
+  /** Calls back when a queue's doorbell goes to this connection: of all that listen, one is woken. Returns how to stop. */
+  onRing(queue: string, listener: () => void): () => void {
+    const { nc, subjects } = this.#bus;
+    const subscription = nc.subscribe(subjects.wake(queue), { queue: "agents", callback: () => listener() });
+    return () => {
+      if (!nc.isClosed()) subscription.unsubscribe();
+    };
+  }
+
   /**
    * Refuses a queue that does not exist when its name looks like a slip of an existing one; any other name is created.
    * @throws NavvyError not_found
@@ -133,7 +142,19 @@ export class Queues {
     }
   }
 
-  /** Makes a consumer that the entry promises and the server has lost. */
+  /** When the oldest message that still waits on a lane was stored; undefined when the lane is drained. */
+  async oldestWaiting(lane: Lane): Promise<Date | undefined> {
+    const info = await this.laneInfo(lane);
+    if (!info || info.num_pending + info.num_ack_pending === 0) return undefined;
+    try {
+      const query = { seq: info.ack_floor.stream_seq + 1, next_by_subj: this.#bus.subjects.lane(lane) };
+      return (await direct(this.#bus.jsm).getMessage(this.#stream, query)).time;
+    } catch (error) {
+      if (jetStreamCode(error) === JS_ERROR.messageNotFound || isNats(error, "404")) return undefined;
+      throw translate(error, `look at queue ${lane.queue}`, this.#bus.source);
+    }
+  }
+
   async #ensureConsumer(lane: Lane): Promise<void> {
     try {
       await this.#bus.jsm.consumers.add(this.#stream, {
@@ -165,7 +186,13 @@ export class Queues {
   }
 
   #blank(name: string): QueueRecord {
-    return { type: "navvy.queue.v1", name: checkName("queue", name), createdAt: new Date().toISOString(), createdBy: this.#bus.actor, lanes: [] };
+    return {
+      type: "navvy.queue.v1",
+      name: checkName("queue", name),
+      createdAt: new Date().toISOString(),
+      createdBy: this.#bus.actor,
+      lanes: [],
+    };
   }
 
   async #change(name: string, change: (queue: QueueRecord) => QueueRecord, event: string, reason: string): Promise<void> {
@@ -176,11 +203,20 @@ export class Queues {
 
   #unknown(name: string, names: string[]): NavvyError {
     const meant = closest(name, names);
-    return new NavvyError("not_found", `queue ${JSON.stringify(name)} does not exist${meant ? `; did you mean ${JSON.stringify(meant)}?` : ""}`, {
-      why: names.length ? `there are: ${names.join(", ")}` : "there are no queues yet",
-      fix: [...(meant ? [`use ${meant}`] : []), `navvy queue create ${name}`],
-    });
+    return new NavvyError(
+      "not_found",
+      `queue ${JSON.stringify(name)} does not exist${meant ? `; did you mean ${JSON.stringify(meant)}?` : ""}`,
+      {
+        why: names.length ? `there are: ${names.join(", ")}` : "there are no queues yet",
+        fix: [...(meant ? [`use ${meant}`] : []), `navvy queue create ${name}`],
+      },
+    );
   }
+}
+
+/** The direct reads of the client, which its published types leave out of the manager. */
+function direct(jsm: JetStreamManager) {
+  return (jsm as unknown as { direct: { getMessage(stream: string, query: { seq: number; next_by_subj: string }): Promise<{ time: Date }> } }).direct;
 }
 
 /** Rank of a class: lower runs first. */

@@ -1,9 +1,8 @@
 import { hostname } from "node:os";
 import { ulid } from "ulid";
-import { type Owner, SessionRecord } from "../protocol/index.js";
+import { isNavvyError, type Owner, SessionRecord } from "../protocol/index.js";
 import { Bucket } from "./bucket.js";
 import type { Bus } from "./bus.js";
-import { isNavvyError } from "../protocol/index.js";
 
 export const DEFAULT_LEASE_MS = 15_000;
 

@@ -13,11 +13,7 @@ const NANOS_PER_MS = 1_000_000;
 export async function setUp(bus: Bus, options: { replicas?: number } = {}): Promise<void> {
   const replicas = options.replicas ?? 1;
   const { streams, buckets, objects } = bus.assets;
-  const configs = [
-    ...Object.values(streams).map(streamConfig),
-    ...Object.values(buckets).map(bucketConfig),
-    objectsConfig(objects.name),
-  ];
+  const configs = [...Object.values(streams).map(streamConfig), ...Object.values(buckets).map(bucketConfig), objectsConfig(objects.name)];
   await Promise.all(configs.map((config) => ensureStream(bus, { ...config, num_replicas: replicas })));
 }
 

@@ -40,8 +40,15 @@ export class Assets {
     const subjects = new Subjects(namespace);
     const ns = subjects.namespace;
     const of = (noun: string) => `${subjects.root}.${noun}.>`;
-    const limits = (name: string, subject: string, maxBytes: number, maxAgeMs: number, maxMsgSize: number): StreamSpec =>
-      ({ name: `${ns}_${name}`, subjects: [subject], retention: "limits", maxBytes, maxAgeMs, maxMsgSize, duplicateWindowMs: 120_000 });
+    const limits = (name: string, subject: string, maxBytes: number, maxAgeMs: number, maxMsgSize: number): StreamSpec => ({
+      name: `${ns}_${name}`,
+      subjects: [subject],
+      retention: "limits",
+      maxBytes,
+      maxAgeMs,
+      maxMsgSize,
+      duplicateWindowMs: 120_000,
+    });
     const bucket = (name: string, maxValueSize = MAX_RECORD_BYTES): BucketSpec => ({ name: `${ns}_${name}`, history: 1, maxValueSize });
 
     this.subjects = subjects;

@@ -21,8 +21,11 @@ export type QueueRecord = z.infer<typeof QueueRecord>;
 /** One incarnation of an agent: the lease it holds. Never re-created once deleted. */
 export const SessionRecord = z.object({
   type: z.literal("navvy.session.v1"),
-  agent: z.string(), session: z.string(),
-  startedAt: z.string(), host: z.string(), pid: z.number().int(),
+  agent: z.string(),
+  session: z.string(),
+  startedAt: z.string(),
+  host: z.string(),
+  pid: z.number().int(),
   /** Lease in milliseconds: how long after its last renewal the session may still be taken for alive. */
   leaseMs: z.number(),
   /** Counts renewals, so that a timed-out one can be recognised as its own. */
@@ -33,24 +36,43 @@ export type SessionRecord = z.infer<typeof SessionRecord>;
 /** The coordinator's lease: key `leader` in the control bucket. */
 export const LeaderRecord = z.object({
   type: z.literal("navvy.leader.v1"),
-  agent: z.string(), session: z.string(), since: z.string(), leaseMs: z.number(), renewals: z.number().int(),
+  agent: z.string(),
+  session: z.string(),
+  since: z.string(),
+  leaseMs: z.number(),
+  renewals: z.number().int(),
 });
 export type LeaderRecord = z.infer<typeof LeaderRecord>;
 
 const Gpu = z.object({
-  index: z.number().int(), name: z.string(), uuid: z.string().optional(),
-  memoryTotalBytes: z.number().optional(), memoryUsedBytes: z.number().optional(),
-  utilization: z.number().optional(), temperatureC: z.number().optional(), powerW: z.number().optional(),
+  index: z.number().int(),
+  name: z.string(),
+  uuid: z.string().optional(),
+  memoryTotalBytes: z.number().optional(),
+  memoryUsedBytes: z.number().optional(),
+  utilization: z.number().optional(),
+  temperatureC: z.number().optional(),
+  powerW: z.number().optional(),
 });
 export type Gpu = z.infer<typeof Gpu>;
 
 /** An agent's last registration: what it is and what it serves. */
 export const AgentRecord = z.object({
   type: z.literal("navvy.agent.v1"),
-  name: z.string(), session: z.string(), host: z.string(), pid: z.number().int(), version: z.string(), protocol: z.number().int(),
-  queues: z.array(z.string()), order: z.enum(["strict", "fair"]),
-  slots: z.number().int(), serviceSlots: z.number().int(),
-  cpus: z.number().int(), memoryBytes: z.number(), gpus: z.array(Gpu), os: z.string(),
+  name: z.string(),
+  session: z.string(),
+  host: z.string(),
+  pid: z.number().int(),
+  version: z.string(),
+  protocol: z.number().int(),
+  queues: z.array(z.string()),
+  order: z.enum(["strict", "fair"]),
+  slots: z.number().int(),
+  serviceSlots: z.number().int(),
+  cpus: z.number().int(),
+  memoryBytes: z.number(),
+  gpus: z.array(Gpu),
+  os: z.string(),
   labels: z.record(z.string(), z.string()).default({}),
   registeredAt: z.string(),
   /** Set when it left in good order. */
@@ -63,15 +85,26 @@ export const AGENT_STATES = ["idle", "busy", "draining", "disconnected", "stoppi
 /** Public sign of life, every 2 s. For monitoring only: leases decide. Rates are per second. */
 export const Beat = z.object({
   type: z.literal("navvy.beat.v1"),
-  agent: z.string(), session: z.string(), at: z.string(), state: z.enum(AGENT_STATES),
+  agent: z.string(),
+  session: z.string(),
+  at: z.string(),
+  state: z.enum(AGENT_STATES),
   reason: z.string().optional(),
   queues: z.array(z.string()),
   slots: z.object({ used: z.number(), total: z.number() }),
   services: z.object({ used: z.number(), total: z.number() }),
-  running: z.array(z.object({
-    id: z.string(), name: z.string(), attempt: z.number().int(), queue: z.string(), phase: z.string(), since: z.string(),
-    progress: z.number().optional(), service: z.boolean().optional(),
-  })),
+  running: z.array(
+    z.object({
+      id: z.string(),
+      name: z.string(),
+      attempt: z.number().int(),
+      queue: z.string(),
+      phase: z.string(),
+      since: z.string(),
+      progress: z.number().optional(),
+      service: z.boolean().optional(),
+    }),
+  ),
   leading: z.boolean(),
   cpu: z.object({ used: z.number(), cores: z.number(), load1: z.number() }),
   memory: z.object({ usedBytes: z.number(), totalBytes: z.number() }),
@@ -84,10 +117,13 @@ export type Beat = z.infer<typeof Beat>;
 /** One change, for audit and triggers. `data` is small and depends on `event`. */
 export const FleetEvent = z.object({
   type: z.literal("navvy.event.v1"),
-  kind: z.enum(EVENT_KINDS), id: z.string(),
+  kind: z.enum(EVENT_KINDS),
+  id: z.string(),
   /** `queued`, `running`, `completed`, `created`, `edited`, `abort_requested`, `joined`, `repaired` … */
   event: z.string(),
-  at: z.string(), by: z.string(), reason: z.string(),
+  at: z.string(),
+  by: z.string(),
+  reason: z.string(),
   attempt: z.number().int().optional(),
   data: z.record(z.string(), z.unknown()).optional(),
 });
@@ -99,10 +135,10 @@ export type LogStream = (typeof LOG_STREAMS)[number];
 /** A piece of what a task printed, byte-exact. `offset` counts bytes of this stream; chunks may arrive twice, never with a gap. */
 export const LogChunk = z.object({
   type: z.literal("navvy.log.v1"),
-  stream: z.enum(LOG_STREAMS), offset: z.number().int(), at: z.string(),
+  stream: z.enum(LOG_STREAMS),
+  offset: z.number().int(),
+  at: z.string(),
   data: Bytes,
-  /** Set on the attempt's last chunk (its data may be empty): total bytes per stream. */
-  end: z.record(z.string(), z.number()).optional(),
 });
 export type LogChunk = z.infer<typeof LogChunk>;
 
@@ -122,7 +158,9 @@ export type MetricBatch = z.infer<typeof MetricBatch>;
 export const ControlReply = z.object({
   type: z.literal("navvy.reply.v1"),
   ok: z.boolean(),
-  code: z.string().optional(), message: z.string().optional(), errorId: z.string().optional(),
+  code: z.string().optional(),
+  message: z.string().optional(),
+  errorId: z.string().optional(),
   data: z.record(z.string(), z.unknown()).optional(),
 });
 export type ControlReply = z.infer<typeof ControlReply>;
@@ -131,7 +169,9 @@ export const ControlRequest = z.object({
   type: z.literal("navvy.request.v1"),
   by: z.string(),
   reason: z.string().optional(),
-  task: z.string().optional(), attempt: z.number().int().optional(), graceMs: z.number().optional(),
+  task: z.string().optional(),
+  attempt: z.number().int().optional(),
+  graceMs: z.number().optional(),
   now: z.boolean().optional(),
 });
 export type ControlRequest = z.infer<typeof ControlRequest>;

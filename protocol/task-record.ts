@@ -13,7 +13,19 @@ export type ParameterValue = string | number | boolean | null | ParameterValue[]
 export const Parameters = z.record(z.string(), z.record(z.string(), ParameterValue));
 export type Parameters = z.infer<typeof Parameters>;
 
-export const TASK_TYPES = ["training", "testing", "inference", "data_processing", "application", "monitor", "controller", "service", "optimizer", "qc", "custom"] as const;
+export const TASK_TYPES = [
+  "training",
+  "testing",
+  "inference",
+  "data_processing",
+  "application",
+  "monitor",
+  "controller",
+  "service",
+  "optimizer",
+  "qc",
+  "custom",
+] as const;
 
 /** A code bundle: a packed folder in the object store. */
 export const CodeRef = z.object({
@@ -22,7 +34,9 @@ export const CodeRef = z.object({
   sizeBytes: z.number(),
   files: z.number().int().optional(),
   /** Where it came from, for people. */
-  origin: z.object({ folder: z.string().optional(), commit: z.string().optional(), branch: z.string().optional(), dirty: z.boolean().optional() }).optional(),
+  origin: z
+    .object({ folder: z.string().optional(), commit: z.string().optional(), branch: z.string().optional(), dirty: z.boolean().optional() })
+    .optional(),
 });
 export type CodeRef = z.infer<typeof CodeRef>;
 
@@ -59,7 +73,6 @@ export const TaskSpec = z.object({
   retries: z.object({ limit: z.number().int().min(0), backoffMs: z.number().min(0) }).default({ limit: 0, backoffMs: 1000 }),
   /** How often a machine may be lost under it before it is given up. */
   lostLimit: z.number().int().min(0).default(3),
-  onDisconnect: z.enum(["freeze", "kill", "keep"]).default("freeze"),
 });
 export type TaskSpec = z.infer<typeof TaskSpec>;
 
@@ -74,11 +87,17 @@ export const ArtifactRef = z.object({
 });
 export type ArtifactRef = z.infer<typeof ArtifactRef>;
 
+/** NaN and infinities are figures too: a diverged loss is worth knowing. */
+const Figure = z.custom<number>((value) => typeof value === "number", "expected a number");
+
 /** One metric's figures over the attempt: what lists, controllers and triggers ask for. */
 export const MetricSummary = z.object({
-  last: z.number(), lastStep: z.number(),
-  min: z.number(), minStep: z.number(),
-  max: z.number(), maxStep: z.number(),
+  last: Figure,
+  lastStep: Figure,
+  min: Figure,
+  minStep: Figure,
+  max: Figure,
+  maxStep: Figure,
   count: z.number().int(),
 });
 export type MetricSummary = z.infer<typeof MetricSummary>;
@@ -91,6 +110,8 @@ export const Attempt = z.object({
   startedAt: z.string().optional(),
   endedAt: z.string().optional(),
   outcome: Outcome.optional(),
+  /** Bytes that each stream of its log holds, once it has ended in good order: a reader that has them has all. */
+  logBytes: z.record(z.string(), z.number()).optional(),
 });
 export type Attempt = z.infer<typeof Attempt>;
 
@@ -111,7 +132,9 @@ export type Owner = z.infer<typeof Owner>;
 
 /** A wish to end a running task: requested here, delivered to the agent, confirmed by status `aborted`. */
 export const AbortWish = z.object({
-  at: z.string(), by: z.string(), reason: z.string(),
+  at: z.string(),
+  by: z.string(),
+  reason: z.string(),
   graceMs: z.number().min(0).optional(),
   deliveredAt: z.string().optional(),
 });

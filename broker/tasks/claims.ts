@@ -1,9 +1,9 @@
+import type { TaskRecord as Schema } from "../../protocol/index.js";
 import { blame, isSuccess, type Outcome, type Owner, type Reported, type TaskRecord, type Ticket } from "../../protocol/index.js";
 import type { Bucket } from "../bucket.js";
 import type { Bus } from "../bus.js";
 import type { Events } from "../events.js";
 import type { Queues } from "../queues.js";
-import type { TaskRecord as Schema } from "../../protocol/index.js";
 import { emptyReport } from "./draft.js";
 import { moved, now, requeued, withAttempt, withOutcome } from "./transition.js";
 
@@ -14,6 +14,12 @@ export interface Claim {
   readonly owner: Owner;
   record: TaskRecord;
   revision: number;
+}
+
+/** What an attempt left behind: its reports, and the bytes of each stream of its log. */
+export interface AttemptEnd {
+  reported: Reported;
+  logBytes?: Record<string, number>;
 }
 
 /** What became of an outcome: where the task went, or that a newer attempt holds it and the outcome was dropped. */
@@ -55,7 +61,13 @@ export class Claims {
         reason: `claimed by ${owner.agent}`,
         by: owner.agent,
         at,
-        patch: { owner, attempt, attempts: withAttempt(record, { attempt, ...owner, claimedAt: at }), phase: "claimed", reported: emptyReport() },
+        patch: {
+          owner,
+          attempt,
+          attempts: withAttempt(record, { attempt, ...owner, claimedAt: at }),
+          phase: "claimed",
+          reported: emptyReport(),
+        },
       });
       const revision = await this.#bucket.update(ticket.id, next, entry.revision);
       if (revision === undefined) continue; // changed under us: look again, it may have been an edit of its class
@@ -73,7 +85,13 @@ export class Claims {
     return written !== undefined;
   }
 
-  /** The record as it stands; undefined when the attempt is no longer ours. */
+  /** The record as it stands, without touching the claim; undefined when the attempt is no longer ours. */
+  async look(claim: Claim): Promise<TaskRecord | undefined> {
+    const entry = await this.#bucket.get(claim.id);
+    return entry && holds(entry.value, claim) ? entry.value : undefined;
+  }
+
+  /** Takes the record as it stands for the next write; undefined when the attempt is no longer ours. */
   async refresh(claim: Claim): Promise<TaskRecord | undefined> {
     const entry = await this.#bucket.get(claim.id);
     if (!entry || !holds(entry.value, claim)) return undefined;
@@ -86,9 +104,12 @@ export class Claims {
    * Records how the attempt ended and decides what comes next: ended, or queued again by the user's retries or because
    * the machine was at fault.
    */
-  async finish(claim: Claim, outcome: Outcome, reported: Reported): Promise<Settled> {
+  async finish(claim: Claim, outcome: Outcome, end: AttemptEnd): Promise<Settled> {
     let next: TaskRecord | undefined;
-    const revision = await this.#write(claim, (record) => (next = afterOutcome({ ...record, reported }, outcome)));
+    const revision = await this.#write(
+      claim,
+      (record) => (next = afterOutcome({ ...record, reported: end.reported }, outcome, end.logBytes)),
+    );
     if (revision === undefined || !next) return "superseded";
     this.#changed(next, revision, { outcome: { kind: outcome.kind, code: outcome.code, signal: outcome.signal } });
     if (next.status !== "queued") return "ended";
@@ -107,7 +128,8 @@ export class Claims {
   async lose(id: string, owner: Owner, reason: string): Promise<TaskRecord | undefined> {
     let next: TaskRecord | undefined;
     const entry = await this.#bucket.modify(id, (record) => {
-      next = record.status === "running" && record.owner?.session === owner.session ? afterOutcome(record, { kind: "lost", reason }) : undefined;
+      next =
+        record.status === "running" && record.owner?.session === owner.session ? afterOutcome(record, { kind: "lost", reason }) : undefined;
       return next;
     });
     if (!next || !entry) return undefined;
@@ -154,20 +176,23 @@ function holds(record: TaskRecord, claim: Pick<Claim, "attempt" | "owner">): boo
  *   failure of the program → queued again while the user's retries last, else failed
  *   failure of the machine → queued again in front while its cap lasts, else failed; never a user's retry
  */
-export function afterOutcome(record: TaskRecord, outcome: Outcome): TaskRecord {
+export function afterOutcome(record: TaskRecord, outcome: Outcome, logBytes?: Record<string, number>): TaskRecord {
   const at = now();
   const by = record.owner?.agent ?? "navvy";
   const { owner: _owner, abort, ...rest } = record;
-  const closed = { ...withOutcome(record, outcome, at), outcome, endedAt: at };
-  const end = (status: "completed" | "failed" | "aborted", reason: string) => moved(rest, status, { reason, by, at, patch: { ...closed, ...(abort ? { abort } : {}) } });
-  const again = (patch: Partial<TaskRecord>, reason: string) => requeued(rest, { reason, by, patch: { ...withOutcome(record, outcome, at), outcome, ...patch } });
+  const attempts = withOutcome(record, outcome, { endedAt: at, ...(logBytes ? { logBytes } : {}) });
+  const closed = { ...attempts, outcome, endedAt: at };
+  const end = (status: "completed" | "failed" | "aborted", reason: string) =>
+    moved(rest, status, { reason, by, at, patch: { ...closed, ...(abort ? { abort } : {}) } });
+  const again = (patch: Partial<TaskRecord>, reason: string) => requeued(rest, { reason, by, patch: { ...attempts, outcome, ...patch } });
 
   if (isSuccess(outcome)) return end("completed", "exited 0");
   if (outcome.kind === "aborted" || abort !== undefined) return end("aborted", abort?.reason ?? outcome.reason ?? "aborted");
   if (blame(outcome) === "machine") {
     if (outcome.kind === "given_back") return again({ class: "front" }, outcome.reason ?? "given back");
     const losses = record.losses + 1;
-    if (losses > record.spec.lostLimit || record.spec.command.length === 0) return { ...end("failed", `lost: ${outcome.reason ?? "its machine was lost"}`), losses };
+    if (losses > record.spec.lostLimit || record.spec.command.length === 0)
+      return { ...end("failed", `lost: ${outcome.reason ?? "its machine was lost"}`), losses };
     return again({ class: "front", losses }, `lost ${losses} of ${record.spec.lostLimit}: ${outcome.reason ?? "its machine was lost"}`);
   }
   const failures = record.failures + 1;

@@ -1,8 +1,8 @@
+import type { TaskRecord as Schema } from "../../protocol/index.js";
 import { closest, NavvyError, type TaskRecord, type TaskStatus } from "../../protocol/index.js";
 import type { Bucket } from "../bucket.js";
 import type { Bus } from "../bus.js";
 import { snapshot } from "../snapshot.js";
-import type { TaskRecord as Schema } from "../../protocol/index.js";
 
 export interface TaskFilter {
   status?: TaskStatus | TaskStatus[];
@@ -28,7 +28,12 @@ type Tasks = Bucket<typeof Schema>;
 /**
  * Tasks that fit, newest first. Records that can not be read are left out and handed to `onUnreadable`.
  */
-export async function listTasks(bus: Bus, bucket: Tasks, filter: TaskFilter, onUnreadable?: (key: string, error: unknown) => void): Promise<TaskRecord[]> {
+export async function listTasks(
+  bus: Bus,
+  bucket: Tasks,
+  filter: TaskFilter,
+  onUnreadable?: (key: string, error: unknown) => void,
+): Promise<TaskRecord[]> {
   const entries = await snapshot(bus, bucket, onUnreadable ? { onUnreadable } : {});
   const found = entries.map((entry) => entry.value).filter((task) => fits(task, filter));
   found.sort((a, b) => b.createdAt.localeCompare(a.createdAt) || b.id.localeCompare(a.id));
@@ -74,7 +79,10 @@ export async function findTask(bus: Bus, bucket: Tasks, reference: string): Prom
 
 function ambiguous(reference: string, matches: TaskRecord[]): NavvyError {
   return new NavvyError("ambiguous", `${reference} could be ${matches.length} tasks`, {
-    why: matches.slice(0, 5).map((task) => `${task.id} ${task.name}`).join("; "),
+    why: matches
+      .slice(0, 5)
+      .map((task) => `${task.id} ${task.name}`)
+      .join("; "),
     fix: "give more of the id",
   });
 }

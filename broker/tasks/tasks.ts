@@ -1,5 +1,14 @@
 import {
-  assertMove, closest, isEnded, NavvyError, type Parameters, type ParameterValue, type QueueClass, shapeOf, TaskRecord, TASK_TYPES,
+  assertMove,
+  closest,
+  isEnded,
+  NavvyError,
+  type Parameters,
+  type ParameterValue,
+  type QueueClass,
+  shapeOf,
+  TASK_TYPES,
+  TaskRecord,
 } from "../../protocol/index.js";
 import { askAgent } from "../ask-agent.js";
 import { Bucket } from "../bucket.js";
@@ -11,7 +20,7 @@ import { Claims } from "./claims.js";
 import { type CloneOverrides, cloneOf, emptyReport, type NewTask, newDraft, setParameters } from "./draft.js";
 import { findTask, listTasks, type TaskFilter } from "./find.js";
 import { moved, now, requeued } from "./transition.js";
-import { waitForTask, type WaitOptions } from "./wait.js";
+import { type WaitOptions, waitForTask } from "./wait.js";
 
 export interface EnqueueOptions {
   queue: string;
@@ -76,7 +85,11 @@ export class Tasks {
   /** Sets `Section/name` values of a draft, keeping their types. @throws NavvyError not_draft, invalid_argument */
   setParameters(reference: string, values: Record<string, ParameterValue>): Promise<TaskRecord> {
     const names = Object.keys(values).join(", ");
-    return this.edit(reference, (draft) => ({ ...draft, spec: { ...draft.spec, parameters: setParameters(draft.spec.parameters, values) as Parameters } }), `set ${names}`);
+    return this.edit(
+      reference,
+      (draft) => ({ ...draft, spec: { ...draft.spec, parameters: setParameters(draft.spec.parameters, values) as Parameters } }),
+      `set ${names}`,
+    );
   }
 
   /** Draft → queued. @throws NavvyError illegal_move, not_found (a queue that looks like a slip), invalid_argument (nothing to run) */
@@ -87,7 +100,14 @@ export class Tasks {
       if (task.status !== "draft") throw alreadyOnItsWay(task);
       if (task.spec.command.length === 0) throw nothingToRun(task);
       const notBefore = options.delayMs ? { notBefore: new Date(Date.now() + options.delayMs).toISOString() } : {};
-      const place = { queue: options.queue, class: options.class ?? "normal", shape: shapeOf(task.spec.resources), failures: 0, losses: 0, ...notBefore };
+      const place = {
+        queue: options.queue,
+        class: options.class ?? "normal",
+        shape: shapeOf(task.spec.resources),
+        failures: 0,
+        losses: 0,
+        ...notBefore,
+      };
       return requeued(task, { reason: `enqueued on ${options.queue}`, by: this.#bus.actor, patch: place });
     });
     await this.claims.requeue(record);
@@ -98,7 +118,10 @@ export class Tasks {
   dequeue(reference: string, reason = "dequeued"): Promise<TaskRecord> {
     return this.#change(reference, {}, (task) => {
       if (task.status !== "queued") assertMove(task.id, task.status === "draft" ? "draft" : task.status, "draft");
-      if (isEnded(task.status)) throw new NavvyError("illegal_move", `task ${task.id} is ${task.status}, not queued`, { fix: `navvy task reset ${task.id.slice(-8)}` });
+      if (isEnded(task.status))
+        throw new NavvyError("illegal_move", `task ${task.id} is ${task.status}, not queued`, {
+          fix: `navvy task reset ${task.id.slice(-8)}`,
+        });
       return moved(task, "draft", { reason, by: this.#bus.actor });
     });
   }
@@ -107,8 +130,15 @@ export class Tasks {
   async move(reference: string, to: { class?: QueueClass; queue?: string }): Promise<TaskRecord> {
     if (to.queue !== undefined) await this.#queues.require(to.queue);
     const record = await this.#change(reference, { event: "moved" }, (task) => {
-      if (task.status !== "queued") throw new NavvyError("illegal_move", `task ${task.id} is ${task.status}, so it has no place in a queue`, { fix: "only a queued task can be moved" });
-      const patch = { class: to.class ?? task.class, queue: to.queue ?? task.queue, ...(task.notBefore ? { notBefore: task.notBefore } : {}) };
+      if (task.status !== "queued")
+        throw new NavvyError("illegal_move", `task ${task.id} is ${task.status}, so it has no place in a queue`, {
+          fix: "only a queued task can be moved",
+        });
+      const patch = {
+        class: to.class ?? task.class,
+        queue: to.queue ?? task.queue,
+        ...(task.notBefore ? { notBefore: task.notBefore } : {}),
+      };
       return requeued(task, { reason: `moved to ${patch.queue}/${patch.class}`, by: this.#bus.actor, patch });
     });
     await this.claims.requeue(record);
@@ -116,25 +146,45 @@ export class Tasks {
   }
 
   /** Ends a queued task at once, a running one through its agent. @throws NavvyError illegal_move */
-  async abort(reference: string, options: { reason?: string; graceMs?: number } = {}): Promise<{ task: TaskRecord; progress: AbortProgress }> {
+  async abort(
+    reference: string,
+    options: { reason?: string; graceMs?: number } = {},
+  ): Promise<{ task: TaskRecord; progress: AbortProgress }> {
     const at = now();
     const reason = options.reason ?? "aborted";
     const wish = { at, by: this.#bus.actor, reason, ...(options.graceMs === undefined ? {} : { graceMs: options.graceMs }) };
     const task = await this.#change(reference, { event: "abort_requested" }, (record) => {
       if (record.status === "running") return { ...record, abort: { ...record.abort, ...wish } };
-      return moved(record, "aborted", { reason, by: this.#bus.actor, at, patch: { abort: wish, endedAt: at, outcome: { kind: "aborted", reason } } });
+      return moved(record, "aborted", {
+        reason,
+        by: this.#bus.actor,
+        at,
+        patch: { abort: wish, endedAt: at, outcome: { kind: "aborted", reason } },
+      });
     });
     if (task.status === "aborted") return { task, progress: "aborted" };
-    const reply = await askAgent(this.#bus, task.owner?.agent ?? "", "abort", { task: task.id, attempt: task.attempt, reason, graceMs: options.graceMs });
+    const reply = await askAgent(this.#bus, task.owner?.agent ?? "", "abort", {
+      task: task.id,
+      attempt: task.attempt,
+      reason,
+      graceMs: options.graceMs,
+    });
     return { task, progress: reply?.ok ? "delivered" : "requested" };
   }
 
   /** An ended, unpublished task → draft. Attempt numbers go on: they are the fencing tokens. */
   reset(reference: string): Promise<TaskRecord> {
     return this.#change(reference, {}, (task) => {
-      if (!isEnded(task.status)) throw new NavvyError("illegal_move", `task ${task.id} is ${task.status}; only an ended task can be reset to draft`, { fix: task.status === "queued" ? `navvy task dequeue ${task.id.slice(-8)}` : `navvy task abort ${task.id.slice(-8)}` });
+      if (!isEnded(task.status))
+        throw new NavvyError("illegal_move", `task ${task.id} is ${task.status}; only an ended task can be reset to draft`, {
+          fix: task.status === "queued" ? `navvy task dequeue ${task.id.slice(-8)}` : `navvy task abort ${task.id.slice(-8)}`,
+        });
       const { outcome: _outcome, endedAt: _endedAt, abort: _abort, enqueuedAt: _enqueuedAt, ...rest } = task;
-      return moved(rest, "draft", { reason: "reset", by: this.#bus.actor, patch: { attempts: [], reported: emptyReport(), failures: 0, losses: 0 } });
+      return moved(rest, "draft", {
+        reason: "reset",
+        by: this.#bus.actor,
+        patch: { attempts: [], reported: emptyReport(), failures: 0, losses: 0 },
+      });
     });
   }
 
@@ -146,7 +196,10 @@ export class Tasks {
   /** Takes a task out of lists, or back into them. */
   archive(reference: string, archived = true): Promise<TaskRecord> {
     return this.#change(reference, { event: archived ? "archived" : "unarchived" }, (task) => {
-      if (task.status === "queued" || task.status === "running") throw new NavvyError("illegal_move", `task ${task.id} is ${task.status}, so it can not be archived`, { fix: `navvy task abort ${task.id.slice(-8)}` });
+      if (task.status === "queued" || task.status === "running")
+        throw new NavvyError("illegal_move", `task ${task.id} is ${task.status}, so it can not be archived`, {
+          fix: `navvy task abort ${task.id.slice(-8)}`,
+        });
       return { ...task, archived, changedAt: now() };
     });
   }
@@ -155,18 +208,25 @@ export class Tasks {
   async delete(reference: string, options: { force?: boolean } = {}): Promise<void> {
     const task = await this.get(reference);
     if (task.status === "queued" || task.status === "running") {
-      throw new NavvyError("illegal_move", `task ${task.id} is ${task.status}, so it can not be deleted`, { fix: `navvy task abort ${task.id.slice(-8)}` });
+      throw new NavvyError("illegal_move", `task ${task.id} is ${task.status}, so it can not be deleted`, {
+        fix: `navvy task abort ${task.id.slice(-8)}`,
+      });
     }
-    if (task.status === "published" && !options.force) throw new NavvyError("illegal_move", `task ${task.id} is published`, { fix: "add --force to delete it all the same" });
+    if (task.status === "published" && !options.force)
+      throw new NavvyError("illegal_move", `task ${task.id} is published`, { fix: "add --force to delete it all the same" });
     const entry = await this.bucket.get(task.id);
-    if (!entry || !(await this.bucket.delete(task.id, entry.revision))) throw new NavvyError("conflict", `task ${task.id} changed while it was deleted`, { fix: "try again" });
+    if (!entry || !(await this.bucket.delete(task.id, entry.revision)))
+      throw new NavvyError("conflict", `task ${task.id} changed while it was deleted`, { fix: "try again" });
     this.#events.emit({ kind: "task", id: task.id, event: "deleted", reason: "deleted", key: entry.revision, data: { name: task.name } });
   }
 
   /** A queue's tasks in the order in which they will run. */
   async queued(queue: string): Promise<TaskRecord[]> {
     const tasks = await this.list({ queue, status: "queued" });
-    return tasks.sort((a, b) => classRank(a.class) - classRank(b.class) || (a.enqueuedAt ?? "").localeCompare(b.enqueuedAt ?? "") || a.id.localeCompare(b.id));
+    return tasks.sort(
+      (a, b) =>
+        classRank(a.class) - classRank(b.class) || (a.enqueuedAt ?? "").localeCompare(b.enqueuedAt ?? "") || a.id.localeCompare(b.id),
+    );
   }
 
   /** Takes every queued task of a queue back to draft; returns how many. */
@@ -181,7 +241,11 @@ export class Tasks {
     const { name } = await this.#queues.get(queue);
     const waiting = await this.queued(name);
     if (waiting.length > 0 && !options.force) {
-      throw new NavvyError("not_empty", `queue ${JSON.stringify(name)} still holds ${waiting.length} task${waiting.length === 1 ? "" : "s"}`, { fix: [`navvy queue clear ${name}`, `navvy queue rm ${name} --force   (its tasks go back to draft)`] });
+      throw new NavvyError(
+        "not_empty",
+        `queue ${JSON.stringify(name)} still holds ${waiting.length} task${waiting.length === 1 ? "" : "s"}`,
+        { fix: [`navvy queue clear ${name}`, `navvy queue rm ${name} --force   (its tasks go back to draft)`] },
+      );
     }
     const cleared = await this.clearQueue(name);
     await this.#queues.remove(name);
@@ -194,7 +258,15 @@ export class Tasks {
   }
 
   /** Calls back with every version of the records that fit `keys` (`>`: all), current ones first. */
-  watch(keys: string, handlers: { onTask: (task: TaskRecord, revision: number) => void; onGone?: (id: string) => void; onReady?: () => void; onUnreadable?: (id: string, error: unknown) => void }): Promise<Watch> {
+  watch(
+    keys: string,
+    handlers: {
+      onTask: (task: TaskRecord, revision: number) => void;
+      onGone?: (id: string) => void;
+      onReady?: () => void;
+      onUnreadable?: (id: string, error: unknown) => void;
+    },
+  ): Promise<Watch> {
     return Watch.open(this.#bus, this.bucket as unknown as Bucket<never>, {
       keys,
       onReady: handlers.onReady ?? (() => {}),
@@ -222,7 +294,14 @@ export class Tasks {
     const changed = await this.bucket.modify(id, change);
     if (!changed) throw new NavvyError("not_found", `task ${id} was deleted meanwhile`);
     const { value, revision } = changed;
-    this.#events.emit({ kind: "task", id, event: options.event ?? value.status, reason: value.reason, key: revision, data: { name: value.name, queue: value.queue } });
+    this.#events.emit({
+      kind: "task",
+      id,
+      event: options.event ?? value.status,
+      reason: value.reason,
+      key: revision,
+      data: { name: value.name, queue: value.queue },
+    });
     return value;
   }
 }
@@ -237,7 +316,10 @@ function checked(task: NewTask): NewTask {
 function checkType(type: string): void {
   if ((TASK_TYPES as readonly string[]).includes(type) || type.startsWith("custom:")) return;
   const meant = closest(type, TASK_TYPES);
-  throw new NavvyError("invalid_argument", `task type ${JSON.stringify(type)} is not known${meant ? `; did you mean ${meant}?` : ""}`, { why: `known: ${TASK_TYPES.join(", ")}`, fix: `custom:${type}` });
+  throw new NavvyError("invalid_argument", `task type ${JSON.stringify(type)} is not known${meant ? `; did you mean ${meant}?` : ""}`, {
+    why: `known: ${TASK_TYPES.join(", ")}`,
+    fix: `custom:${type}`,
+  });
 }
 
 function notDraft(record: TaskRecord): NavvyError {
@@ -247,9 +329,13 @@ function notDraft(record: TaskRecord): NavvyError {
 }
 
 function alreadyOnItsWay(record: TaskRecord): NavvyError {
-  return new NavvyError("illegal_move", `task ${record.id} is ${record.status}; only a draft can be enqueued`, { fix: `navvy task clone ${record.id.slice(-8)}` });
+  return new NavvyError("illegal_move", `task ${record.id} is ${record.status}; only a draft can be enqueued`, {
+    fix: `navvy task clone ${record.id.slice(-8)}`,
+  });
 }
 
 function nothingToRun(record: TaskRecord): NavvyError {
-  return new NavvyError("invalid_argument", `task ${record.id} has no command, so there is nothing to run`, { fix: `navvy task create --name ${record.name} -- COMMAND …` });
+  return new NavvyError("invalid_argument", `task ${record.id} has no command, so there is nothing to run`, {
+    fix: `navvy task create --name ${record.name} -- COMMAND …`,
+  });
 }

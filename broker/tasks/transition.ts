@@ -1,4 +1,4 @@
-import { assertMove, type Attempt, type Outcome, type TaskRecord, type TaskStatus } from "../../protocol/index.js";
+import { type Attempt, assertMove, type Outcome, type TaskRecord, type TaskStatus } from "../../protocol/index.js";
 
 export interface MoveReason {
   reason: string;
@@ -28,8 +28,12 @@ export function requeued(record: TaskRecord, change: MoveReason & { patch?: Part
 }
 
 /** Closes the record's running attempt with its outcome. */
-export function withOutcome(record: TaskRecord, outcome: Outcome, endedAt: string): Pick<TaskRecord, "attempts"> {
-  const attempts = record.attempts.map((attempt) => (attempt.attempt === record.attempt ? { ...attempt, outcome, endedAt } : attempt));
+export function withOutcome(
+  record: TaskRecord,
+  outcome: Outcome,
+  end: { endedAt: string; logBytes?: Record<string, number> | undefined },
+): Pick<TaskRecord, "attempts"> {
+  const attempts = record.attempts.map((attempt) => (attempt.attempt === record.attempt ? { ...attempt, outcome, ...end } : attempt));
   return { attempts };
 }
 

@@ -47,7 +47,11 @@ export async function waitForTask(parts: Parts, reference: string, options: Wait
   }
 }
 
-function watchRecord(parts: Parts, id: string, on: { onTask: (task: TaskRecord) => void; onFail: (error: unknown) => void }): Promise<Watch> {
+function watchRecord(
+  parts: Parts,
+  id: string,
+  on: { onTask: (task: TaskRecord) => void; onFail: (error: unknown) => void },
+): Promise<Watch> {
   return Watch.open(parts.bus, parts.bucket as unknown as Bucket<never>, {
     keys: id,
     onEntry: (raw) => {

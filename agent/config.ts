@@ -1,0 +1,70 @@
+import { cpus } from "node:os";
+import { join } from "node:path";
+import type { Logger } from "pino";
+import { DEFAULT_LEASE_MS, type NavvyOptions } from "../broker/index.js";
+import { checkName, DEFAULT_QUEUE, NavvyError, SERVICES_QUEUE } from "../protocol/index.js";
+
+export interface AgentOptions {
+  /** How to reach the fleet; an agent waits for a server that is not there yet. */
+  connection: NavvyOptions;
+  /** One subject token, unique in the fleet. */
+  name: string;
+  /** Queues for the compute slots, in order of preference. Default: `default`. */
+  queues?: string[];
+  /** `strict`: a later queue only when the earlier ones are empty; `fair`: round robin. Default strict. */
+  order?: "strict" | "fair";
+  /** Tasks at once. Default: one per core, at most 4; with GPUs one per GPU. */
+  slots?: number;
+  /** Light slots for the `services` queue, apart from the others, so that a waiting controller never holds its step's slot. Default 4. */
+  serviceSlots?: number;
+  gpus?: "auto" | "none" | "all" | number[];
+  /** Where attempts, code and the host journal live; each agent has a folder of its own below it. */
+  workDir: string;
+  labels?: Record<string, string>;
+  /** Milliseconds a session outlives its last renewal. Default 15,000; the same in the whole fleet. */
+  leaseMs?: number;
+  /** Hand the connection to tasks in the service slots, so that controllers can work. Default true. */
+  allowControllers?: boolean;
+  /** Below this much free disk nothing is claimed. Default 256 MiB. */
+  minFreeDiskBytes?: number;
+  log: Logger;
+}
+
+/** The options with every default in place. */
+export interface AgentConfig extends Required<Omit<AgentOptions, "workDir">> {
+  /** This agent's own folder. */
+  folder: string;
+  /** All it serves: its queues, and `services` when it has service slots. */
+  serves: string[];
+}
+
+/** @throws NavvyError invalid_argument */
+export function resolveConfig(options: AgentOptions): AgentConfig {
+  const queues = options.queues ?? [DEFAULT_QUEUE];
+  const serviceSlots = options.serviceSlots ?? 4;
+  const compute = queues.filter((queue) => queue !== SERVICES_QUEUE);
+  for (const queue of queues) checkName("queue", queue);
+  const slots = options.slots ?? Math.min(4, cpus().length);
+  for (const [name, count] of Object.entries({ slots, serviceSlots })) {
+    if (!Number.isInteger(count) || count < 0 || count > 1024)
+      throw new NavvyError("invalid_argument", `${name} is ${count}; it must be a whole number from 0 to 1024`);
+  }
+  if (slots + serviceSlots === 0)
+    throw new NavvyError("invalid_argument", `agent ${options.name} has no slots at all`, { fix: "--slots 1" });
+  return {
+    connection: options.connection,
+    name: checkName("agent", options.name),
+    queues: compute,
+    serves: serviceSlots > 0 ? [...compute, SERVICES_QUEUE] : compute,
+    order: options.order ?? "strict",
+    slots: compute.length > 0 ? slots : 0,
+    serviceSlots,
+    gpus: options.gpus ?? "auto",
+    folder: join(options.workDir, options.name),
+    labels: options.labels ?? {},
+    leaseMs: options.leaseMs ?? DEFAULT_LEASE_MS,
+    allowControllers: options.allowControllers ?? true,
+    minFreeDiskBytes: options.minFreeDiskBytes ?? 256 * 1024 * 1024,
+    log: options.log,
+  };
+}

@@ -1,0 +1,113 @@
+import type { Logger } from "pino";
+import { Leadership, type Navvy } from "../../broker/index.js";
+import { isNavvyError, type Owner } from "../../protocol/index.js";
+import { OpenTasks } from "./open-tasks.js";
+import { Reaper } from "./reaper.js";
+import { Scheduler } from "./scheduler.js";
+import { Sweeper } from "./sweeper.js";
+
+export interface CoordinatorParts {
+  navvy: Navvy;
+  log: Logger;
+  leaseMs: number;
+  owner: () => Owner;
+}
+
+const SWEEP_EVERY_MS = 5_000;
+const LANES_EVERY_MS = 60_000;
+
+/**
+ * The duties of the fleet, done by whichever agent holds the leader's key: reaper, sweeper, scheduler. Each is a set of
+ * idempotent compare-and-sets, so a leader that froze in the middle of a pass and wakes up beside a new one does no harm.
+ */
+export class Coordinator {
+  readonly #parts: CoordinatorParts;
+  readonly #leadership: Leadership;
+  readonly #reaper: Reaper;
+  readonly #sweeper: Sweeper;
+  #open: OpenTasks | undefined;
+  #scheduler: Scheduler | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #turn: Promise<void> | undefined;
+  #isStopped = false;
+  #lastTurn = performance.now();
+  #sweptAt = 0;
+  #lanesAt = 0;
+
+  constructor(parts: CoordinatorParts) {
+    this.#parts = parts;
+    this.#leadership = new Leadership(parts.navvy.bus, parts.leaseMs);
+    this.#reaper = new Reaper(parts.navvy, parts.log);
+    this.#sweeper = new Sweeper(parts.navvy, parts.log);
+    this.#schedule(0);
+  }
+
+  get isLeading(): boolean {
+    return this.#leadership.isHeld;
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    clearTimeout(this.#timer);
+    await this.#turn;
+    this.#retire();
+    await this.#leadership.resign().catch(() => undefined); // out of reach: the next one waits for the lease
+  }
+
+  get #everyMs(): number {
+    return Math.min(2_000, this.#parts.leaseMs / 6);
+  }
+
+  #schedule(delayMs: number): void {
+    if (this.#isStopped) return;
+    this.#timer = setTimeout(() => {
+      this.#turn = this.#pass().finally(() => this.#schedule(this.#everyMs));
+    }, delayMs);
+  }
+
+  async #pass(): Promise<void> {
+    const { log } = this.#parts;
+    // Silence counts only while our own reads work: a pass that comes late (we were frozen) starts the counts over.
+    if (performance.now() - this.#lastTurn > this.#everyMs + this.#parts.leaseMs / 3) this.#reaper.forget();
+    this.#lastTurn = performance.now();
+    try {
+      if (!(await this.#leadership.campaign(this.#parts.owner()))) return this.#retire();
+      await this.#takeOffice();
+      await this.#duties();
+    } catch (error) {
+      this.#reaper.forget();
+      if (!isNavvyError(error)) log.error({ err: error }, "coordinator pass failed");
+    }
+  }
+
+  async #takeOffice(): Promise<void> {
+    if (this.#open) return;
+    const { navvy, log } = this.#parts;
+    log.info("this agent coordinates the fleet");
+    const scheduler = new Scheduler(navvy, log);
+    this.#reaper.forget();
+    this.#scheduler = scheduler;
+    this.#open = await OpenTasks.open(navvy, (task) => scheduler.consider(task));
+  }
+
+  #retire(): void {
+    this.#open?.close();
+    this.#scheduler?.close();
+    this.#open = undefined;
+    this.#scheduler = undefined;
+  }
+
+  async #duties(): Promise<void> {
+    if (!this.#open) return;
+    const now = performance.now();
+    await this.#reaper.pass(this.#open);
+    if (now - this.#lanesAt > LANES_EVERY_MS) {
+      await this.#parts.navvy.queues.repairLanes();
+      this.#lanesAt = now;
+    }
+    if (now - this.#sweptAt > SWEEP_EVERY_MS) {
+      await this.#sweeper.pass(this.#open);
+      this.#sweptAt = now;
+    }
+  }
+}

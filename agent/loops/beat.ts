@@ -1,0 +1,51 @@
+import type { Navvy } from "../../broker/index.js";
+import { type Beat } from "../../protocol/index.js";
+import type { Machine } from "../host/machine.js";
+
+export interface BeatParts {
+  navvy: Navvy;
+  machine: Machine;
+  /** Everything of the beat that is not the machine's. */
+  view: () => Omit<Beat, "type" | "at" | "cpu" | "memory" | "disk" | "network" | "gpus">;
+  onSample: (sample: Pick<Beat, "disk">) => void;
+}
+
+const EVERY_MS = 2_000;
+const KEEP_EVERY = 15;
+
+/** The agent's public sign of life: for people and charts, never for leases. */
+export class BeatLoop {
+  readonly #parts: BeatParts;
+  readonly #timer: NodeJS.Timeout;
+  #count = 0;
+  #sampling = false;
+  #last: Beat | undefined;
+
+  constructor(parts: BeatParts) {
+    this.#parts = parts;
+    this.#timer = setInterval(() => void this.beat(), EVERY_MS);
+  }
+
+  /** The latest figures, with what runs right now. */
+  get latest(): Beat | undefined {
+    return this.#last && { ...this.#last, ...this.#parts.view(), at: new Date().toISOString() };
+  }
+
+  /** Samples the machine and publishes; a sample that takes longer than a beat skips one. */
+  async beat(): Promise<void> {
+    if (this.#sampling) return;
+    this.#sampling = true;
+    try {
+      const sample = await this.#parts.machine.sample();
+      this.#parts.onSample(sample);
+      this.#last = { type: "navvy.beat.v1", at: new Date().toISOString(), ...this.#parts.view(), ...sample };
+      this.#parts.navvy.fleet.beat(this.#last, { keep: this.#count++ % KEEP_EVERY === 0 });
+    } finally {
+      this.#sampling = false;
+    }
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+}

@@ -1,0 +1,48 @@
+import { type Navvy, Watch, type Bucket } from "../../broker/index.js";
+import { CLASSES, type Lane, type QueueRecord } from "../../protocol/index.js";
+
+/** The lanes of the queues that an agent serves, kept current by a watch on the queues' entries. */
+export class Lanes {
+  readonly #queues = new Map<string, QueueRecord>();
+  readonly #served: string[];
+  #watch: Watch | undefined;
+
+  private constructor(served: string[]) {
+    this.#served = served;
+  }
+
+  static async open(navvy: Navvy, served: string[], onChange: () => void): Promise<Lanes> {
+    const lanes = new Lanes(served);
+    const { bucket } = navvy.queues;
+    lanes.#watch = await Watch.open(navvy.bus, bucket as unknown as Bucket<never>, {
+      keys: ">",
+      onEntry: (raw) => {
+        const entry = raw.operation === "PUT" ? bucket.read(raw) : undefined;
+        if (entry) lanes.#queues.set(raw.key, entry.value);
+        else lanes.#queues.delete(raw.key);
+        onChange();
+      },
+    });
+    return lanes;
+  }
+
+  close(): void {
+    this.#watch?.close();
+  }
+
+  /**
+   * The lanes in the order to ask them: class by class, in each class the queues from `first` on; shapes as they stand.
+   * `lowestFirst` turns the classes round, now and then, so that the lowest never starves.
+   */
+  inOrder(options: { first: number; lowestFirst: boolean }): Lane[] {
+    const queues = this.#served.map((_, i) => this.#served[(i + options.first) % this.#served.length]);
+    const classes = options.lowestFirst ? CLASSES.toReversed() : CLASSES;
+    return classes.flatMap((name) => queues.flatMap((queue) => this.#lanesOf(queue ?? "", name)));
+  }
+
+  #lanesOf(queue: string, name: Lane["class"]): Lane[] {
+    const record = this.#queues.get(queue);
+    if (!record || record.paused) return [];
+    return record.lanes.filter((lane) => lane.class === name).map((lane) => ({ queue, ...lane }));
+  }
+}

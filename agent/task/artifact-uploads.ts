@@ -1,0 +1,41 @@
+import { lstat, readdir, stat } from "node:fs/promises";
+import { join, relative, sep } from "node:path";
+import type { Objects } from "../../broker/index.js";
+import { type ArtifactRef, NavvyError } from "../../protocol/index.js";
+
+/** Uploads what an attempt leaves; a file that was uploaded early and has not changed since goes only once. */
+export class ArtifactUploads {
+  readonly #objects: Objects;
+  readonly #attempt: number;
+  readonly #done = new Map<string, { mtimeMs: number; sizeBytes: number; ref: ArtifactRef }>();
+
+  constructor(objects: Objects, attempt: number) {
+    this.#objects = objects;
+    this.#attempt = attempt;
+  }
+
+  /** @throws NavvyError not_found, invalid_argument (not a file), and what the object store says */
+  async upload(name: string, path: string): Promise<ArtifactRef> {
+    const found = await stat(path).catch(() => undefined);
+    if (!found) throw new NavvyError("not_found", `there is no file ${path}`);
+    if (!found.isFile()) throw new NavvyError("invalid_argument", `${path} is not a file`, { fix: "leave folders in $NAVVY_ARTIFACTS" });
+    const known = this.#done.get(name);
+    if (known && known.mtimeMs === found.mtimeMs && known.sizeBytes === found.size) return known.ref;
+    const { sha256, sizeBytes } = await this.#objects.putFile(path);
+    const ref: ArtifactRef = { name, sha256, sizeBytes, attempt: this.#attempt, uploadedAt: new Date().toISOString() };
+    this.#done.set(name, { mtimeMs: found.mtimeMs, sizeBytes: found.size, ref });
+    return ref;
+  }
+
+  /** Every file below the folder, named by its path there. Links are not followed: they could lead anywhere. */
+  async collect(folder: string): Promise<ArtifactRef[]> {
+    const refs: ArtifactRef[] = [];
+    const names = await readdir(folder, { recursive: true }).catch(() => [] as string[]); // the task removed its folder
+    for (const entry of names.sort()) {
+      const path = join(folder, entry);
+      const found = await lstat(path).catch(() => undefined);
+      if (found?.isFile()) refs.push(await this.upload(relative(folder, path).split(sep).join("/"), path));
+    }
+    return refs;
+  }
+}

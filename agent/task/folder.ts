@@ -1,0 +1,77 @@
+import { mkdir, rm, symlink, writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import type { TaskRecord } from "../../protocol/index.js";
+import { packageRoot } from "../package-root.js";
+
+/** The folder of one attempt: what a task sees, and what it leaves. All absolute paths. */
+export interface AttemptFolder {
+  root: string;
+  /** Working directory, with the task's code. */
+  work: string;
+  inputs: string;
+  artifacts: string;
+  params: string;
+  events: string;
+  output: string;
+  stdout: string;
+  stderr: string;
+  exitFile: string;
+}
+
+export function attemptFolder(agentFolder: string, key: string): AttemptFolder {
+  const root = join(agentFolder, "attempts", key);
+  return {
+    root,
+    work: join(root, "work"),
+    inputs: join(root, "inputs"),
+    artifacts: join(root, "artifacts"),
+    params: join(root, "params.json"),
+    events: join(root, "events.jsonl"),
+    output: join(root, "output"),
+    stdout: join(root, "stdout"),
+    stderr: join(root, "stderr"),
+    exitFile: join(root, "exit.json"),
+  };
+}
+
+/** Makes the folder; what a crash left of an earlier try is removed. */
+export async function makeFolder(folder: AttemptFolder, record: TaskRecord): Promise<void> {
+  await mkdir(folder.root, { recursive: true });
+  await Promise.all([
+    mkdir(folder.work),
+    mkdir(folder.artifacts),
+    writeFile(folder.params, JSON.stringify(record.spec.parameters, null, 2)),
+  ]).catch(async (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EEXIST") throw error;
+    await rm(folder.root, { recursive: true, force: true });
+    await makeFolder(folder, record);
+  });
+}
+
+/**
+ * Lays down what every attempt of the agent may use: `node_modules/navvy`, found by walking up from any work folder, so
+ * that tasks import `navvy/task` and `navvy/controller` without installing; and `bin/` for PATH with `navvy` and `tsx`.
+ */
+export async function makeAgentFolder(agentFolder: string): Promise<void> {
+  const root = packageRoot();
+  const tsx = join(dirname(createRequire(import.meta.url).resolve("tsx/package.json")), "dist", "cli.mjs");
+  await mkdir(join(agentFolder, "attempts"), { recursive: true, mode: 0o700 });
+  await mkdir(join(agentFolder, "node_modules"), { recursive: true });
+  await mkdir(join(agentFolder, "bin"), { recursive: true });
+  await link(root, join(agentFolder, "node_modules", "navvy"));
+  await link(join(root, "dist", "cli", "main.js"), join(agentFolder, "bin", "navvy"));
+  await link(tsx, join(agentFolder, "bin", "tsx"));
+}
+
+/** Removes a folder in the background: nobody waits for it, and a start cleans up what a crash left. */
+export function removeLater(root: string, log: { warn(detail: object, message: string): void }): void {
+  void rm(root, { recursive: true, force: true, maxRetries: 3 }).catch((error: unknown) =>
+    log.warn({ err: error, root }, "an attempt's folder could not be removed"),
+  );
+}
+
+async function link(target: string, path: string): Promise<void> {
+  await rm(path, { force: true, recursive: true });
+  await symlink(target, path);
+}

@@ -1,0 +1,160 @@
+import { readFile } from "node:fs/promises";
+import { isAbsolute, join } from "node:path";
+import type { Metrics } from "../../broker/index.js";
+import { type ArtifactRef, addPoint, MAX_SUMMARY_METRICS, type Point, type Reported } from "../../protocol/index.js";
+import type { ArtifactUploads } from "./artifact-uploads.js";
+import type { AttemptFolder } from "./folder.js";
+import { parseOutputs, parseReportLine, pointsOf, type ReportLine } from "./report-line.js";
+import { Tail } from "./tail.js";
+
+const READ_BYTES = 256 * 1024;
+const MAX_LINE_BYTES = 1024 * 1024;
+const MAX_NOTES = 50;
+const MAX_OUTPUT_BYTES = 64 * 1024;
+
+/**
+ * What the running attempt reports through its files, gathered for the record and shipped as batches of points. The
+ * file is the memory: nothing more is read while a batch waits for NATS.
+ */
+export class Reports {
+  readonly #folder: AttemptFolder;
+  readonly #target: { id: string; attempt: number };
+  readonly #metrics: Metrics;
+  readonly #uploads: ArtifactUploads;
+  readonly #events: Tail;
+  readonly #steps = new Map<string, number>();
+  #rest = "";
+  #sequence = 0;
+  #badLines = 0;
+  #reported: Reported = { outputs: {}, metrics: {}, metricsOmitted: 0, artifacts: [], notes: [] };
+  /** Counts changes, so that the record is written only when there is something new. */
+  version = 0;
+
+  constructor(parts: { folder: AttemptFolder; target: { id: string; attempt: number }; metrics: Metrics; uploads: ArtifactUploads }) {
+    this.#folder = parts.folder;
+    this.#target = parts.target;
+    this.#metrics = parts.metrics;
+    this.#uploads = parts.uploads;
+    this.#events = new Tail(parts.folder.events);
+  }
+
+  get reported(): Reported {
+    return this.#reported;
+  }
+
+  /** Takes in what was appended since the last call. */
+  async drain(): Promise<void> {
+    for (;;) {
+      const bytes = await this.#events.read(READ_BYTES);
+      if (bytes.length === 0) return;
+      const lines = (this.#rest + Buffer.from(bytes).toString("latin1")).split("\n");
+      this.#rest = lines.pop() ?? "";
+      if (this.#rest.length > MAX_LINE_BYTES) this.#rest = this.#bad("a line of more than 1 MiB");
+      await this.#take(lines);
+    }
+  }
+
+  /** The last lines, the outputs file, and the artifacts: what the attempt leaves. */
+  async finish(): Promise<Reported> {
+    await this.drain();
+    if (this.#rest !== "") await this.#take([this.#rest]);
+    await this.#events.close();
+    await this.#readOutputs();
+    for (const artifact of await this.#uploads.collect(this.#folder.artifacts)) this.#addArtifact(artifact);
+    return this.#reported;
+  }
+
+  note(level: "info" | "warn" | "error", text: string): void {
+    this.#change({ notes: [...this.#reported.notes, { at: new Date().toISOString(), level, text }].slice(-MAX_NOTES) });
+  }
+
+  async close(): Promise<void> {
+    await this.#events.close();
+  }
+
+  async #take(lines: string[]): Promise<void> {
+    const points: Point[] = [];
+    for (const raw of lines) {
+      if (raw.trim() === "") continue;
+      const read = parseReportLine(Buffer.from(raw, "latin1").toString("utf8"));
+      if ("line" in read) await this.#report(read.line, points);
+      else if ("problem" in read) this.#bad(read.problem);
+    }
+    if (points.length === 0) return;
+    this.#summarize(points);
+    await this.#metrics.publish(this.#target, points, this.#sequence++);
+  }
+
+  async #report(line: ReportLine, points: Point[]): Promise<void> {
+    switch (line.t) {
+      case "scalar":
+      case "scalars":
+        points.push(...pointsOf(line, (key) => this.#nextStep(key)));
+        return;
+      case "progress":
+        return this.#change({
+          progress: { n: line.n, ...(line.of === undefined ? {} : { of: line.of }), ...(line.unit ? { unit: line.unit } : {}) },
+        });
+      case "output":
+        return this.#change({ outputs: { ...this.#reported.outputs, [line.k]: line.v } });
+      case "note":
+        return this.note(line.level, line.text);
+      case "artifact":
+        return this.#uploadEarly(line);
+    }
+  }
+
+  async #uploadEarly(line: Extract<ReportLine, { t: "artifact" }>): Promise<void> {
+    const path = isAbsolute(line.path) ? line.path : join(this.#folder.work, line.path);
+    try {
+      const artifact = await this.#uploads.upload(line.name, path);
+      this.#addArtifact(line.kind ? { ...artifact, kind: line.kind } : artifact);
+    } catch (error) {
+      this.note("warn", `artifact ${line.name}: ${(error as Error).message}`);
+    }
+  }
+
+  #addArtifact(artifact: ArtifactRef): void {
+    const known = this.#reported.artifacts.find((one) => one.name === artifact.name);
+    const merged = known?.kind ? { kind: known.kind, ...artifact } : artifact;
+    this.#change({ artifacts: [...this.#reported.artifacts.filter((one) => one.name !== artifact.name), merged] });
+  }
+
+  #summarize(points: Point[]): void {
+    const metrics = { ...this.#reported.metrics };
+    const omitted = new Set<string>();
+    for (const point of points) {
+      if (!(point.key in metrics) && Object.keys(metrics).length >= MAX_SUMMARY_METRICS) omitted.add(point.key);
+      else metrics[point.key] = addPoint(metrics[point.key], point);
+    }
+    this.#change({ metrics, metricsOmitted: this.#reported.metricsOmitted + omitted.size });
+  }
+
+  async #readOutputs(): Promise<void> {
+    const text = await readFile(this.#folder.output, "utf8").catch(() => ""); // the task wrote none
+    if (text === "") return;
+    if (text.length > MAX_OUTPUT_BYTES)
+      return this.note(
+        "warn",
+        `$NAVVY_OUTPUT is ${text.length} bytes, over the limit of ${MAX_OUTPUT_BYTES}: not taken; leave large values as artifacts`,
+      );
+    this.#change({ outputs: { ...this.#reported.outputs, ...parseOutputs(text) } });
+  }
+
+  /** A line that can not be read is counted and the first one shown; it never fails the task. */
+  #bad(problem: string): "" {
+    if (this.#badLines++ === 0) this.note("warn", `a line of $NAVVY_EVENTS was left out: ${problem}`);
+    return "";
+  }
+
+  #nextStep(key: string): number {
+    const step = this.#steps.get(key) ?? 0;
+    this.#steps.set(key, step + 1);
+    return step;
+  }
+
+  #change(patch: Partial<Reported>): void {
+    this.#reported = { ...this.#reported, ...patch };
+    this.version++;
+  }
+}

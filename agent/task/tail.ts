@@ -1,0 +1,49 @@
+import { type FileHandle, open } from "node:fs/promises";
+
+/** Reads a file that grows, piece by piece; a file that is not there yet is an empty one. */
+export class Tail {
+  readonly #path: string;
+  #file: FileHandle | undefined;
+  #offset = 0;
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  /** Bytes read so far. */
+  get offset(): number {
+    return this.#offset;
+  }
+
+  /** The next bytes, at most `maxBytes`; empty when there are none for now. */
+  async read(maxBytes: number): Promise<Uint8Array> {
+    const file = await this.#open();
+    if (!file) return new Uint8Array();
+    const { size } = await file.stat();
+    const length = Math.min(size - this.#offset, maxBytes);
+    if (length <= 0) return new Uint8Array();
+    const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(length), 0, length, this.#offset);
+    this.#offset += bytesRead;
+    return buffer.subarray(0, bytesRead);
+  }
+
+  /** Bytes that are there and not read yet. */
+  async waiting(): Promise<number> {
+    const file = await this.#open();
+    return file ? (await file.stat()).size - this.#offset : 0;
+  }
+
+  async close(): Promise<void> {
+    await this.#file?.close();
+    this.#file = undefined;
+  }
+
+  async #open(): Promise<FileHandle | undefined> {
+    try {
+      this.#file ??= await open(this.#path, "r");
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    }
+    return this.#file;
+  }
+}

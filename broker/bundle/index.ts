@@ -1,0 +1,3 @@
+/** Code bundles: a folder as one file that has the same sha256 whoever packs it, and back. */
+export { type PackedBundle, packBundle } from "./pack.js";
+export { unpackBundle } from "./unpack.js";
