@@ -57,7 +57,7 @@ test("a detached server outlives its parent, is found by its store and can be en
   const storeDir = join(folder.path, "store");
   await using parent = await parentProcess(folder.path, { storeDir, detached: true });
   process.kill(parent.pid, "SIGKILL");
-  await parent.exited;
+  await eventually("the program has ended", () => parent.hasExited());
   const nc = await connect({ servers: parent.server.url });
   await nc.close();
   const { pid, url, version } = parent.server;
@@ -71,7 +71,7 @@ test("a detached server outlives its parent, is found by its store and can be en
 test("an open server does not keep its program from ending", async () => {
   await using folder = await tempFolder();
   await using parent = await parentProcess(folder.path, {}, "");
-  await parent.exited;
+  await eventually("the program has ended", () => parent.hasExited(), { timeoutMs: 5_000 });
   await eventually("the server is gone", () => !isAlive(parent.server.pid), { timeoutMs: 4_000 });
 });
 
@@ -152,6 +152,13 @@ test("a server that does not come up in time is ended", async () => {
   expect(isAlive(Number(await readFile(join(folder.path, "pid"), "utf8")))).toBe(false);
 });
 
+test("a server that hears no SIGTERM is killed after its grace", async () => {
+  const server = await startServer({ graceMs: 100 });
+  process.kill(server.pid, "SIGSTOP");
+  await server.stop();
+  expect(await server.exited).toMatchObject({ signal: "SIGKILL" });
+});
+
 test("what was stored is there again on the same port after a kill -9 and a restart", async () => {
   await using nats = await startNats();
   const before = await connect({ servers: nats.url });
@@ -187,7 +194,7 @@ test("a paused server says nothing until it is resumed, and can be stopped while
 
 interface Parent extends AsyncDisposable {
   pid: number;
-  exited: Promise<unknown>;
+  hasExited(): boolean;
   server: { pid: number; url: string; version: string; storeDir: string };
 }
 
@@ -216,7 +223,8 @@ async function parentProcess(folder: string, options: object, stay = "setInterva
     if (isAlive(server.pid)) process.kill(server.pid, "SIGKILL");
     await exited;
   };
-  return { pid: child.pid as number, exited, server, [Symbol.asyncDispose]: dispose };
+  const hasExited = (): boolean => child.exitCode !== null || child.signalCode !== null;
+  return { pid: child.pid as number, hasExited, server, [Symbol.asyncDispose]: dispose };
 }
 
 function isAlive(pid: number): boolean {
