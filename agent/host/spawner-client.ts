@@ -12,6 +12,7 @@ export type { ProcessEnd };
 /** What to start: the attempt's key, its program, and the files that get what it prints and how it ends. */
 export type StartSpec = Omit<StartRequest, "op">;
 
+/** Where a spawner lives and how long what it runs outlives its agent. */
 export interface SpawnerOptions {
   /** Folder for the socket and the spawner's own log; must exist. */
   workDir: string;

@@ -7,6 +7,7 @@ const CALM_MS = 1_000;
 const FIRST_RETRY_MS = 4;
 const LAST_RETRY_MS = 100;
 
+/** What the reaper asks and tells. */
 export interface ReaperOptions {
   /** Whether the main process of that tree has been waited for. */
   isEnded: (key: string) => boolean;
