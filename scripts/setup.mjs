@@ -40,14 +40,15 @@ function installDependencies() {
   const platform = `${process.versions.node.split(".")[0]} ${process.platform} ${process.arch}`;
   const stamp = `${createHash("sha256").update(lock).digest("hex")} ${platform}`;
   const file = join(root, "node_modules", ".navvy-setup");
-  if (existsSync(file) && readFileSync(file, "utf8") === stamp) return false;
-  const already = !existsSync(file) && installedMatches(JSON.parse(lock.toString()));
+  const before = existsSync(file) ? readFileSync(file, "utf8") : undefined;
+  if (before === stamp) return false;
+  const already = (before?.endsWith(` ${platform}`) ?? true) && installedMatches(JSON.parse(lock.toString()));
   if (!already) npmInstall();
   writeFileSync(file, stamp);
   return !already;
 }
 
-/** Someone may have run `npm ci` by hand: npm leaves what it installed in a lock file of its own. */
+/** Someone may have run npm by hand: it leaves what it installed in a lock file of its own. */
 function installedMatches(lock) {
   const file = join(root, "node_modules", ".package-lock.json");
   if (!existsSync(file)) return false;

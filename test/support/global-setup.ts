@@ -7,7 +7,7 @@ const GRACE_MS = 3_000;
 
 /** Before the first test: is there a build? After the last: is anything left running? A process left behind fails the run. */
 export default function setup(): () => Promise<void> {
-  if (!existsSync("dist/.navvy-build")) throw new Error("there is no build to test\nfix: node scripts/setup.mjs");
+  if (!existsSync("dist/protocol/index.js")) throw new Error("there is no build to test\nfix: node scripts/setup.mjs");
   const run = process.env["NAVVY_TEST_RUN_ID"] ?? "";
   if (run === "") throw new Error("vitest.config.ts did not name this run");
   return async () => {
