@@ -1,0 +1,60 @@
+import type { CloneOverrides, NewTask } from "../broker/index.js";
+import type { ParameterValue, TaskSpec } from "../protocol/index.js";
+
+/** A task by id, by a unique suffix of it, by name, by `project/name`, or by both as an object. */
+export type TaskReference = string | { project?: string; name: string };
+
+/** What this process's own task is called. */
+export interface InitOptions {
+  name: string;
+  /** Default `default`. */
+  project?: string;
+  /** Default `controller`. */
+  type?: string;
+  tags?: string[];
+  /** Defaults of the parameters, by `Section/name`: what was set in the task's record wins. */
+  parameters?: Record<string, ParameterValue>;
+}
+
+/** What a new task or clone differs in. */
+interface Common extends Partial<Omit<TaskSpec, "code" | "parameters" | "inputs">> {
+  name?: string;
+  project?: string;
+  type?: string;
+  tags?: string[];
+  comment?: string;
+  /** By `Section/name`. */
+  parameters?: Record<string, ParameterValue>;
+  /**
+   * Makes it durable: a controller that runs again gets the same task for the same key instead of a new one. Unique within
+   * the controller.
+   */
+  key?: string;
+  /** Send it to this queue at once. */
+  queue?: string;
+}
+
+export interface CreateOptions extends Common {
+  name: string;
+  /** A folder to pack, or the code of another task. */
+  code?: string | TaskSpec["code"];
+}
+
+export type CloneOptions = Common;
+
+/** What of the options stands in a task's specification. */
+export function specOf(options: Common): Partial<TaskSpec> {
+  const { command, directory, env, resources, timeLimitMs, graceMs, retries, lostLimit } = options;
+  return defined({ command, directory, env, resources, timeLimitMs, graceMs, retries, lostLimit });
+}
+
+/** What of the options stands beside it. */
+export function headOf(options: Common, parent: string | undefined): CloneOverrides & Partial<Pick<NewTask, "parent">> {
+  const { name, project, type, tags, comment, parameters, key } = options;
+  return defined({ name, project, taskType: type, tags, comment, parameters, key, parent });
+}
+
+/** An option that is undefined was not given: it must not hide a default or a template's value. */
+function defined<T extends object>(options: T): Partial<T> {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Partial<T>;
+}
