@@ -46,7 +46,7 @@ export async function openBus(options: ConnectOptions = {}): Promise<OpenBus> {
   const jsOptions = { timeout: REQUEST_TIMEOUT_MS, ...(domain ? { domain } : {}) };
   const assets = new Assets(settings.namespace?.value);
   const listeners = new Set<() => void>();
-  const statusLoop = followStatus(nc, listeners);
+  void followStatus(nc, listeners); // the client never ends this iterator: it goes with the connection
   return {
     nc,
     js: nc.jetstream(jsOptions),
@@ -63,7 +63,6 @@ export async function openBus(options: ConnectOptions = {}): Promise<OpenBus> {
     close: async () => {
       listeners.clear();
       await nc.close();
-      await statusLoop;
     },
   };
 }

@@ -60,24 +60,28 @@ export class Watch {
   async #make(): Promise<void> {
     this.#current?.stop();
     const kv = await this.#bucket.handle();
-    let isInitialised = false;
-    const iterator = await kv.watch({
-      key: this.#keys,
-      initializedFn: () => {
-        isInitialised = true;
-      },
-    });
+    let made: QueuedIterator<KvEntry> | undefined;
+    let isEarly = false;
+    // In turn with the entries it comes after the last current one; called before the iterator is ours, those still wait in it.
+    const initializedFn = () => {
+      if (made) this.#ready(made);
+      else isEarly = true;
+    };
+    const iterator = await kv.watch({ key: this.#keys, initializedFn });
+    made = iterator;
     this.#current = iterator;
     if (!this.#isOpen) iterator.stop();
     void this.#follow(iterator);
-    this.#signalReady(iterator, () => isInitialised);
+    if (isEarly) this.#readyOnceRead(iterator);
   }
 
-  /** The client may call its `initializedFn` while entries still wait in its queue: ready means that those are out too. */
-  #signalReady(iterator: QueuedIterator<KvEntry>, isInitialised: () => boolean): void {
-    if (!this.#isOpen || iterator !== this.#current) return;
-    if (isInitialised() && iterator.getPending() === 0) this.#handlers.onReady?.();
-    else setImmediate(() => this.#signalReady(iterator, isInitialised));
+  #ready(iterator: QueuedIterator<KvEntry>): void {
+    if (this.#isOpen && iterator === this.#current) this.#handlers.onReady?.();
+  }
+
+  #readyOnceRead(iterator: QueuedIterator<KvEntry>): void {
+    if (iterator.getPending() === 0) this.#ready(iterator);
+    else setImmediate(() => this.#readyOnceRead(iterator));
   }
 
   async #follow(iterator: QueuedIterator<KvEntry>): Promise<void> {

@@ -1,6 +1,8 @@
 import { chmod, mkdir, readdir, readFile, readlink, rm, stat, symlink, utimes, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { gunzipSync } from "node:zlib";
 import { execa } from "execa";
+import { unpackTar } from "modern-tar";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { tempFolder } from "../../test/support/folder.js";
 import { packBundle, unpackBundle } from "./index.js";
@@ -49,6 +51,13 @@ describe("a folder outside of git", () => {
     expect((await pack()).sha256).not.toBe(first.sha256);
   });
 
+  test("packs by name in byte order, without owners and times", async () => {
+    await put({ "b.txt": "b", "a/x.txt": "x", "a.txt": "a", "Z.txt": "z", "a-b.txt": "" });
+    const headers = (await unpackTar(gunzipSync(await readFile((await pack()).file)))).map((entry) => entry.header);
+    expect(headers.map((header) => header.name)).toEqual(["Z.txt", "a-b.txt", "a.txt", "a/x.txt", "b.txt"]);
+    for (const header of headers) expect(header).toMatchObject({ mtime: new Date(0), uid: 0, gid: 0, uname: "", gname: "" });
+  });
+
   test("packs hard links as the files they are", async () => {
     await put({ "a.txt": "same", "b.txt": "same" });
     const { sha256 } = await pack();
@@ -85,9 +94,9 @@ describe("a folder outside of git", () => {
     expect(await readdir(temp.path)).toEqual(["code"]);
   });
 
-  test("with a link that points outside is refused, unless the link is left out", async () => {
+  test.each(["/etc/passwd", "..", "../elsewhere"])("with a link to %s is refused, unless the link is left out", async (target) => {
     await put({ "a.py": "" });
-    await symlink("/etc/passwd", join(folder, "secret"));
+    await symlink(target, join(folder, "secret"));
     await expect(pack()).rejects.toMatchObject({ code: "invalid_argument", detail: { path: "secret" } });
     await put({ ".navvyignore": "/secret\n" });
     expect(await list(await roundTrip())).toEqual([".navvyignore", "a.py"]);
