@@ -1,5 +1,6 @@
-import { decode, type EventKind, encode, FleetEvent } from "../protocol/index.js";
+import { type EventKind, encode, FleetEvent } from "../protocol/index.js";
 import type { Bus } from "./bus.js";
+import { decodeOr } from "./decode-or.js";
 import { follow } from "./follow.js";
 
 export interface NewEvent {
@@ -40,12 +41,24 @@ export class Events {
     await Promise.all([...this.#pending]);
   }
 
-  /** Live events, with `history` those kept before too. Ends when `signal` fires. */
-  async *follow(options: { kind?: EventKind; id?: string; history?: boolean; signal?: AbortSignal } = {}): AsyncGenerator<FleetEvent> {
+  /**
+   * Live events, with `history` those kept before too. Ends when `signal` fires; one that can not be read goes to
+   * `onUnreadable`, else it throws.
+   */
+  async *follow(
+    options: {
+      kind?: EventKind;
+      id?: string;
+      history?: boolean;
+      signal?: AbortSignal;
+      onUnreadable?: (subject: string, error: unknown) => void;
+    } = {},
+  ): AsyncGenerator<FleetEvent> {
     const subject = `${this.#bus.subjects.root}.event.${options.kind ?? "*"}.${options.id ?? "*"}`;
     const stream = this.#bus.assets.streams.event.name;
     for await (const message of follow(this.#bus, { stream, subject, from: options.history ? "start" : "new", signal: options.signal })) {
-      yield decode(FleetEvent, message.data, message.subject);
+      const event = decodeOr(options.onUnreadable, { schema: FleetEvent, bytes: message.data, what: message.subject });
+      if (event) yield event;
     }
   }
 

@@ -6,13 +6,13 @@ import {
   type ControlReply,
   type ControlRequest,
   closest,
-  decode,
   encode,
   NavvyError,
 } from "../protocol/index.js";
 import { askAgent } from "./ask-agent.js";
 import { Bucket } from "./bucket.js";
 import type { Bus } from "./bus.js";
+import { decodeOr } from "./decode-or.js";
 import { sessionsBucket } from "./session.js";
 import { type ServeOptions, serveAgent } from "./serve-agent.js";
 import { snapshot } from "./snapshot.js";
@@ -95,13 +95,18 @@ export class Fleet {
     if (options.keep) this.#bus.nc.publish(`${this.#bus.subjects.root}.beats.${beat.agent}`, bytes);
   }
 
-  /** Live beats of one agent or all. Ends when the signal fires. */
-  async *beats(options: { agent?: string; signal?: AbortSignal } = {}): AsyncGenerator<Beat> {
+  /** Live beats of one agent or all. Ends when the signal fires; one that can not be read goes to `onUnreadable`, else it throws. */
+  async *beats(
+    options: { agent?: string; signal?: AbortSignal; onUnreadable?: (subject: string, error: unknown) => void } = {},
+  ): AsyncGenerator<Beat> {
     const subscription = this.#bus.nc.subscribe(this.#bus.subjects.beat(options.agent ?? "*"));
     const stop = () => subscription.unsubscribe();
     options.signal?.addEventListener("abort", stop, { once: true });
     try {
-      for await (const message of subscription) yield decode(Beat, message.data, message.subject);
+      for await (const message of subscription) {
+        const beat = decodeOr(options.onUnreadable, { schema: Beat, bytes: message.data, what: message.subject });
+        if (beat) yield beat;
+      }
     } finally {
       options.signal?.removeEventListener("abort", stop);
       subscription.unsubscribe();
