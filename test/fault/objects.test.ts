@@ -6,6 +6,8 @@ import { Objects } from "../../broker/objects.js";
 import { MIB, type ObjectsBed, objectsBed, sha256 } from "../support/objects.js";
 
 const CHUNK = 512 * 1024;
+/** A broken connection is noticed at once; waiting for what was sent on it to time out would take 20 s. */
+const PAUSE_MS = 10_000;
 
 let bed: ObjectsBed;
 
@@ -45,7 +47,9 @@ describe("the server killed with -9 and started again", () => {
         yield bytes.subarray(at, at + MIB);
       }
     }
+    const start = performance.now();
     const stored = await bed.objects.putStream(source());
+    expect(performance.now() - start).toBeLessThan(PAUSE_MS);
     await restart;
     expect(stored).toEqual({ sha256: sha256(bytes), sizeBytes: bytes.length, existed: false });
     expect(await bed.messageCount()).toBe(97);
@@ -58,12 +62,14 @@ describe("the server killed with -9 and started again", () => {
     const { sha256: name } = await bed.objects.putBytes(bytes);
     const hash = createHash("sha256");
     let received = 0;
+    const start = performance.now();
     for await (const part of bed.objects.get(name)) {
       hash.update(part);
       received += part.length;
       if (received === 8 * MIB) await killAndRestart();
     }
     expect(hash.digest("hex")).toBe(name);
+    expect(performance.now() - start).toBeLessThan(PAUSE_MS);
   });
 
   test("and not coming back ends the upload once patience is over", { timeout: 60_000 }, async () => {

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from "node:crypto";
-import { open, stat, writeFile } from "node:fs/promises";
+import { open, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { MIB, type ObjectsBed, objectsBed, pieces, sha256 } from "../support/objects.js";
@@ -36,6 +36,7 @@ describe("content", () => {
     const first = await bed.objects.putFile(file);
     const before = await bed.lastSequence();
     expect(await bed.objects.putFile(file)).toEqual({ ...first, existed: true });
+    expect(await bed.objects.putBytes(await readFile(file))).toEqual({ ...first, existed: true });
     expect(await bed.lastSequence()).toBe(before);
   });
 
