@@ -50,14 +50,8 @@ export class Noter {
   async #write(): Promise<void> {
     this.#dueAt = performance.now() + EVERY_MS;
     const written = { phase: this.#phase, version: this.#reports.version };
-    const wish = this.#claim.record.abort;
-    const isDelivered = this.#phase === "aborting" && wish !== undefined && wish.deliveredAt === undefined;
     try {
-      await this.#claims.note(this.#claim, {
-        phase: this.#phase,
-        reported: this.#reports.reported,
-        ...(isDelivered ? { abort: { ...wish, deliveredAt: new Date().toISOString() } } : {}),
-      });
+      await this.#claims.note(this.#claim, { phase: this.#phase, reported: this.#reports.reported });
       this.#written = written;
     } catch (error) {
       if (!isNavvyError(error)) throw error; // out of reach: the next one carries it, and settling carries all

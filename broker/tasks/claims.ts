@@ -80,8 +80,12 @@ export class Claims {
    * Writes what people and controllers see of a running attempt (phase, reports, the delivered wish).
    * @returns false when the attempt is no longer ours
    */
-  async note(claim: Claim, patch: Pick<Partial<TaskRecord>, "phase" | "reported" | "abort">): Promise<boolean> {
-    const written = await this.#write(claim, (record) => ({ ...record, ...patch }));
+  async note(claim: Claim, patch: Pick<Partial<TaskRecord>, "phase" | "reported">): Promise<boolean> {
+    const written = await this.#write(claim, (record) => {
+      const { abort } = record;
+      const isHeard = patch.phase === "aborting" && abort !== undefined && abort.deliveredAt === undefined;
+      return { ...record, ...patch, ...(isHeard ? { abort: { ...abort, deliveredAt: now() } } : {}) };
+    });
     return written !== undefined;
   }
 
@@ -183,7 +187,7 @@ export function afterOutcome(record: TaskRecord, outcome: Outcome, logBytes?: Re
   const attempts = withOutcome(record, outcome, { endedAt: at, ...(logBytes ? { logBytes } : {}) });
   const closed = { ...attempts, outcome, endedAt: at };
   const end = (status: "completed" | "failed" | "aborted", reason: string) =>
-    moved(rest, status, { reason, by, at, patch: { ...closed, ...(abort ? { abort } : {}) } });
+    moved(rest, status, { reason, by, at, patch: { ...closed, ...(abort ? { abort: { ...abort, deliveredAt: abort.deliveredAt ?? at } } : {}) } });
   const again = (patch: Partial<TaskRecord>, reason: string) => requeued(rest, { reason, by, patch: { ...attempts, outcome, ...patch } });
 
   if (isSuccess(outcome)) return end("completed", "exited 0");

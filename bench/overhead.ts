@@ -1,0 +1,54 @@
+/**
+ * What an agent costs beside the least that could be done: 2,000 tasks of /bin/true through two slots per core, against
+ * the bare loop, in turn, in one run. Aim: at least 0.7 of it.
+ *
+ *   npx tsx bench/overhead.ts [--tasks N] [--rounds N]
+ */
+import { cpus } from "node:os";
+import { parseArgs } from "node:util";
+import type { Navvy } from "../broker/index.js";
+import { bareLoop } from "./bare-loop.js";
+import { eachOf, median, report, startFleet } from "./fleet.js";
+
+const { values } = parseArgs({ options: { tasks: { type: "string", default: "2000" }, rounds: { type: "string", default: "3" }, prof: { type: "string" } } });
+const tasks = Number(values.tasks);
+const slots = cpus().length * 2;
+
+await using fleet = await startFleet({ slots, nodeOptions: values.prof ? ["--cpu-prof", `--cpu-prof-dir=${values.prof}`] : [] });
+const rows = [];
+for (let round = 1; round <= Number(values.rounds); round++) {
+  const bare = await bareLoop(fleet.navvy, { tasks, slots });
+  const navvy = await throughAgent(fleet.navvy);
+  rows.push({ round, "bare loop tasks/s": Math.round(bare), "navvy tasks/s": Math.round(navvy), ratio: Number((navvy / bare).toFixed(2)) });
+}
+await report("overhead", rows, { tasks, slots, server: fleet.serverVersion, medianRatio: median(rows.map((row) => row.ratio)) });
+
+/** From the first create to the last completed. */
+async function throughAgent(navvy: Navvy): Promise<number> {
+  const mine = new Set<string>();
+  const completed = new Set<string>();
+  let check = () => {};
+  const all = new Promise<void>((resolve) => {
+    check = () => {
+      if (mine.size === tasks && [...mine].every((id) => completed.has(id))) resolve();
+    };
+  });
+  const watch = await navvy.tasks.watch(">", {
+    onTask: (task) => {
+      if (task.status !== "completed" || completed.has(task.id)) return;
+      completed.add(task.id);
+      if (mine.size === tasks && mine.has(task.id) && completed.size >= tasks) check();
+    },
+  });
+  const started = performance.now();
+  await eachOf(tasks, 16, async () => {
+    const task = await navvy.tasks.create({ name: "true", spec: { command: ["/bin/true"] } });
+    mine.add(task.id);
+    await navvy.tasks.enqueue(task.id, { queue: "default" });
+  });
+  check();
+  await all;
+  const rate = tasks / ((performance.now() - started) / 1000);
+  watch.close();
+  return rate;
+}
