@@ -1,0 +1,54 @@
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { pino } from "pino";
+import { type Agent, startAgent } from "../../../agent/index.js";
+import { connectionOf, type Handler } from "../../call.js";
+import { dataFolder } from "../../data-folder.js";
+import { onInterrupt } from "../../signals.js";
+import type { AgentStartOptions } from "../agent.js";
+import { prettyLog } from "./pretty-log.js";
+
+/** `navvy agent start`: runs until a signal or `navvy agent stop`. */
+export const start: Handler<[], AgentStartOptions> = async (call) => {
+  const { options } = call;
+  const name = options.name ?? defaultAgentName();
+  const log = agentLog(name, options.logFormat);
+  const agent = await startAgent({
+    connection: { ...connectionOf(options), clientName: `navvy agent ${name}`, actor: name, wait: true },
+    name,
+    ...(options.queue ? { queues: options.queue.flatMap((each) => each.split(",")) } : {}),
+    ...(options.slots === undefined ? {} : { slots: options.slots }),
+    ...(options.services === undefined ? {} : { serviceSlots: options.services || 0 }),
+    order: options.order,
+    gpus: options.gpus,
+    workDir: options.workDir ?? join(dataFolder(process.env), "agents"),
+    labels: options.label ?? {},
+    log,
+  });
+  const off = obeySignals(agent, (line) => log.info(line));
+  await agent.done;
+  off();
+};
+
+/** The first signal drains and leaves when done, a second one gives the tasks back and leaves now. */
+export function obeySignals(agent: Agent, say: (line: string) => void): () => void {
+  let signals = 0;
+  return onInterrupt((signal) => {
+    signals++;
+    if (signals > 2) return;
+    say(signals === 1 ? `${signal}: finishing what runs, then leaving; once more: give tasks back and leave now` : `${signal} again: giving tasks back, leaving now`);
+    agent.stop({ now: signals === 2 }).catch((error: Error) => say(`could not leave in good order: ${error.message}`));
+  });
+}
+
+/** The host's name as one subject token. */
+export function defaultAgentName(): string {
+  return hostname().split(".")[0]?.replace(/[^A-Za-z0-9_-]+/g, "-").slice(0, 64) || "agent";
+}
+
+/** pino to stdout: for people on a terminal, else JSON lines. */
+export function agentLog(name: string, format?: "pretty" | "json") {
+  const isPretty = (format ?? (process.stdout.isTTY ? "pretty" : "json")) === "pretty";
+  const options = { base: { agent: name }, level: process.env.NAVVY_LOG_LEVEL ?? "info" };
+  return isPretty ? pino(options, prettyLog(name)) : pino(options);
+}

@@ -1,0 +1,71 @@
+import { type Command, CommanderError } from "commander";
+import type { Handler } from "../../call.js";
+import { EXIT, EXIT_MEANINGS } from "../../exit-codes.js";
+import { stateWord } from "../../output/words.js";
+
+const TOPICS: Record<string, () => string> = { environment, "exit-codes": exitCodes, states };
+
+/** `navvy help [COMMAND…|TOPIC]` */
+export function help(program: Command): Handler<[string[]]> {
+  return async (call, words) => {
+    const topic = TOPICS[words[0] ?? ""];
+    if (topic && words.length === 1) return call.out.line(topic());
+    call.out.line(commandAt(program, words).helpInformation().trimEnd());
+    if (words.length === 0) call.out.line(`\nTopics:  navvy help ${Object.keys(TOPICS).join("|")}`);
+  };
+}
+
+function commandAt(program: Command, words: string[]): Command {
+  let command = program;
+  for (const word of words) {
+    const next = command.commands.find((each) => each.name() === word || each.aliases().includes(word));
+    if (!next) throw new CommanderError(1, "commander.unknownCommand", `there is no command or topic '${words.join(" ")}'\n(topics: ${Object.keys(TOPICS).join(", ")})`);
+    command = next;
+  }
+  return command;
+}
+
+function exitCodes(): string {
+  const lines = Object.entries(EXIT).map(([name, code]) => `${String(code).padStart(4)}  ${EXIT_MEANINGS[name as keyof typeof EXIT]}`);
+  return ["navvy run, wait and logs --exit-code pass on the task's own exit code; --exit-zero turns that off.", "", ...lines].join("\n");
+}
+
+function states(): string {
+  return [
+    `${stateWord("draft")}      can be edited; waits for nobody`,
+    `${stateWord("queued")}     waits on a queue; navvy why TASK says for what`,
+    `${stateWord("running")}    on an agent: claimed, preparing, executing, aborting, collecting`,
+    `${stateWord("completed")}  its command ended with 0`,
+    `${stateWord("failed")}     it ended otherwise, with its retries used up`,
+    `${stateWord("aborted")}    ended at someone's wish`,
+    `${stateWord("published")}  read-only from now on; it can be cloned`,
+    "",
+    "draft ─enqueue─▶ queued ─claim─▶ running ─▶ completed ─▶ published",
+    "      ◀─dequeue─        ◀─retry──        ─▶ failed, aborted ─reset─▶ draft",
+  ].join("\n");
+}
+
+function environment(): string {
+  const rows: [string, string][] = [
+    ["NAVVY_SERVER", "NATS address (-s): nats://HOST:4222"],
+    ["NAVVY_CONTEXT", "NATS CLI context (--context)"],
+    ["NAVVY_NAMESPACE", "fleet on a shared server (--namespace), default navvy"],
+    ["NAVVY_CREDS", "credentials file (--creds)"],
+    ["NAVVY_USER, NAVVY_PASSWORD", "user and password (--user, --password)"],
+    ["NAVVY_TOKEN, NAVVY_NKEY", "token, nkey seed file (--token, --nkey)"],
+    ["NAVVY_TLS_CA, _CERT, _KEY", "files for TLS (--tls-ca, --tls-cert, --tls-key)"],
+    ["NAVVY_DOMAIN", "JetStream domain behind a leaf node (--domain)"],
+    ["NAVVY_INBOX_PREFIX", "prefix of reply subjects (--inbox-prefix)"],
+    ["NAVVY_OUTPUT", "table, wide, json, jsonl or name (-o)"],
+    ["NAVVY_QUIET, NAVVY_VERBOSE", "--quiet, --verbose"],
+    ["NAVVY_QUEUE, NAVVY_PROJECT", "for run and task create (-q, --project)"],
+    ["NAVVY_AGENT, NAVVY_SLOTS", "for agent start (--name, --slots)"],
+    ["NAVVY_GPUS, NAVVY_WORK_DIR", "for agent start (--gpus, --work-dir)"],
+    ["NAVVY_LOG_FORMAT, _LOG_LEVEL", "for agent start: pretty or json; debug, info, warn"],
+    ["NAVVY_PORT, NAVVY_DATA", "for dev (--port, --data)"],
+    ["NAVVY_NATS_SERVER", "the nats-server that dev starts"],
+    ["NO_COLOR, FORCE_COLOR", "colours off, on"],
+  ];
+  const lines = rows.map(([name, about]) => `${name.padEnd(29)} ${about}`);
+  return ["flag > environment > NATS context > default;  navvy context show --explain", "", ...lines].join("\n");
+}

@@ -1,0 +1,61 @@
+import { type AgentView, DEFAULT_PROJECT, type Navvy } from "../../../broker/index.js";
+import { NavvyError, TaskSpec } from "../../../protocol/index.js";
+import type { Call, Handler } from "../../call.js";
+import { EXIT, exitCodeOfOutcome } from "../../exit-codes.js";
+import { shortId } from "../../output/words.js";
+import type { RunOptions } from "../run.js";
+import { createTask } from "../task/make.js";
+import { commandOf, labelsOf, nameOf } from "../task/spec.js";
+import { TASK_VIEW } from "../task/view.js";
+import { followRun } from "./follow.js";
+
+/** `navvy run -- COMMAND`: exits with the task's own code. */
+export const run: Handler<[string[]], RunOptions> = async (call, words) => {
+  const { options, out } = call;
+  const command = commandOf(words, options);
+  if (command === undefined) throw new NavvyError("invalid_argument", "there is nothing to run", { fix: "navvy run -- COMMAND [args]" });
+  if (options.dryRun) return dryRun(call, command);
+  const navvy = await call.navvy();
+  // A slip in the queue's name is told before a draft is left behind.
+  await navvy.queues.require(options.queue, { create: options.createQueue ?? false });
+  if (options.requireAgent && !(await isServed(navvy, options.queue))) return refuse(call);
+  const draft = await createTask(call, words);
+  if (options.draft) return out.show(TASK_VIEW, draft, () => draft.id);
+  const task = await navvy.tasks.enqueue(draft.id, { queue: options.queue, class: options.class, createQueue: options.createQueue ?? false });
+  if (options.detach) {
+    out.talk(`◌ queued   ${task.name} (${shortId(task.id)}) → ${options.queue}      follow it: navvy logs ${shortId(task.id)} -f`);
+    return out.show(TASK_VIEW, task, () => task.id);
+  }
+  const ended = await followRun(call, task);
+  if (ended === "detached") return EXIT.interrupted;
+  if (out.isData) out.show(TASK_VIEW, ended, () => "");
+  return options.exitZero ? EXIT.ok : exitCodeOfOutcome(ended.outcome);
+};
+
+/** The document as it would be made; nothing is uploaded and nothing written. */
+function dryRun(call: Call<RunOptions>, command: string[]): void {
+  const { options } = call;
+  const { env, dir, gpus, timeout, grace, retries, code, input } = options;
+  const spec = TaskSpec.parse({
+    command,
+    directory: dir,
+    env,
+    resources: gpus === undefined ? undefined : { gpus },
+    timeLimitMs: timeout,
+    graceMs: grace,
+    retries: retries === undefined ? undefined : { limit: retries, backoffMs: 1_000 },
+  });
+  const task = { name: nameOf(command), project: DEFAULT_PROJECT, ...labelsOf(options), queue: options.queue, class: options.class, parameters: options.param ?? {}, spec };
+  const document = { ...task, ...(code === undefined ? {} : { code }), ...(input ? { inputs: input } : {}) };
+  call.out.show({ kind: "new-task", name: () => task.name ?? "" }, document, () => JSON.stringify(document, undefined, 2));
+}
+
+async function isServed(navvy: Navvy, queue: string): Promise<boolean> {
+  const agents: AgentView[] = await navvy.fleet.agents();
+  return agents.some((view) => view.isUp && view.record.queues.includes(queue));
+}
+
+function refuse(call: Call<RunOptions>): number {
+  const { queue } = call.options;
+  throw new NavvyError("nobody_serves", `no agent that is up serves queue ${JSON.stringify(queue)}`, { fix: [`navvy agent start -q ${queue}`, "or leave out --require-agent: the task then waits"] });
+}

@@ -1,0 +1,43 @@
+import { type Command, Option } from "commander";
+import type { ParameterValue } from "../../protocol/index.js";
+import { collect, collectParameter, collectVariable, parseCount, parseDuration } from "../arguments.js";
+
+/** What a task is made of, as flags; used by `run`, `task create`, `task clone` and `task edit`. Times in milliseconds. */
+export interface TaskOptions {
+  name?: string;
+  project?: string;
+  param?: Record<string, ParameterValue>;
+  type?: string;
+  tag?: string[];
+  comment?: string;
+  env?: Record<string, string>;
+  gpus?: number;
+  timeout?: number;
+  retries?: number;
+  grace?: number;
+  input?: string[];
+  code?: string;
+  dir?: string;
+  shell?: string;
+}
+
+/** Adds the flags and the command after `--`. */
+export function addTaskOptions(command: Command): void {
+  command
+    .argument("[command...]", "program and arguments; put them after --")
+    .option("-n, --name <name>", "name (default: the program's)")
+    .addOption(new Option("--project <name>", "project").env("NAVVY_PROJECT"))
+    .addOption(new Option("-p, --param <Section/name=value>", "parameter; the value is JSON or text; repeatable").argParser(collectParameter))
+    .option("--type <type>", "task type (default: training)")
+    .option("--tag <tag>", "repeatable", collect)
+    .option("--comment <text>", "a note for people")
+    .addOption(new Option("-e, --env <KEY[=VALUE]>", "environment variable; without a value it is taken from here; repeatable").argParser(collectVariable))
+    .option("--gpus <n>", "GPUs of its own", parseCount)
+    .option("--timeout <duration>", "end it after this long: 90s, 15m, 4h", parseDuration)
+    .option("--retries <n>", "try again so often when it fails by itself", parseCount)
+    .option("--grace <duration>", "between SIGTERM and SIGKILL (default: 30s)", parseDuration)
+    .option("--input <name=task/artifact>", "an artifact of another task, at $NAVVY_INPUTS/name; repeatable", collect)
+    .option("--code <dir>", "send this folder along (default: no code)")
+    .option("--dir <path>", "working directory inside the code")
+    .option("--shell <command>", "one string for sh -c, in place of a command after --");
+}

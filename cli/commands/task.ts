@@ -1,0 +1,139 @@
+import { type Command, Option } from "commander";
+import { collect, parseCount, parseDuration } from "../arguments.js";
+import { act } from "../call.js";
+import { CLASS_NAMES } from "./class-names.js";
+import { addTaskOptions } from "./task-options.js";
+
+const TASK = "id, suffix of it, name, project/name, or @last";
+
+/** `navvy task` */
+export function taskCommand(program: Command): void {
+  const task = program.command("task").aliases(["tasks", "t"]).description("what to run, with what, and how it went");
+  makers(task);
+  movers(task);
+  const ls = task.command("ls").description("list tasks, newest first");
+  lists(ls);
+  ls.action(act(async () => (await import("./task/list.js")).list));
+  task.command("show").description("everything about a task").argument("<task>", TASK).action(act(async () => (await import("./task/show.js")).show));
+  task
+    .command("metrics")
+    .description("a task's metrics: figures, or with --key every point")
+    .argument("<task>", TASK)
+    .option("--key <key>", "one metric's points")
+    .option("--attempt <n>", "of this attempt", parseCount)
+    .action(act(async () => (await import("./task/metrics.js")).metrics));
+  waits(task.command("wait"));
+  readsLogs(task.command("logs"));
+}
+
+/** `navvy ps` */
+export function psCommand(program: Command): void {
+  const ps = program.command("ps").description("tasks that wait or run").option("-a, --all", "also drafts and ended ones");
+  lists(ps);
+  ps.action(act(async () => (await import("./task/list.js")).ps));
+}
+
+/** `navvy logs` */
+export function logsCommand(program: Command): void {
+  readsLogs(program.command("logs"));
+}
+
+/** `navvy wait` */
+export function waitCommand(program: Command): void {
+  waits(program.command("wait"));
+}
+
+function makers(task: Command): void {
+  const create = task.command("create").description("make a draft").usage("[options] -- COMMAND [args]");
+  addTaskOptions(create);
+  create.action(act(async () => (await import("./task/make.js")).create));
+  const clone = task.command("clone").description("make a draft like another task").usage("[options] TASK [-- COMMAND [args]]").argument("<task>", TASK);
+  addTaskOptions(clone);
+  clone
+    .option("--enqueue", "and enqueue it")
+    .addOption(new Option("-q, --queue <queue>", "enqueue it here").env("NAVVY_QUEUE"))
+    .action(act(async () => (await import("./task/make.js")).clone));
+  const edit = task.command("edit").description("change a draft").usage("[options] TASK [-- COMMAND [args]]").argument("<task>", TASK);
+  addTaskOptions(edit);
+  edit.action(act(async () => (await import("./task/make.js")).edit));
+  task
+    .command("set")
+    .description("set parameters of a draft: navvy task set TASK General/lr=0.1")
+    .argument("<task>", TASK)
+    .argument("<parameter...>", "Section/name=value")
+    .action(act(async () => (await import("./task/make.js")).set));
+}
+
+function movers(task: Command): void {
+  const load = async () => import("./task/move.js");
+  task
+    .command("enqueue")
+    .description("send drafts to a queue")
+    .argument("<task...>", TASK)
+    .addOption(new Option("-q, --queue <queue>", "where").default("default").env("NAVVY_QUEUE"))
+    .addOption(new Option("--class <class>", "its place there").choices([...CLASS_NAMES]).default("normal"))
+    .option("--delay <duration>", "not before", parseDuration)
+    .option("--create-queue", "make the queue even if its name looks like a slip of another's")
+    .action(act(async () => (await load()).enqueue));
+  task
+    .command("abort")
+    .description("end tasks: SIGTERM, the grace, SIGKILL")
+    .argument("<task...>", TASK)
+    .option("--reason <text>", "kept with the task", "aborted by hand")
+    .option("--grace <duration>", "in place of the task's own", parseDuration)
+    .option("--now", "no grace")
+    .option("--wait", "until they have ended")
+    .action(act(async () => (await load()).abort));
+  task
+    .command("rm")
+    .description("delete tasks for good")
+    .argument("<task...>", TASK)
+    .option("--force", "also published ones")
+    .action(act(async () => (await load()).remove));
+  const simple = { dequeue: "take waiting tasks back to draft", reset: "take ended tasks back to draft", publish: "make completed tasks read-only", archive: "take tasks out of lists", unarchive: "and back into them" };
+  for (const [verb, about] of Object.entries(simple)) {
+    task
+      .command(verb)
+      .description(about)
+      .argument("<task...>", TASK)
+      .action(act(async () => (await load()).moveBy(verb as keyof typeof simple)));
+  }
+}
+
+function lists(command: Command): void {
+  command
+    .option("--status <status>", "draft, queued, running, completed, failed, aborted or published; repeatable", collect)
+    .option("-q, --queue <queue>", "on this queue")
+    .option("--project <name>", "of this project")
+    .option("--name <name>", "of this name")
+    .option("--agent <name>", "run by this agent")
+    .option("--type <type>", "of this type")
+    .option("--tag <tag>", "with this tag; repeatable", collect)
+    .option("--parent <task>", "children of this task")
+    .option("--archived", "archived ones")
+    .option("--limit <n>", "at most so many", parseCount);
+}
+
+function waits(command: Command): void {
+  command
+    .description("wait until tasks have ended; exits with the task's own code")
+    .argument("<task...>", TASK)
+    .option("--any", "until one of them has")
+    .option("--timeout <duration>", "wait no longer than this (exit 6)", parseDuration)
+    .option("--exit-zero", "exit 0 however they end")
+    .action(act(async () => (await import("./task/wait.js")).wait));
+}
+
+function readsLogs(command: Command): void {
+  command
+    .description("what a task printed")
+    .argument("<task>", TASK)
+    .option("-f, --follow", "go on until it has ended")
+    .option("--attempt <n>", "of this attempt (default: the latest)", parseCount)
+    .addOption(new Option("--stream <stream>", "only this one").choices(["out", "err", "navvy"]))
+    .option("--raw", "the bytes as they came")
+    .option("--timestamps", "when each line was read")
+    .option("--prefix", "the task's name before each line")
+    .option("--exit-code", "exit with the task's own code")
+    .action(act(async () => (await import("./task/logs.js")).logs));
+}

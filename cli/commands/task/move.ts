@@ -1,0 +1,77 @@
+import type { Navvy } from "../../../broker/index.js";
+import { isEnded, type QueueClass, type TaskRecord } from "../../../protocol/index.js";
+import type { Call, Handler } from "../../call.js";
+import { shortId } from "../../output/words.js";
+import { findTask } from "../../references.js";
+import { TASK_VIEW } from "./view.js";
+
+interface EnqueueOptions {
+  queue: string;
+  class: QueueClass;
+  delay?: number;
+  createQueue?: boolean;
+}
+
+interface AbortOptions {
+  reason: string;
+  grace?: number;
+  now?: boolean;
+  wait?: boolean;
+}
+
+type Verb = "dequeue" | "reset" | "publish" | "archive" | "unarchive";
+
+const VERBS: Record<Verb, { move: (navvy: Navvy, id: string) => Promise<TaskRecord>; done: string }> = {
+  dequeue: { move: (navvy, id) => navvy.tasks.dequeue(id), done: "back to draft" },
+  reset: { move: (navvy, id) => navvy.tasks.reset(id), done: "back to draft" },
+  publish: { move: (navvy, id) => navvy.tasks.publish(id), done: "published" },
+  archive: { move: (navvy, id) => navvy.tasks.archive(id), done: "archived" },
+  unarchive: { move: (navvy, id) => navvy.tasks.archive(id, false), done: "no longer archived" },
+};
+
+/** The verbs that take only tasks. */
+export function moveBy(verb: Verb): Handler<[string[]]> {
+  const { move, done } = VERBS[verb];
+  return (call, references) => each(call, references, async (navvy, task) => ({ task: await move(navvy, task.id), done }));
+}
+
+/** `navvy task enqueue TASK… -q QUEUE` */
+export const enqueue: Handler<[string[]], EnqueueOptions> = (call, references) => {
+  const { queue, delay, createQueue = false } = call.options;
+  const options = { queue, class: call.options.class, createQueue, ...(delay === undefined ? {} : { delayMs: delay }) };
+  return each(call, references, async (navvy, task) => ({ task: await navvy.tasks.enqueue(task.id, options), done: `queued on ${queue}` }));
+};
+
+/** `navvy task abort TASK…` */
+export const abort: Handler<[string[]], AbortOptions> = (call, references) => {
+  const { reason, now, wait } = call.options;
+  const graceMs = now ? 0 : call.options.grace;
+  return each(call, references, async (navvy, task) => {
+    const { task: asked, progress } = await navvy.tasks.abort(task.id, { reason, ...(graceMs === undefined ? {} : { graceMs }) });
+    const said = { requested: "abort requested; its agent has not answered yet", delivered: "abort delivered to its agent", aborted: "aborted" }[progress];
+    if (!wait || isEnded(asked.status)) return { task: asked, done: said };
+    const ended = await navvy.tasks.wait(asked.id);
+    return { task: ended, done: ended.status };
+  });
+};
+
+/** `navvy task rm TASK…` */
+export const remove: Handler<[string[]], { force?: boolean }> = (call, references) =>
+  each(call, references, async (navvy, task) => {
+    await navvy.tasks.delete(task.id, { force: call.options.force ?? false });
+    return { task, done: "deleted" };
+  });
+
+/** Finds all before it changes one: a slip in the third name leaves the first two alone. */
+async function each(
+  call: Call<unknown>,
+  references: string[],
+  change: (navvy: Navvy, task: TaskRecord) => Promise<{ task: TaskRecord; done: string }>,
+): Promise<void> {
+  const navvy = await call.navvy();
+  const tasks = await Promise.all(references.map((reference) => findTask(call, reference)));
+  for (const found of tasks) {
+    const { task, done } = await change(navvy, found);
+    call.out.show(TASK_VIEW, task, () => `${shortId(task.id)}  ${task.name}  ${done}`);
+  }
+}

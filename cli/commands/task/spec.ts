@@ -1,0 +1,78 @@
+import { rm } from "node:fs/promises";
+import { mkdtemp } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import { type Navvy, packBundle } from "../../../broker/index.js";
+import { type CodeRef, type InputRef, NavvyError, type TaskRecord, type TaskSpec } from "../../../protocol/index.js";
+import type { Call } from "../../call.js";
+import { size } from "../../output/quantities.js";
+import { findTask } from "../../references.js";
+import type { TaskOptions } from "../task-options.js";
+
+/** The command of a task: the words after `--`, or `sh -c` with one string. @throws NavvyError invalid_argument for both */
+export function commandOf(words: string[], options: Pick<TaskOptions, "shell">): string[] | undefined {
+  if (options.shell === undefined) return words.length > 0 ? words : undefined;
+  if (words.length > 0) throw new NavvyError("invalid_argument", "both --shell and a command were given", { fix: "give one of them" });
+  return ["sh", "-c", options.shell];
+}
+
+/** The name of a task that was given none: its program's. */
+export function nameOf(command: string[] | undefined): string | undefined {
+  const program = command?.[0];
+  return program === undefined ? undefined : basename(program) || "task";
+}
+
+/**
+ * The parts of a specification that the flags name, over those of `before` (a draft that is edited, a task that is cloned).
+ * Uploads the code where `--code` says so.
+ */
+export async function specOf(call: Call<TaskOptions>, words: string[], before?: TaskSpec): Promise<Partial<TaskSpec>> {
+  const { options } = call;
+  const command = commandOf(words, options);
+  const spec: Partial<TaskSpec> = {
+    ...(command ? { command } : {}),
+    ...(options.dir === undefined ? {} : { directory: options.dir }),
+    ...(options.env ? { env: { ...before?.env, ...options.env } } : {}),
+    ...(options.gpus === undefined ? {} : { resources: { gpus: options.gpus } }),
+    ...(options.timeout === undefined ? {} : { timeLimitMs: options.timeout }),
+    ...(options.grace === undefined ? {} : { graceMs: options.grace }),
+    ...(options.retries === undefined ? {} : { retries: { limit: options.retries, backoffMs: before?.retries.backoffMs ?? 1_000 } }),
+  };
+  if (options.input) spec.inputs = { ...before?.inputs, ...(await inputsOf(call, options.input)) };
+  if (options.code !== undefined) spec.code = await sendCode(call, options.code);
+  return spec;
+}
+
+/** What the flags say about the task itself. */
+export function labelsOf(options: TaskOptions): Partial<Pick<TaskRecord, "name" | "project" | "taskType" | "tags" | "comment">> {
+  const { name, project, type, tag, comment } = options;
+  return Object.fromEntries(Object.entries({ name, project, taskType: type, tags: tag, comment }).filter(([, value]) => value !== undefined));
+}
+
+async function inputsOf(call: Call<TaskOptions>, inputs: string[]): Promise<Record<string, InputRef>> {
+  const navvy = await call.navvy();
+  const found = inputs.map(async (text) => {
+    const [, name, reference, artifactName] = /^([^=/]+)=(.+?)\/([^/]+(?:\/.*)?)$/.exec(text) ?? [];
+    if (name === undefined || reference === undefined || artifactName === undefined) {
+      throw new NavvyError("invalid_argument", `input ${JSON.stringify(text)} is not acceptable`, { fix: "--input NAME=TASK/ARTIFACT" });
+    }
+    const task = await findTask(call, reference);
+    const { sha256, sizeBytes } = navvy.artifacts.find(task, artifactName);
+    return [name, { sha256, sizeBytes, from: { task: task.id, artifact: artifactName } }] as const;
+  });
+  return Object.fromEntries(await Promise.all(found));
+}
+
+async function sendCode(call: Call<TaskOptions>, folder: string): Promise<CodeRef> {
+  const navvy: Navvy = await call.navvy();
+  const into = await mkdtemp(join(tmpdir(), "navvy-code-"));
+  try {
+    const packed = await packBundle(folder, { into });
+    const { sha256, sizeBytes, files, origin } = packed;
+    await navvy.objects.putFile(packed.file);
+    call.out.talk(`▸ code  ${folder}: ${files} files, ${size(sizeBytes)}`);
+    return { bundle: sha256, sizeBytes, files, origin };
+  } finally {
+    await rm(into, { recursive: true, force: true });
+  }
+}

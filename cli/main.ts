@@ -1,0 +1,30 @@
+#!/usr/bin/env node
+import { CommanderError } from "commander";
+import { outputOf } from "./call.js";
+import { exitCodeOf } from "./exit-codes.js";
+import { describeError, errorDocument, exitCodeOfUsage } from "./output/errors.js";
+import { makeProgram } from "./program.js";
+
+/** A reader that went away (`navvy task ls | head`) is no failure. */
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+    process.exit(process.exitCode ?? 0);
+  });
+}
+
+const program = makeProgram();
+try {
+  await program.parseAsync(process.argv);
+} catch (error) {
+  process.exitCode = report(error);
+}
+
+function report(error: unknown): number {
+  if (error instanceof CommanderError && error.exitCode === 0) return 0;
+  const { output, json, verbose } = program.opts();
+  const out = outputOf({ output: output ?? "table", json });
+  process.stderr.write(`${out.isData && out.format !== "name" ? errorDocument(error) : describeError(error, { verbose })}\n`);
+  if (error instanceof CommanderError) return exitCodeOfUsage(error);
+  return exitCodeOf((error as { code?: Parameters<typeof exitCodeOf>[0] }).code ?? "internal");
+}

@@ -1,0 +1,69 @@
+import { Command, Option } from "commander";
+import { agentCommand } from "./commands/agent.js";
+import { artifactCommand } from "./commands/artifact.js";
+import { completionCommand } from "./commands/completion.js";
+import { contextCommand } from "./commands/context.js";
+import { devCommand } from "./commands/dev.js";
+import { doctorCommand } from "./commands/doctor.js";
+import { helpCommand } from "./commands/help.js";
+import { queueCommand } from "./commands/queue.js";
+import { runCommand } from "./commands/run.js";
+import { logsCommand, psCommand, taskCommand, waitCommand } from "./commands/task.js";
+import { topCommand } from "./commands/top.js";
+import { versionCommand } from "./commands/version.js";
+import { watchCommand } from "./commands/watch.js";
+import { whyCommand } from "./commands/why.js";
+import { FORMATS } from "./output/output.js";
+import { packageVersion } from "./version.js";
+
+/** The whole command tree. Nothing of the broker is loaded before a command runs. */
+export function makeProgram(): Command {
+  const program = new Command("navvy");
+  program
+    .description("Peer queues and agents over NATS: run tasks on your machines.")
+    .usage("[global flags] <command> [args]")
+    .version(packageVersion(), "--version", "print the version")
+    // Errors are printed in one place, by main.
+    .configureOutput({ outputError: () => {} })
+    .exitOverride()
+    .helpCommand(false)
+    .configureHelp({ showGlobalOptions: true })
+    .showSuggestionAfterError(true);
+  addGlobalOptions(program);
+  program.commandsGroup("Day one:");
+  for (const add of [devCommand, runCommand, psCommand, logsCommand, waitCommand, whyCommand, topCommand, doctorCommand]) add(program);
+  program.commandsGroup("Everything else:");
+  for (const add of [taskCommand, queueCommand, agentCommand, artifactCommand, watchCommand, contextCommand, helpCommand, versionCommand]) add(program);
+  completionCommand(program);
+  program.addHelpText("after", "\nStart here:\n  navvy dev                                        a server, an agent and queues on this machine\n  navvy run -- python -c 'print(\"hello\")'           in another terminal: run a task, see its output\n");
+  return program;
+}
+
+/** Connection flags have variables too (`NAVVY_SERVER` …): the broker reads those itself, so that it can say where a value is from. */
+function addGlobalOptions(program: Command): void {
+  program
+    .optionsGroup("Global flags:")
+    .option("-s, --server <url>", "NATS server (NAVVY_SERVER)")
+    .option("--context <name>", "NATS CLI context (NAVVY_CONTEXT)")
+    .option("--creds <file>", "NATS credentials file (NAVVY_CREDS)")
+    .option("--namespace <name>", "fleet on a shared server (NAVVY_NAMESPACE)")
+    .addOption(new Option("-o, --output <format>", "how to print").choices([...FORMATS]).default("table").env("NAVVY_OUTPUT"))
+    .option("--json", "same as -o json")
+    .addOption(new Option("--quiet", "only data and errors").env("NAVVY_QUIET"))
+    .addOption(new Option("--verbose", "with errors: the chain of causes").env("NAVVY_VERBOSE"));
+  for (const [flags, about] of HIDDEN_SETTINGS) program.addOption(new Option(flags, about).hideHelp());
+  program.optionsGroup("Options:");
+}
+
+/** In `navvy help environment`. */
+const HIDDEN_SETTINGS = [
+  ["--user <name>", "NATS user (NAVVY_USER)"],
+  ["--password <text>", "NATS password (NAVVY_PASSWORD)"],
+  ["--token <text>", "NATS token (NAVVY_TOKEN)"],
+  ["--nkey <file>", "NATS nkey seed file (NAVVY_NKEY)"],
+  ["--tls-cert <file>", "client certificate (NAVVY_TLS_CERT)"],
+  ["--tls-key <file>", "key of the client certificate (NAVVY_TLS_KEY)"],
+  ["--tls-ca <file>", "certificate authority (NAVVY_TLS_CA)"],
+  ["--domain <name>", "JetStream domain, behind a leaf node (NAVVY_DOMAIN)"],
+  ["--inbox-prefix <subject>", "prefix of reply subjects (NAVVY_INBOX_PREFIX)"],
+] as const;

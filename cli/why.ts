@@ -1,0 +1,142 @@
+import type { AgentView } from "../broker/index.js";
+import { describeOutcome, parseShape, type QueueRecord, type TaskRecord } from "../protocol/index.js";
+import { age, duration } from "./output/quantities.js";
+import { count, shortId } from "./output/words.js";
+
+/** All that `why` looks at; `waiting` is the queue in the order in which it will run. */
+export interface Situation {
+  task: TaskRecord;
+  queue?: QueueRecord;
+  waiting: TaskRecord[];
+  agents: AgentView[];
+  nowMs: number;
+}
+
+/** Why a task stands where it stands: one sentence, what was seen, and what can be done. */
+export interface Explanation {
+  sentence: string;
+  facts: string[];
+  fixes: string[];
+}
+
+/** Pure: the same situation gives the same words, in `navvy why`, `navvy run` and for programs. */
+export function explain(situation: Situation): Explanation {
+  const { task } = situation;
+  switch (task.status) {
+    case "draft":
+      return explainDraft(task);
+    case "queued":
+      return explainQueued(situation);
+    case "running":
+      return explainRunning(situation);
+    case "completed":
+    case "failed":
+    case "aborted":
+    case "published":
+      return explainEnd(task);
+  }
+}
+
+/** The explanation as lines for people. */
+export function explanationLines({ sentence, facts, fixes }: Explanation): string[] {
+  return [sentence, ...facts.map((fact) => `  ${fact}`), ...fixes.map((fix, i) => (i === 0 ? `  fix: ${fix}` : `       ${fix}`))];
+}
+
+function explainDraft(task: TaskRecord): Explanation {
+  const hasCommand = task.spec.command.length > 0;
+  const fix = hasCommand ? `navvy task enqueue ${shortId(task.id)}` : `navvy task edit ${shortId(task.id)} -- COMMAND …`;
+  return {
+    sentence: `${title(task)} is a draft: it waits for nobody until it is enqueued.`,
+    facts: [`last change: ${task.reason}, by ${task.by}`, ...(hasCommand ? [] : ["it has no command yet"])],
+    fixes: [fix],
+  };
+}
+
+function explainQueued(situation: Situation): Explanation {
+  const { task, queue, waiting, nowMs } = situation;
+  const position = waiting.findIndex((each) => each.id === task.id) + 1;
+  const place = position > 0 ? `, position ${position} of ${waiting.length}` : "";
+  const since = task.enqueuedAt === undefined ? "" : ` for ${age(task.enqueuedAt, nowMs)}`;
+  const sentence = `${title(task)} has been queued${since} on ${task.queue}${place}.`;
+  const delayMs = task.notBefore === undefined ? 0 : Date.parse(task.notBefore) - nowMs;
+  if (delayMs > 0) return { sentence, facts: [`It is not to start before ${task.notBefore}, in ${duration(delayMs)}.`], fixes: [] };
+  if (queue?.paused) {
+    const { by, at, reason } = queue.paused;
+    return { sentence, facts: [`The queue is paused by ${by} since ${age(at, nowMs)}: ${reason}`], fixes: [`navvy queue resume ${queue.name}`] };
+  }
+  return { sentence, ...whoCouldRun(situation) };
+}
+
+/** Agent by agent: who serves the queue, and what keeps each from taking the task. */
+function whoCouldRun({ task, agents }: Situation): Pick<Explanation, "facts" | "fixes"> {
+  const queue = task.queue ?? "";
+  const serving = agents.filter(({ record }) => record.queues.includes(queue));
+  const up = serving.filter((view) => view.isUp);
+  const gpus = parseShape(task.shape)?.gpus ?? task.spec.resources.gpus;
+  const needs = gpus > 0 ? [`It asks for ${count(gpus, "GPU")}.`] : [];
+  if (up.length === 0) return nobodyServes(queue, { serving, needs, hasGpus: gpus > 0 });
+  const obstacles = up.map((view) => ({ view, obstacle: obstacleAt(view, { gpus, queue }) }));
+  const facts = [...needs, ...obstacles.map(({ view, obstacle }) => `${view.record.name} serves ${queue}: ${obstacle.text}`)];
+  const draining = obstacles.filter(({ obstacle }) => obstacle.kind === "draining").map(({ view }) => `navvy agent resume ${view.record.name}`);
+  if (obstacles.every(({ obstacle }) => obstacle.kind === "too_small")) {
+    return {
+      facts: [...facts, "Nobody that is up can ever run it."],
+      fixes: [`navvy task dequeue ${shortId(task.id)} && navvy task edit ${shortId(task.id)} --gpus N`],
+    };
+  }
+  return { facts, fixes: draining };
+}
+
+type Obstacle = { kind: "draining" | "too_small" | "busy" | "none"; text: string };
+
+function obstacleAt({ record, beat }: AgentView, needs: { gpus: number; queue: string }): Obstacle {
+  if (needs.gpus > record.gpus.length) return { kind: "too_small", text: `it has ${count(record.gpus.length, "GPU")}, the task needs ${needs.gpus}` };
+  if (!beat) return { kind: "none", text: "up, but does not answer just now" };
+  if (beat.state === "draining" || beat.state === "stopping") return { kind: "draining", text: `${beat.state}${beat.reason ? `: ${beat.reason}` : ""}` };
+  if (beat.state === "disconnected") return { kind: "busy", text: "cut off from NATS just now" };
+  const { used, total } = needs.queue === "services" ? beat.services : beat.slots;
+  if (total === 0) return { kind: "too_small", text: "it has no slots for that queue" };
+  if (used < total) return { kind: "none", text: `${total - used} of ${count(total, "slot")} free${beat.reason ? `, but takes nothing: ${beat.reason}` : ""}` };
+  const names = beat.running.map((each) => `${each.name} ${shortId(each.id)}`).slice(0, 3);
+  return { kind: "busy", text: `busy ${used}/${total}${names.length ? ` (${names.join(", ")})` : ""}` };
+}
+
+function nobodyServes(queue: string, seen: { serving: AgentView[]; needs: string[]; hasGpus: boolean }): Pick<Explanation, "facts" | "fixes"> {
+  const away = seen.serving.map(({ record }) => `${record.name} served it, but is gone${record.leftAt ? " (it left)" : ""}`);
+  const start = queue === "services" ? "navvy agent start --services 4" : `navvy agent start -q ${queue}`;
+  return { facts: [...seen.needs, `No agent that is up serves ${queue}.`, ...away], fixes: [`${start}${seen.hasGpus ? "   on a machine with GPUs" : ""}`] };
+}
+
+function explainRunning({ task, agents, nowMs }: Situation): Explanation {
+  const attempt = task.attempts.find((each) => each.attempt === task.attempt);
+  const where = task.owner?.agent ?? "?";
+  const facts = [`attempt ${task.attempt}, ${task.phase ?? "running"}${attempt ? `, since ${age(attempt.claimedAt, nowMs)}` : ""}`];
+  const { progress } = task.reported;
+  if (progress) facts.push(`progress ${progress.n}${progress.of ? ` of ${progress.of}` : ""}${progress.unit ? ` ${progress.unit}` : ""}`);
+  if (task.abort) facts.push(`${task.abort.by} asked to abort it ${age(task.abort.at, nowMs)} ago: ${task.abort.reason}${task.abort.deliveredAt ? "; its agent knows" : "; its agent has not said that it knows"}`);
+  const owner = agents.find((view) => view.record.name === where);
+  if (owner && !owner.isUp) facts.push(`${where} is gone: the task goes back to its queue within seconds`);
+  else if (owner && !owner.beat) facts.push(`${where} does not answer just now; its lease still holds`);
+  return { sentence: `${title(task)} runs on ${where}.`, facts, fixes: task.abort ? [] : [`navvy logs ${shortId(task.id)} -f`] };
+}
+
+function explainEnd(task: TaskRecord): Explanation {
+  const { outcome } = task;
+  const how = outcome ? describeOutcome(outcome) : task.reason;
+  const lost = task.losses > 0 ? [`lost with its machine ${count(task.losses, "time")}`] : [];
+  const attempts = task.attempts.slice(0, -1).map((each) => `attempt ${each.attempt} on ${each.agent}: ${each.outcome ? describeOutcome(each.outcome) : "superseded"}`);
+  const on = task.attempts.at(-1)?.agent;
+  const facts = [`${task.reason}, by ${task.by}`, ...lost, ...attempts, ...tailLines(outcome?.tail)];
+  const isGood = task.status === "completed" || task.status === "published";
+  const fixes = isGood ? [] : [`navvy logs ${shortId(task.id)}`, `navvy task reset ${shortId(task.id)} && navvy task enqueue ${shortId(task.id)} -q ${task.queue ?? "default"}`];
+  return { sentence: `${title(task)} is ${task.status}${task.attempt > 0 ? ` after attempt ${task.attempt}` : ""}${on ? ` on ${on}` : ""}: ${how}.`, facts, fixes };
+}
+
+function tailLines(tail: string | undefined): string[] {
+  const lines = (tail ?? "").trimEnd().split("\n").filter((line) => line !== "").slice(-10);
+  return lines.length ? ["last lines:", ...lines.map((line) => `  ${line}`)] : [];
+}
+
+function title(task: TaskRecord): string {
+  return `${shortId(task.id)} ${task.name}`;
+}
