@@ -82,6 +82,12 @@ export class ChunkSender {
     while (this.#window.length > 0) await this.#settleOldest();
   }
 
+  /** Waits until nothing is on its way any more, stored or not: what is removed before that comes back. */
+  async abandon(): Promise<void> {
+    const underway = this.#window.filter((chunk) => chunk.reply !== undefined);
+    await Promise.allSettled(underway.map((chunk) => this.#link.hold(chunk.generation, chunk.reply as Promise<PubAck>)));
+  }
+
   async #settleOldest(): Promise<void> {
     const oldest = this.#window[0];
     if (oldest === undefined) return;

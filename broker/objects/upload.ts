@@ -55,7 +55,10 @@ async function sendOnce(store: Store, fill: Fill): Promise<Stored> {
     isKept = (await store.metas.publish(meta, sender.chunkBytes)) === "published";
     return { sha256, sizeBytes, existed: !isKept };
   } finally {
-    if (!isKept) await discard(store, subject);
+    if (!isKept) {
+      await sender.abandon();
+      await discard(store, subject);
+    }
   }
 }
 
