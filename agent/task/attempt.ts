@@ -233,12 +233,12 @@ export class Attempt {
     this.#graceTimer = setTimeout(kill, cause.graceMs);
   }
 
+  /** Nobody waits for the journal here: an end that is lost is found out at the next start. */
   async #cleanUp(): Promise<void> {
     const { journal, config } = this.#parts;
-    await Promise.all([this.#shipper.close(), this.#reports.close()]);
-    await journal
-      .append({ op: "end", key: this.key, at: new Date().toISOString() })
-      .catch((error: unknown) => config.log.error({ err: error }, "the host journal can not be written"));
+    const end = { op: "end", key: this.key, at: new Date().toISOString() } as const;
+    journal.append(end).catch((error: unknown) => config.log.error({ err: error }, "the host journal can not be written"));
     removeLater(this.#folder.root, config.log);
+    await Promise.all([this.#shipper.close(), this.#reports.close()]);
   }
 }

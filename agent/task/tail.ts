@@ -1,4 +1,4 @@
-import { type FileHandle, open } from "node:fs/promises";
+import { type FileHandle, open, stat } from "node:fs/promises";
 
 /** Reads a file that grows, piece by piece; a file that is not there yet is an empty one. */
 export class Tail {
@@ -27,20 +27,17 @@ export class Tail {
     return buffer.subarray(0, bytesRead);
   }
 
-  /** Bytes that are there and not read yet. */
-  async waiting(): Promise<number> {
-    const file = await this.#open();
-    return file ? (await file.stat()).size - this.#offset : 0;
-  }
-
   async close(): Promise<void> {
     await this.#file?.close();
     this.#file = undefined;
   }
 
+  /** A file with nothing in it is looked at and not opened: most tasks leave most of theirs empty. */
   async #open(): Promise<FileHandle | undefined> {
+    if (this.#file) return this.#file;
     try {
-      this.#file ??= await open(this.#path, "r");
+      if ((await stat(this.#path)).size <= this.#offset) return undefined;
+      this.#file = await open(this.#path, "r");
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
     }

@@ -16,7 +16,7 @@ const AGENT_VIEW: View<AgentView> = {
     { title: "QUEUES", value: (view) => view.record.queues.join(","), isFlexible: true },
     { title: "GPUS", value: (view) => gpusOf(view.record.gpus), isFlexible: true },
     { title: "BUSY", value: busyOf, align: "right" },
-    { title: "LOAD", value: ({ beat }) => (beat ? `${Math.round(beat.cpu.used * 100)} %` : "—"), align: "right" },
+    { title: "LOAD", value: ({ beat }) => (beat ? `${Math.round(beat.cpu.used)} %` : "—"), align: "right" },
     { title: "FREE DISK", value: ({ beat }) => (beat ? size(beat.disk.freeBytes) : "—"), align: "right" },
     { title: "VERSION", value: (view) => view.record.version },
     { title: "HOST", value: (view) => view.record.host, isWide: true },
@@ -75,7 +75,7 @@ function describe(view: AgentView): string {
   if (!beat) return lines.join("\n");
   const running = beat.running.map((each) => `  ${shortId(each.id)}  ${each.name}  ${each.queue}  ${each.phase}  ${age(each.since)}`);
   lines.push(
-    `cpu       ${bar(beat.cpu.used)}, load ${beat.cpu.load1.toFixed(1)} on ${beat.cpu.cores} cores`,
+    `cpu       ${bar(beat.cpu.used / 100)}, load ${beat.cpu.load1.toFixed(1)} on ${beat.cpu.cores} cores`,
     `memory    ${bar(beat.memory.usedBytes / beat.memory.totalBytes)} of ${size(beat.memory.totalBytes)}`,
     `disk      ${size(beat.disk.freeBytes)} free`,
     ...beat.gpus.map(describeGpu),

@@ -50,7 +50,7 @@ function agentLines(agents: { beat: Beat; isGone: boolean }[], width: number): s
       { title: "AGENT", value: first(({ beat }) => beat.agent), isFlexible: true },
       { title: "STATE", value: first(({ beat, isGone }) => stateWord(isGone ? "gone" : beat.state)) },
       { title: "SLOTS", value: first(({ beat }) => slotsOf(beat)), align: "right" },
-      { title: "CPU", value: first(({ beat }) => bar(beat.cpu.used, 5)) },
+      { title: "CPU", value: first(({ beat }) => bar(beat.cpu.used / 100, 5)) },
       { title: "MEM", value: first(({ beat }) => `${size(beat.memory.usedBytes)} of ${size(beat.memory.totalBytes)}`) },
       { title: "GPU", value: ({ gpu }) => (gpu ? `${gpu.index} ${bar((gpu.utilization ?? 0) / 100, 4)}` : "—") },
     ],

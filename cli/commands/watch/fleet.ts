@@ -31,7 +31,7 @@ function describeBeat(beat: Beat): string {
     stateWord(beat.state),
     `slots ${beat.slots.used}/${beat.slots.total}`,
     beat.services.total > 0 ? `services ${beat.services.used}/${beat.services.total}` : "",
-    `cpu ${Math.round(beat.cpu.used * 100)} %`,
+    `cpu ${Math.round(beat.cpu.used)} %`,
     `mem ${size(beat.memory.usedBytes)}`,
     ...gpus,
     ...running,
