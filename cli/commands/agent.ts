@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander";
-import { collect, collectPair, parseCount, parseGpus } from "../arguments.js";
+import { collect, parseDuration, collectPair, parseCount, parseGpus } from "../arguments.js";
 import { act } from "../call.js";
 
 /** Flags of `navvy agent start`. */
@@ -51,13 +51,14 @@ function startCommand(agent: Command): void {
   agent
     .command("start")
     .description("run an agent here until a signal: the first drains and leaves, a second gives tasks back and leaves now")
-    .addOption(new Option("--name <name>", "unique in the fleet (default: this host's name)").env("NAVVY_AGENT"))
+    .addOption(new Option("--name <name>", "unique in the fleet (default: this host's name)").env("NAVVY_AGENT_NAME"))
     .addOption(new Option("-q, --queue <queue>", "serve this queue; repeat for more, the first comes first (default: default)").argParser(collect))
     .addOption(new Option("--slots <n>", "tasks at once").argParser(parseCount).env("NAVVY_SLOTS"))
     .option("--services <n>", "light slots for controllers on the services queue (default: 4)", parseCount)
     .option("--no-services", "do not serve the services queue")
-    .addOption(new Option("--gpus <which>", "auto, none, all, or numbers: 0,1").default("auto").argParser(parseGpus).env("NAVVY_GPUS"))
+    .addOption(new Option("--gpus <which>", "auto, none, all, or numbers: 0,1").default("auto").argParser(parseGpus).env("NAVVY_AGENT_GPUS"))
     .addOption(new Option("--work-dir <dir>", "where tasks run").env("NAVVY_WORK_DIR"))
+    .addOption(new Option("--lease <duration>", "how long it may be silent before its tasks go elsewhere; the same in the whole fleet (default: 15s)").argParser(parseDuration).env("NAVVY_LEASE"))
     .addOption(new Option("--order <order>", "between queues").choices(["strict", "fair"]).default("strict"))
     .addOption(new Option("--label <k=v>", "what is special here; repeatable").argParser(collectPair))
     .addOption(new Option("--log-format <format>", "default: pretty on a terminal, else json").choices(["pretty", "json"]).env("NAVVY_LOG_FORMAT"))

@@ -19,7 +19,7 @@ export function runCommand(program: Command): void {
   const run = program.command("run").description("run a command on the fleet: create, enqueue, follow its log, exit with its code").usage("[options] -- COMMAND [args]");
   addTaskOptions(run);
   run
-    .addOption(new Option("-q, --queue <queue>", "where it waits").default("default").env("NAVVY_QUEUE"))
+    .addOption(new Option("-q, --queue <queue>", "where it waits").default("default").env("NAVVY_DEFAULT_QUEUE"))
     .addOption(new Option("--class <class>", "its place there").choices(["front", "high", "normal", "low"]).default("normal"))
     .option("--create-queue", "make the queue even if its name looks like a slip of another's")
     .option("-d, --detach", "print the id and leave")

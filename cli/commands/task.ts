@@ -51,7 +51,7 @@ function makers(task: Command): void {
   addTaskOptions(clone);
   clone
     .option("--enqueue", "and enqueue it")
-    .addOption(new Option("-q, --queue <queue>", "enqueue it here").env("NAVVY_QUEUE"))
+    .addOption(new Option("-q, --queue <queue>", "enqueue it here").env("NAVVY_DEFAULT_QUEUE"))
     .action(act(async () => (await import("./task/make.js")).clone));
   const edit = task.command("edit").description("change a draft").usage("[options] TASK [-- COMMAND [args]]").argument("<task>", TASK);
   addTaskOptions(edit);
@@ -70,7 +70,7 @@ function movers(task: Command): void {
     .command("enqueue")
     .description("send drafts to a queue")
     .argument("<task...>", TASK)
-    .addOption(new Option("-q, --queue <queue>", "where").default("default").env("NAVVY_QUEUE"))
+    .addOption(new Option("-q, --queue <queue>", "where").default("default").env("NAVVY_DEFAULT_QUEUE"))
     .addOption(new Option("--class <class>", "its place there").choices([...CLASS_NAMES]).default("normal"))
     .option("--delay <duration>", "not before", parseDuration)
     .option("--create-queue", "make the queue even if its name looks like a slip of another's")

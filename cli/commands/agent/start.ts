@@ -19,6 +19,7 @@ export const start: Handler<[], AgentStartOptions> = async (call) => {
     ...(options.queue ? { queues: options.queue.flatMap((each) => each.split(",")) } : {}),
     ...(options.slots === undefined ? {} : { slots: options.slots }),
     ...(options.services === undefined ? {} : { serviceSlots: options.services || 0 }),
+    ...(options.lease === undefined ? {} : { leaseMs: options.lease }),
     order: options.order,
     gpus: options.gpus,
     workDir: options.workDir ?? join(dataFolder(process.env), "agents"),

@@ -58,14 +58,15 @@ function environment(): string {
     ["NAVVY_INBOX_PREFIX", "prefix of reply subjects (--inbox-prefix)"],
     ["NAVVY_OUTPUT", "table, wide, json, jsonl or name (-o)"],
     ["NAVVY_QUIET, NAVVY_VERBOSE", "--quiet, --verbose"],
-    ["NAVVY_QUEUE, NAVVY_PROJECT", "for run and task create (-q, --project)"],
-    ["NAVVY_AGENT, NAVVY_SLOTS", "for agent start (--name, --slots)"],
-    ["NAVVY_GPUS, NAVVY_WORK_DIR", "for agent start (--gpus, --work-dir)"],
+    ["NAVVY_DEFAULT_QUEUE", "where run, enqueue and clone send tasks (-q)"],
+    ["NAVVY_PROJECT", "project of new tasks (--project); set inside tasks"],
+    ["NAVVY_AGENT_NAME, NAVVY_SLOTS", "for agent start (--name, --slots)"],
+    ["NAVVY_AGENT_GPUS, _WORK_DIR", "for agent start (--gpus, --work-dir)"],
     ["NAVVY_LOG_FORMAT, _LOG_LEVEL", "for agent start: pretty or json; debug, info, warn"],
     ["NAVVY_PORT, NAVVY_DATA", "for dev (--port, --data)"],
     ["NAVVY_NATS_SERVER", "the nats-server that dev starts"],
     ["NO_COLOR, FORCE_COLOR", "colours off, on"],
   ];
-  const lines = rows.map(([name, about]) => `${name.padEnd(29)} ${about}`);
+  const lines = rows.map(([name, about]) => `${name.padEnd(31)} ${about}`);
   return ["flag > environment > NATS context > default;  navvy context show --explain", "", ...lines].join("\n");
 }

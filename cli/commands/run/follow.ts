@@ -98,7 +98,7 @@ class Teller {
     const ranMs = attempt?.endedAt ? Date.parse(attempt.endedAt) - Date.parse(attempt.startedAt ?? attempt.claimedAt) : undefined;
     const metrics = Object.entries(task.reported.metrics).slice(0, 3).map(([key, each]) => `${key} ${figure(each.last)}`);
     const artifacts = task.reported.artifacts.slice(0, 3).map((each) => `${each.name} ${size(each.sizeBytes)}`);
-    const how = task.outcome && task.status !== "completed" ? `: ${describeOutcome(task.outcome)}` : "";
+    const how = task.status === "completed" ? "" : `: ${task.status === "aborted" ? task.reason : task.outcome ? describeOutcome(task.outcome) : task.reason}`;
     const extras = [metrics.join("  "), artifacts.length ? `artifacts: ${artifacts.join(", ")}` : ""].filter(Boolean);
     this.#call.out.talk([`${stateWord(task.status)}${ranMs === undefined ? "" : ` in ${duration(ranMs)}`}${how}`, ...extras].join("   "));
     if (task.status === "failed") this.#call.out.talk(paint("dim", `  more: navvy why ${shortId(task.id)}`, process.stderr));

@@ -1,4 +1,4 @@
-import type { Handler } from "../../call.js";
+import type { Call, Handler } from "../../call.js";
 import { tableWidth } from "../../output/output.js";
 import { onInterrupt } from "../../signals.js";
 import type { TopOptions } from "../top.js";
@@ -16,6 +16,7 @@ export const top: Handler<[], TopOptions> = async (call) => {
   const feeding = await feed(navvy, state);
   try {
     await askAgents(navvy, state);
+    if (call.out.isData) return printState(call, state);
     const frame = (size: Pick<FrameOptions, "width" | "height">) => renderFrame(state, { ...size, nowMs: Date.now(), source: navvy.bus.source });
     if (call.options.once || !process.stdout.isTTY) frame({ width: tableWidth(), height: 1_000 }).forEach((line) => call.out.line(line));
     else await live(frame);
@@ -23,6 +24,13 @@ export const top: Handler<[], TopOptions> = async (call) => {
     feeding.close();
   }
 };
+
+/** What a frame shows, for programs. */
+function printState(call: Call<TopOptions>, state: FleetState): void {
+  const agents = state.agents(Date.now()).map(({ beat, isGone }) => ({ ...beat, isGone }));
+  const queues = state.queues().map(({ queue, waiting }) => ({ ...queue, waiting: waiting.length }));
+  call.out.show({ kind: "top", name: () => agents.map((agent) => agent.agent).join("\n") }, { agents, queues, tasks: state.tasks() }, () => "");
+}
 
 function live(frame: (size: { width: number; height: number }) => string[]): Promise<void> {
   const screen = new Screen();

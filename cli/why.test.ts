@@ -1,0 +1,101 @@
+import { expect, test } from "vitest";
+import type { AgentView } from "../broker/index.js";
+import { AgentRecord, Beat, TaskRecord } from "../protocol/index.js";
+import { explain, explanationLines, type Situation } from "./why.js";
+
+const NOW = "2026-01-01T12:00:00.000Z";
+const ID = "01JD3W5V3Q0N6T8B2M7R5C9F3K";
+
+function task(change: object = {}): TaskRecord {
+  return TaskRecord.parse({
+    type: "navvy.task.v1", id: ID, name: "train", project: "default", taskType: "training", createdAt: NOW, createdBy: "maria", changedAt: NOW,
+    spec: { command: ["true"] }, status: "queued", reason: "enqueued", by: "maria", queue: "gpu", enqueuedAt: "2026-01-01T11:58:00.000Z", ...change,
+  });
+}
+
+function agent(name: string, change: { record?: object; beat?: object | null; isUp?: boolean } = {}): AgentView {
+  const record = AgentRecord.parse({
+    type: "navvy.agent.v1", name, session: "s", host: "h", pid: 1, version: "0", protocol: 1, queues: ["gpu"], order: "strict", slots: 2, serviceSlots: 0,
+    cpus: 1, memoryBytes: 1, gpus: [], os: "linux", registeredAt: NOW, ...change.record,
+  });
+  const beat = Beat.parse({
+    type: "navvy.beat.v1", agent: name, session: "s", at: NOW, state: "idle", queues: ["gpu"], slots: { used: 0, total: 2 }, services: { used: 0, total: 0 },
+    running: [], leading: false, cpu: { used: 0, cores: 1, load1: 0 }, memory: { usedBytes: 0, totalBytes: 1 }, disk: { freeBytes: 1, totalBytes: 1 },
+    network: { rxBytesPerSec: 0, txBytesPerSec: 0 }, gpus: [], ...change.beat,
+  });
+  return { record, isUp: change.isUp ?? true, ...(change.beat === null ? {} : { beat }) };
+}
+
+const words = (situation: Partial<Situation>) => {
+  const subject = situation.task ?? task();
+  return explanationLines(explain({ task: subject, waiting: [subject], agents: [], nowMs: Date.parse(NOW), ...situation })).join("\n");
+};
+
+test("a task that nobody serves names the command that starts an agent for its queue", () => {
+  const text = words({});
+  expect(text).toContain("5C9F3K train has been queued for 2m on gpu, position 1 of 1.");
+  expect(text).toContain("No agent that is up serves gpu.");
+  expect(text).toContain("fix: navvy agent start -q gpu");
+});
+
+test("an agent that served the queue and is gone is named", () => {
+  expect(words({ agents: [agent("gpu-7", { isUp: false })] })).toContain("gpu-7 served it, but is gone");
+});
+
+test("a controller that waits is told how to get service slots", () => {
+  expect(words({ task: task({ queue: "services" }) })).toContain("navvy agent start --services 4");
+});
+
+test("a paused queue explains itself with who, when and why", () => {
+  const queue = { type: "navvy.queue.v1" as const, name: "gpu", createdAt: NOW, createdBy: "m", lanes: [], paused: { at: "2026-01-01T11:00:00.000Z", by: "jonas", reason: "power work" } };
+  const text = words({ queue, agents: [agent("gpu-7")] });
+  expect(text).toContain("paused by jonas since 1h: power work");
+  expect(text).toContain("navvy queue resume gpu");
+});
+
+test("a delayed task says until when", () => {
+  expect(words({ task: task({ notBefore: "2026-01-01T12:05:00.000Z" }) })).toContain("in 5m");
+});
+
+test("busy and draining agents are told apart, and a drain can be ended", () => {
+  const running = [{ id: ID, name: "other", attempt: 1, queue: "gpu", phase: "executing", since: NOW }];
+  const text = words({
+    agents: [agent("gpu-7", { beat: { slots: { used: 2, total: 2 }, running } }), agent("gpu-9", { beat: { state: "draining", reason: "upgrade" } })],
+  });
+  expect(text).toContain("gpu-7 serves gpu: busy 2/2 (other 5C9F3K)");
+  expect(text).toContain("gpu-9 serves gpu: draining: upgrade");
+  expect(text).toContain("fix: navvy agent resume gpu-9");
+});
+
+test("a task that asks for more GPUs than any agent has is told so", () => {
+  const text = words({ task: task({ spec: { command: ["true"], resources: { gpus: 2 } }, shape: "g2" }), agents: [agent("cpu-1")] });
+  expect(text).toContain("It asks for 2 GPUs.");
+  expect(text).toContain("cpu-1 serves gpu: it has 0 GPUs, the task needs 2");
+  expect(text).toContain("Nobody that is up can ever run it.");
+});
+
+test("a running task says where, in which phase, and that an abort is open", () => {
+  const running = task({
+    status: "running", attempt: 2, phase: "executing", owner: { agent: "gpu-7", session: "s" },
+    attempts: [{ attempt: 2, agent: "gpu-7", session: "s", claimedAt: "2026-01-01T11:53:00.000Z" }],
+    abort: { at: NOW, by: "maria", reason: "wrong data" },
+  });
+  const text = words({ task: running, agents: [agent("gpu-7", { isUp: false })] });
+  expect(text).toContain("train runs on gpu-7.");
+  expect(text).toContain("attempt 2, executing, since 7m");
+  expect(text).toContain("maria asked to abort it 0s ago: wrong data");
+  expect(text).toContain("gpu-7 is gone");
+});
+
+test("an ended task says how it ended, with its last lines", () => {
+  const failed = task({ status: "failed", reason: "exit code 3", by: "gpu-7", attempt: 1, outcome: { kind: "exited", code: 3, tail: "one\nboom\n" }, attempts: [{ attempt: 1, agent: "gpu-7", session: "s", claimedAt: NOW }] });
+  const text = words({ task: failed });
+  expect(text).toContain("is failed after attempt 1 on gpu-7: exited 3.");
+  expect(text).toContain("    boom");
+  expect(text).toContain("navvy task reset");
+});
+
+test("a draft says how it is sent off, or that it has nothing to run", () => {
+  expect(words({ task: task({ status: "draft" }) })).toContain("navvy task enqueue 5C9F3K");
+  expect(words({ task: task({ status: "draft", spec: { command: [] } }) })).toContain("no command yet");
+});
