@@ -90,7 +90,9 @@ export class Link {
     const code = this.#isUp ? "timeout" : "nats_unreachable";
     return new NavvyError(code, `${doing}: no answer from NATS for ${this.patienceMs / 1000} s, given up`, {
       cause,
-      why: this.#isUp ? "the server is frozen, overloaded or out of reach" : "the connection is gone and did not come back",
+      why: this.#isUp
+        ? "the server is frozen, overloaded or out of reach, or its disk is full"
+        : "the connection is gone and did not come back",
       fix: "navvy doctor",
     });
   }

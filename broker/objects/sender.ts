@@ -1,4 +1,5 @@
 import type { PubAck } from "nats";
+import { NavvyError } from "../../protocol/index.js";
 import type { Bus } from "../bus.js";
 import { isLinkLost, type Link, mayPass } from "./link.js";
 
@@ -136,10 +137,27 @@ export class ChunkSender {
   async #recover(error: unknown): Promise<void> {
     if (!mayPass(error)) throw error;
     const leftMs = this.#progressAt + this.#link.patienceMs - performance.now();
-    if (leftMs <= 0) throw this.#link.gaveUp("upload", error);
+    if (leftMs <= 0) throw await this.#explainSilence(error);
     this.#hadTrouble = true;
     for (const chunk of this.#window) chunk.reply = undefined;
     if (!isLinkLost(error)) this.#limit = Math.max(1, this.#limit >> 1); // a slow line: fewer at once
     await this.#link.settle(leftMs);
+  }
+
+  /** Server 2.15 with a full disk answers everything but a publish; 2.10 says so, 2.9 answers nothing at all. */
+  async #explainSilence(cause: unknown): Promise<unknown> {
+    const { bus, stream } = { bus: this.#bus, stream: this.#target.stream };
+    const isAnswering =
+      !isLinkLost(cause) &&
+      (await bus.jsm.streams.info(stream).then(
+        () => true,
+        () => false,
+      ));
+    if (!isAnswering) return this.#link.gaveUp("upload", cause);
+    return new NavvyError("disk_full", `upload: ${bus.source} answers, but has stored nothing for ${this.#link.patienceMs / 1000} s`, {
+      cause,
+      why: "the disk under its JetStream store is full or fails; its log says which",
+      fix: "free disk on the server's machine, restart the server, and try again",
+    });
   }
 }
