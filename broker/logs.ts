@@ -50,6 +50,7 @@ export class Logs {
     const stop = new AbortController();
     const cancel = () => stop.abort();
     options.signal?.addEventListener("abort", cancel, { once: true });
+    if (options.signal?.aborted) cancel();
     const only = options.attempt ?? (options.follow ? undefined : task.attempt);
     const assembler = new LogAssembler(only);
     const watch = options.follow ? await this.#stopAtEnd(task.id, { assembler, cancel, only }) : undefined;

@@ -62,6 +62,8 @@ export class Puller {
   }
 
   pull(request: PullRequest): Promise<PullEnd> {
+    // A signal that has fired never fires again: the pull would stay parked for its whole time.
+    if (request.signal?.aborted) return Promise.resolve("drained");
     const token = String(++this.#count);
     return new Promise((resolve) => {
       const end = (how: PullEnd) => {
