@@ -27,7 +27,7 @@ function commandAt(program: Command, words: string[]): Command {
 
 function exitCodes(): string {
   const lines = Object.entries(EXIT).map(([name, code]) => `${String(code).padStart(4)}  ${EXIT_MEANINGS[name as keyof typeof EXIT]}`);
-  return ["navvy run, wait and logs --exit-code pass on the task's own exit code; --exit-zero turns that off.", "", ...lines].join("\n");
+  return ["run, wait and logs --exit-code pass on the task's own exit code;", "--exit-zero turns that off.", "", ...lines].join("\n");
 }
 
 function states(): string {
@@ -49,7 +49,7 @@ function environment(): string {
   const rows: [string, string][] = [
     ["NAVVY_SERVER", "NATS address (-s): nats://HOST:4222"],
     ["NAVVY_CONTEXT", "NATS CLI context (--context)"],
-    ["NAVVY_NAMESPACE", "fleet on a shared server (--namespace), default navvy"],
+    ["NAVVY_NAMESPACE", "fleet on a shared server (--namespace)"],
     ["NAVVY_CREDS", "credentials file (--creds)"],
     ["NAVVY_USER, NAVVY_PASSWORD", "user and password (--user, --password)"],
     ["NAVVY_TOKEN, NAVVY_NKEY", "token, nkey seed file (--token, --nkey)"],
@@ -59,10 +59,10 @@ function environment(): string {
     ["NAVVY_OUTPUT", "table, wide, json, jsonl or name (-o)"],
     ["NAVVY_QUIET, NAVVY_VERBOSE", "--quiet, --verbose"],
     ["NAVVY_DEFAULT_QUEUE", "where run, enqueue and clone send tasks (-q)"],
-    ["NAVVY_PROJECT", "project of new tasks (--project); set inside tasks"],
+    ["NAVVY_PROJECT", "project of new tasks; set inside tasks"],
     ["NAVVY_AGENT_NAME, NAVVY_SLOTS", "for agent start (--name, --slots)"],
     ["NAVVY_AGENT_GPUS, _WORK_DIR", "for agent start (--gpus, --work-dir)"],
-    ["NAVVY_LOG_FORMAT, _LOG_LEVEL", "for agent start: pretty or json; debug, info, warn"],
+    ["NAVVY_LOG_FORMAT, _LOG_LEVEL", "for agent start: pretty, json; debug, info, warn"],
     ["NAVVY_PORT, NAVVY_DATA", "for dev (--port, --data)"],
     ["NAVVY_NATS_SERVER", "the nats-server that dev starts"],
     ["NO_COLOR, FORCE_COLOR", "colours off, on"],
