@@ -3,7 +3,9 @@ import { expect, test } from "vitest";
 import { collectPair, collectParameter, collectVariable, parseCount, parseDuration, parseGpus } from "./arguments.js";
 
 test("durations are read with their units, a bare number is seconds", () => {
-  expect(["90s", "15m", "1h30m", "2d", "250ms", "3", "0.5h"].map(parseDuration)).toEqual([90_000, 900_000, 5_400_000, 172_800_000, 250, 3_000, 1_800_000]);
+  expect(["90s", "15m", "1h30m", "2d", "250ms", "3", "0.5h"].map(parseDuration)).toEqual([
+    90_000, 900_000, 5_400_000, 172_800_000, 250, 3_000, 1_800_000,
+  ]);
 });
 
 test.each(["", "abc", "5 m", "-3s", "1y", "s"])("%j is no duration", (text) => {
@@ -11,7 +13,15 @@ test.each(["", "abc", "5 m", "-3s", "1y", "s"])("%j is no duration", (text) => {
 });
 
 test("a parameter's value is JSON where it reads as JSON, else text", () => {
-  const values = ["General/lr=0.1", "General/flag=true", "General/list=[1,2]", "General/name=resnet", "General/empty=", "General/eq=a=b", 'General/text="7"'];
+  const values = [
+    "General/lr=0.1",
+    "General/flag=true",
+    "General/list=[1,2]",
+    "General/name=resnet",
+    "General/empty=",
+    "General/eq=a=b",
+    'General/text="7"',
+  ];
   expect(values.reduce((all, each) => collectParameter(each, all), {})).toEqual({
     "General/lr": 0.1,
     "General/flag": true,

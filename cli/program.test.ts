@@ -1,4 +1,4 @@
-import { Command } from "commander";
+import type { Command } from "commander";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { makeProgram } from "./program.js";
@@ -16,15 +16,23 @@ async function wordsOf(args: string[]): Promise<string[]> {
 test("whatever stands after -- belongs to the task, word for word", async () => {
   const word = fc.oneof(fc.string(), fc.constantFrom("-o", "--json", "--", "-q", "--help", "-h", "help", "--version", "run", "task", "-s"));
   await fc.assert(
-    fc.asyncProperty(fc.array(word, { minLength: 1 }), fc.constantFrom([], ["-n", "name"], ["-d"], ["--gpus", "1"]), async (command, flags) => {
-      expect(await wordsOf(["run", ...flags, "--", ...command])).toEqual(command);
-      expect(await wordsOf(["-o", "json", "run", ...flags, "--", ...command])).toEqual(command);
-    }),
+    fc.asyncProperty(
+      fc.array(word, { minLength: 1 }),
+      fc.constantFrom([], ["-n", "name"], ["-d"], ["--gpus", "1"]),
+      async (command, flags) => {
+        expect(await wordsOf(["run", ...flags, "--", ...command])).toEqual(command);
+        expect(await wordsOf(["-o", "json", "run", ...flags, "--", ...command])).toEqual(command);
+      },
+    ),
   );
 });
 
 test("global flags are understood before and after the command's name", async () => {
-  for (const args of [["-o", "json", "task", "ls"], ["task", "-o", "json", "ls"], ["task", "ls", "-o", "json"]]) {
+  for (const args of [
+    ["-o", "json", "task", "ls"],
+    ["task", "-o", "json", "ls"],
+    ["task", "ls", "-o", "json"],
+  ]) {
     const program = makeProgram();
     const ls = program.commands.find((command) => command.name() === "task")?.commands.find((command) => command.name() === "ls");
     let seen: unknown;
@@ -45,7 +53,9 @@ test("every command and flag says what it is for", () => {
 
 test("no two flags of one command are the same, globals included", () => {
   const visit = (command: Command, above: string[]): void => {
-    const own = command.options.flatMap((option) => [option.short, option.long]).filter((flag): flag is string => flag !== undefined && flag !== "--version");
+    const own = command.options
+      .flatMap((option) => [option.short, option.long])
+      .filter((flag): flag is string => flag !== undefined && flag !== "--version");
     const all = [...above, ...own];
     expect(new Set(all).size, `${command.name()}: ${all.join(" ")}`).toBe(all.length);
     for (const each of command.commands) visit(each, all);

@@ -33,9 +33,13 @@ export function makeProgram(): Command {
   program.commandsGroup("Day one:");
   for (const add of [devCommand, runCommand, psCommand, logsCommand, waitCommand, whyCommand, topCommand, doctorCommand]) add(program);
   program.commandsGroup("Everything else:");
-  for (const add of [taskCommand, queueCommand, agentCommand, artifactCommand, watchCommand, contextCommand, helpCommand, versionCommand]) add(program);
+  for (const add of [taskCommand, queueCommand, agentCommand, artifactCommand, watchCommand, contextCommand, helpCommand, versionCommand])
+    add(program);
   completionCommand(program);
-  program.addHelpText("after", "\nStart here:\n  navvy dev                                        a server, an agent and queues on this machine\n  navvy run -- python -c 'print(\"hello\")'           in another terminal: run a task, see its output\n");
+  program.addHelpText(
+    "after",
+    "\nStart here:\n  navvy dev                                        a server, an agent and queues on this machine\n  navvy run -- python -c 'print(\"hello\")'           in another terminal: run a task, see its output\n",
+  );
   return program;
 }
 
@@ -47,7 +51,12 @@ function addGlobalOptions(program: Command): void {
     .option("--context <name>", "NATS CLI context (NAVVY_CONTEXT)")
     .option("--creds <file>", "NATS credentials file (NAVVY_CREDS)")
     .option("--namespace <name>", "fleet on a shared server (NAVVY_NAMESPACE)")
-    .addOption(new Option("-o, --output <format>", "how to print").choices([...FORMATS]).default("table").env("NAVVY_OUTPUT"))
+    .addOption(
+      new Option("-o, --output <format>", "how to print")
+        .choices([...FORMATS])
+        .default("table")
+        .env("NAVVY_OUTPUT"),
+    )
     .option("--json", "same as -o json")
     .addOption(new Option("--quiet", "only data and errors").env("NAVVY_QUIET"))
     .addOption(new Option("--verbose", "with errors: the chain of causes").env("NAVVY_VERBOSE"));

@@ -24,7 +24,10 @@ async function lastOf(navvy: Navvy, reference: string): Promise<TaskRecord> {
   const tasks = await navvy.tasks.list(reference === "@last" ? {} : { status: "failed" });
   const found = tasks.find((task) => task.createdBy === navvy.bus.actor);
   if (found) return found;
-  throw new NavvyError("not_found", `there is no task ${reference}`, { why: `${navvy.bus.actor} has made none that fits`, fix: "navvy task ls" });
+  throw new NavvyError("not_found", `there is no task ${reference}`, {
+    why: `${navvy.bus.actor} has made none that fits`,
+    fix: "navvy task ls",
+  });
 }
 
 async function sayWhich(call: Call<unknown>, task: TaskRecord, navvy: Navvy): Promise<void> {

@@ -8,20 +8,61 @@ const ID = "01JD3W5V3Q0N6T8B2M7R5C9F3K";
 
 function task(change: object = {}): TaskRecord {
   return TaskRecord.parse({
-    type: "navvy.task.v1", id: ID, name: "train", project: "default", taskType: "training", createdAt: NOW, createdBy: "maria", changedAt: NOW,
-    spec: { command: ["true"] }, status: "queued", reason: "enqueued", by: "maria", queue: "gpu", enqueuedAt: "2026-01-01T11:58:00.000Z", ...change,
+    type: "navvy.task.v1",
+    id: ID,
+    name: "train",
+    project: "default",
+    taskType: "training",
+    createdAt: NOW,
+    createdBy: "maria",
+    changedAt: NOW,
+    spec: { command: ["true"] },
+    status: "queued",
+    reason: "enqueued",
+    by: "maria",
+    queue: "gpu",
+    enqueuedAt: "2026-01-01T11:58:00.000Z",
+    ...change,
   });
 }
 
 function agent(name: string, change: { record?: object; beat?: object | null; isUp?: boolean } = {}): AgentView {
   const record = AgentRecord.parse({
-    type: "navvy.agent.v1", name, session: "s", host: "h", pid: 1, version: "0", protocol: 1, queues: ["gpu"], order: "strict", slots: 2, serviceSlots: 0,
-    cpus: 1, memoryBytes: 1, gpus: [], os: "linux", registeredAt: NOW, ...change.record,
+    type: "navvy.agent.v1",
+    name,
+    session: "s",
+    host: "h",
+    pid: 1,
+    version: "0",
+    protocol: 1,
+    queues: ["gpu"],
+    order: "strict",
+    slots: 2,
+    serviceSlots: 0,
+    cpus: 1,
+    memoryBytes: 1,
+    gpus: [],
+    os: "linux",
+    registeredAt: NOW,
+    ...change.record,
   });
   const beat = Beat.parse({
-    type: "navvy.beat.v1", agent: name, session: "s", at: NOW, state: "idle", queues: ["gpu"], slots: { used: 0, total: 2 }, services: { used: 0, total: 0 },
-    running: [], leading: false, cpu: { used: 0, cores: 1, load1: 0 }, memory: { usedBytes: 0, totalBytes: 1 }, disk: { freeBytes: 1, totalBytes: 1 },
-    network: { rxBytesPerSec: 0, txBytesPerSec: 0 }, gpus: [], ...change.beat,
+    type: "navvy.beat.v1",
+    agent: name,
+    session: "s",
+    at: NOW,
+    state: "idle",
+    queues: ["gpu"],
+    slots: { used: 0, total: 2 },
+    services: { used: 0, total: 0 },
+    running: [],
+    leading: false,
+    cpu: { used: 0, cores: 1, load1: 0 },
+    memory: { usedBytes: 0, totalBytes: 1 },
+    disk: { freeBytes: 1, totalBytes: 1 },
+    network: { rxBytesPerSec: 0, txBytesPerSec: 0 },
+    gpus: [],
+    ...change.beat,
   });
   return { record, isUp: change.isUp ?? true, ...(change.beat === null ? {} : { beat }) };
 }
@@ -47,7 +88,14 @@ test("a controller that waits is told how to get service slots", () => {
 });
 
 test("a paused queue explains itself with who, when and why", () => {
-  const queue = { type: "navvy.queue.v1" as const, name: "gpu", createdAt: NOW, createdBy: "m", lanes: [], paused: { at: "2026-01-01T11:00:00.000Z", by: "jonas", reason: "power work" } };
+  const queue = {
+    type: "navvy.queue.v1" as const,
+    name: "gpu",
+    createdAt: NOW,
+    createdBy: "m",
+    lanes: [],
+    paused: { at: "2026-01-01T11:00:00.000Z", by: "jonas", reason: "power work" },
+  };
   const text = words({ queue, agents: [agent("gpu-7")] });
   expect(text).toContain("paused by jonas since 1h: power work");
   expect(text).toContain("navvy queue resume gpu");
@@ -60,7 +108,10 @@ test("a delayed task says until when", () => {
 test("busy and draining agents are told apart, and a drain can be ended", () => {
   const running = [{ id: ID, name: "other", attempt: 1, queue: "gpu", phase: "executing", since: NOW }];
   const text = words({
-    agents: [agent("gpu-7", { beat: { slots: { used: 2, total: 2 }, running } }), agent("gpu-9", { beat: { state: "draining", reason: "upgrade" } })],
+    agents: [
+      agent("gpu-7", { beat: { slots: { used: 2, total: 2 }, running } }),
+      agent("gpu-9", { beat: { state: "draining", reason: "upgrade" } }),
+    ],
   });
   expect(text).toContain("gpu-7 serves gpu: busy 2/2 (other 5C9F3K)");
   expect(text).toContain("gpu-9 serves gpu: draining: upgrade");
@@ -76,7 +127,10 @@ test("a task that asks for more GPUs than any agent has is told so", () => {
 
 test("a running task says where, in which phase, and that an abort is open", () => {
   const running = task({
-    status: "running", attempt: 2, phase: "executing", owner: { agent: "gpu-7", session: "s" },
+    status: "running",
+    attempt: 2,
+    phase: "executing",
+    owner: { agent: "gpu-7", session: "s" },
     attempts: [{ attempt: 2, agent: "gpu-7", session: "s", claimedAt: "2026-01-01T11:53:00.000Z" }],
     abort: { at: NOW, by: "maria", reason: "wrong data" },
   });
@@ -88,7 +142,14 @@ test("a running task says where, in which phase, and that an abort is open", () 
 });
 
 test("an ended task says how it ended, with its last lines", () => {
-  const failed = task({ status: "failed", reason: "exit code 3", by: "gpu-7", attempt: 1, outcome: { kind: "exited", code: 3, tail: "one\nboom\n" }, attempts: [{ attempt: 1, agent: "gpu-7", session: "s", claimedAt: NOW }] });
+  const failed = task({
+    status: "failed",
+    reason: "exit code 3",
+    by: "gpu-7",
+    attempt: 1,
+    outcome: { kind: "exited", code: 3, tail: "one\nboom\n" },
+    attempts: [{ attempt: 1, agent: "gpu-7", session: "s", claimedAt: NOW }],
+  });
   const text = words({ task: failed });
   expect(text).toContain("is failed after attempt 1 on gpu-7: exited 3.");
   expect(text).toContain("    boom");

@@ -62,7 +62,11 @@ function explainQueued(situation: Situation): Explanation {
   if (delayMs > 0) return { sentence, facts: [`It is not to start before ${task.notBefore}, in ${duration(delayMs)}.`], fixes: [] };
   if (queue?.paused) {
     const { by, at, reason } = queue.paused;
-    return { sentence, facts: [`The queue is paused by ${by} since ${age(at, nowMs)}: ${reason}`], fixes: [`navvy queue resume ${queue.name}`] };
+    return {
+      sentence,
+      facts: [`The queue is paused by ${by} since ${age(at, nowMs)}: ${reason}`],
+      fixes: [`navvy queue resume ${queue.name}`],
+    };
   }
   return { sentence, ...whoCouldRun(situation) };
 }
@@ -77,7 +81,9 @@ function whoCouldRun({ task, agents }: Situation): Pick<Explanation, "facts" | "
   if (up.length === 0) return nobodyServes(queue, { serving, needs, hasGpus: gpus > 0 });
   const obstacles = up.map((view) => ({ view, obstacle: obstacleAt(view, { gpus, queue }) }));
   const facts = [...needs, ...obstacles.map(({ view, obstacle }) => `${view.record.name} serves ${queue}: ${obstacle.text}`)];
-  const draining = obstacles.filter(({ obstacle }) => obstacle.kind === "draining").map(({ view }) => `navvy agent resume ${view.record.name}`);
+  const draining = obstacles
+    .filter(({ obstacle }) => obstacle.kind === "draining")
+    .map(({ view }) => `navvy agent resume ${view.record.name}`);
   if (obstacles.every(({ obstacle }) => obstacle.kind === "too_small")) {
     return {
       facts: [...facts, "Nobody that is up can ever run it."],
@@ -90,21 +96,33 @@ function whoCouldRun({ task, agents }: Situation): Pick<Explanation, "facts" | "
 type Obstacle = { kind: "draining" | "too_small" | "busy" | "none"; text: string };
 
 function obstacleAt({ record, beat }: AgentView, needs: { gpus: number; queue: string }): Obstacle {
-  if (needs.gpus > record.gpus.length) return { kind: "too_small", text: `it has ${count(record.gpus.length, "GPU")}, the task needs ${needs.gpus}` };
+  if (needs.gpus > record.gpus.length)
+    return { kind: "too_small", text: `it has ${count(record.gpus.length, "GPU")}, the task needs ${needs.gpus}` };
   if (!beat) return { kind: "none", text: "up, but does not answer just now" };
-  if (beat.state === "draining" || beat.state === "stopping") return { kind: "draining", text: `${beat.state}${beat.reason ? `: ${beat.reason}` : ""}` };
+  if (beat.state === "draining" || beat.state === "stopping")
+    return { kind: "draining", text: `${beat.state}${beat.reason ? `: ${beat.reason}` : ""}` };
   if (beat.state === "disconnected") return { kind: "busy", text: "cut off from NATS just now" };
   const { used, total } = needs.queue === "services" ? beat.services : beat.slots;
   if (total === 0) return { kind: "too_small", text: "it has no slots for that queue" };
-  if (used < total) return { kind: "none", text: `${total - used} of ${count(total, "slot")} free${beat.reason ? `, but takes nothing: ${beat.reason}` : ""}` };
+  if (used < total)
+    return {
+      kind: "none",
+      text: `${total - used} of ${count(total, "slot")} free${beat.reason ? `, but takes nothing: ${beat.reason}` : ""}`,
+    };
   const names = beat.running.map((each) => `${each.name} ${shortId(each.id)}`).slice(0, 3);
   return { kind: "busy", text: `busy ${used}/${total}${names.length ? ` (${names.join(", ")})` : ""}` };
 }
 
-function nobodyServes(queue: string, seen: { serving: AgentView[]; needs: string[]; hasGpus: boolean }): Pick<Explanation, "facts" | "fixes"> {
+function nobodyServes(
+  queue: string,
+  seen: { serving: AgentView[]; needs: string[]; hasGpus: boolean },
+): Pick<Explanation, "facts" | "fixes"> {
   const away = seen.serving.map(({ record }) => `${record.name} served it, but is gone${record.leftAt ? " (it left)" : ""}`);
   const start = queue === "services" ? "navvy agent start --services 4" : `navvy agent start -q ${queue}`;
-  return { facts: [...seen.needs, `No agent that is up serves ${queue}.`, ...away], fixes: [`${start}${seen.hasGpus ? "   on a machine with GPUs" : ""}`] };
+  return {
+    facts: [...seen.needs, `No agent that is up serves ${queue}.`, ...away],
+    fixes: [`${start}${seen.hasGpus ? "   on a machine with GPUs" : ""}`],
+  };
 }
 
 function explainRunning({ task, agents, nowMs }: Situation): Explanation {
@@ -113,7 +131,10 @@ function explainRunning({ task, agents, nowMs }: Situation): Explanation {
   const facts = [`attempt ${task.attempt}, ${task.phase ?? "running"}${attempt ? `, since ${age(attempt.claimedAt, nowMs)}` : ""}`];
   const { progress } = task.reported;
   if (progress) facts.push(`progress ${progress.n}${progress.of ? ` of ${progress.of}` : ""}${progress.unit ? ` ${progress.unit}` : ""}`);
-  if (task.abort) facts.push(`${task.abort.by} asked to abort it ${age(task.abort.at, nowMs)} ago: ${task.abort.reason}${task.abort.deliveredAt ? "; its agent knows" : "; its agent has not said that it knows"}`);
+  if (task.abort)
+    facts.push(
+      `${task.abort.by} asked to abort it ${age(task.abort.at, nowMs)} ago: ${task.abort.reason}${task.abort.deliveredAt ? "; its agent knows" : "; its agent has not said that it knows"}`,
+    );
   const owner = agents.find((view) => view.record.name === where);
   if (owner && !owner.isUp) facts.push(`${where} is gone: the task goes back to its queue within seconds`);
   else if (owner && !owner.beat) facts.push(`${where} does not answer just now; its lease still holds`);
@@ -124,16 +145,31 @@ function explainEnd(task: TaskRecord): Explanation {
   const { outcome } = task;
   const how = outcome ? describeOutcome(outcome) : task.reason;
   const lost = task.losses > 0 ? [`lost with its machine ${count(task.losses, "time")}`] : [];
-  const attempts = task.attempts.slice(0, -1).map((each) => `attempt ${each.attempt} on ${each.agent}: ${each.outcome ? describeOutcome(each.outcome) : "superseded"}`);
+  const attempts = task.attempts
+    .slice(0, -1)
+    .map((each) => `attempt ${each.attempt} on ${each.agent}: ${each.outcome ? describeOutcome(each.outcome) : "superseded"}`);
   const on = task.attempts.at(-1)?.agent;
   const facts = [`${task.reason}, by ${task.by}`, ...lost, ...attempts, ...tailLines(outcome?.tail)];
   const isGood = task.status === "completed" || task.status === "published";
-  const fixes = isGood ? [] : [`navvy logs ${shortId(task.id)}`, `navvy task reset ${shortId(task.id)} && navvy task enqueue ${shortId(task.id)} -q ${task.queue ?? "default"}`];
-  return { sentence: `${title(task)} is ${task.status}${task.attempt > 0 ? ` after attempt ${task.attempt}` : ""}${on ? ` on ${on}` : ""}: ${how}.`, facts, fixes };
+  const fixes = isGood
+    ? []
+    : [
+        `navvy logs ${shortId(task.id)}`,
+        `navvy task reset ${shortId(task.id)} && navvy task enqueue ${shortId(task.id)} -q ${task.queue ?? "default"}`,
+      ];
+  return {
+    sentence: `${title(task)} is ${task.status}${task.attempt > 0 ? ` after attempt ${task.attempt}` : ""}${on ? ` on ${on}` : ""}: ${how}.`,
+    facts,
+    fixes,
+  };
 }
 
 function tailLines(tail: string | undefined): string[] {
-  const lines = (tail ?? "").trimEnd().split("\n").filter((line) => line !== "").slice(-10);
+  const lines = (tail ?? "")
+    .trimEnd()
+    .split("\n")
+    .filter((line) => line !== "")
+    .slice(-10);
   return lines.length ? ["last lines:", ...lines.map((line) => `  ${line}`)] : [];
 }
 

@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander";
-import { collect, parseDuration, collectPair, parseCount, parseGpus } from "../arguments.js";
+import { collect, collectPair, parseCount, parseDuration, parseGpus } from "../arguments.js";
 import { act } from "../call.js";
 
 /** Flags of `navvy agent start`. */
@@ -7,6 +7,7 @@ export interface AgentStartOptions {
   name?: string;
   queue?: string[];
   slots?: number;
+  lease?: number;
   /** False for `--no-services`. */
   services?: number | false;
   gpus: "auto" | "none" | "all" | number[];
@@ -27,8 +28,15 @@ export interface AgentControlOptions {
 export function agentCommand(program: Command): void {
   const agent = program.command("agent").aliases(["agents", "a"]).description("the daemons that run tasks");
   startCommand(agent);
-  agent.command("ls").description("list agents").action(act(async () => (await import("./agent/look.js")).list));
-  agent.command("show").description("one agent: its machine and what it runs").argument("<name>").action(act(async () => (await import("./agent/look.js")).show));
+  agent
+    .command("ls")
+    .description("list agents")
+    .action(act(async () => (await import("./agent/look.js")).list));
+  agent
+    .command("show")
+    .description("one agent: its machine and what it runs")
+    .argument("<name>")
+    .action(act(async () => (await import("./agent/look.js")).show));
   agent
     .command("drain")
     .description("take no new work, finish what runs")
@@ -36,7 +44,11 @@ export function agentCommand(program: Command): void {
     .option("--reason <text>", "shown to whoever waits")
     .option("--wait", "until nothing runs there")
     .action(act(async () => (await import("./agent/control.js")).drain));
-  agent.command("resume").description("end a drain").argument("<name>").action(act(async () => (await import("./agent/control.js")).resume));
+  agent
+    .command("resume")
+    .description("end a drain")
+    .argument("<name>")
+    .action(act(async () => (await import("./agent/control.js")).resume));
   agent
     .command("stop")
     .description("drain, then end the agent")
@@ -44,7 +56,11 @@ export function agentCommand(program: Command): void {
     .option("--now", "give running tasks back to their queues and leave at once")
     .option("--reason <text>", "shown to whoever looks")
     .action(act(async () => (await import("./agent/control.js")).stop));
-  agent.command("rm").description("forget an agent that is gone").argument("<name>").action(act(async () => (await import("./agent/control.js")).remove));
+  agent
+    .command("rm")
+    .description("forget an agent that is gone")
+    .argument("<name>")
+    .action(act(async () => (await import("./agent/control.js")).remove));
 }
 
 function startCommand(agent: Command): void {
@@ -52,15 +68,28 @@ function startCommand(agent: Command): void {
     .command("start")
     .description("run an agent here until a signal: the first drains and leaves, a second gives tasks back and leaves now")
     .addOption(new Option("--name <name>", "unique in the fleet (default: this host's name)").env("NAVVY_AGENT_NAME"))
-    .addOption(new Option("-q, --queue <queue>", "serve this queue; repeat for more, the first comes first (default: default)").argParser(collect))
+    .addOption(
+      new Option("-q, --queue <queue>", "serve this queue; repeat for more, the first comes first (default: default)").argParser(collect),
+    )
     .addOption(new Option("--slots <n>", "tasks at once").argParser(parseCount).env("NAVVY_SLOTS"))
     .option("--services <n>", "light slots for controllers on the services queue (default: 4)", parseCount)
     .option("--no-services", "do not serve the services queue")
-    .addOption(new Option("--gpus <which>", "auto, none, all, or numbers: 0,1").default("auto").argParser(parseGpus).env("NAVVY_AGENT_GPUS"))
+    .addOption(
+      new Option("--gpus <which>", "auto, none, all, or numbers: 0,1").default("auto").argParser(parseGpus).env("NAVVY_AGENT_GPUS"),
+    )
     .addOption(new Option("--work-dir <dir>", "where tasks run").env("NAVVY_WORK_DIR"))
-    .addOption(new Option("--lease <duration>", "how long it may be silent before its tasks go elsewhere; the same in the whole fleet (default: 15s)").argParser(parseDuration).env("NAVVY_LEASE"))
+    .addOption(
+      new Option(
+        "--lease <duration>",
+        "how long it may be silent before its tasks go elsewhere; the same in the whole fleet (default: 15s)",
+      )
+        .argParser(parseDuration)
+        .env("NAVVY_LEASE"),
+    )
     .addOption(new Option("--order <order>", "between queues").choices(["strict", "fair"]).default("strict"))
     .addOption(new Option("--label <k=v>", "what is special here; repeatable").argParser(collectPair))
-    .addOption(new Option("--log-format <format>", "default: pretty on a terminal, else json").choices(["pretty", "json"]).env("NAVVY_LOG_FORMAT"))
+    .addOption(
+      new Option("--log-format <format>", "default: pretty on a terminal, else json").choices(["pretty", "json"]).env("NAVVY_LOG_FORMAT"),
+    )
     .action(act(async () => (await import("./agent/start.js")).start));
 }

@@ -1,6 +1,6 @@
 import { type Command, Option } from "commander";
-import { act } from "../call.js";
 import { parseCount } from "../arguments.js";
+import { act } from "../call.js";
 
 /** Flags of `navvy dev`. */
 export interface DevOptions {

@@ -16,7 +16,10 @@ export interface RunOptions extends TaskOptions {
 
 /** `navvy run` */
 export function runCommand(program: Command): void {
-  const run = program.command("run").description("run a command on the fleet: create, enqueue, follow its log, exit with its code").usage("[options] -- COMMAND [args]");
+  const run = program
+    .command("run")
+    .description("run a command on the fleet: create, enqueue, follow its log, exit with its code")
+    .usage("[options] -- COMMAND [args]");
   addTaskOptions(run);
   run
     .addOption(new Option("-q, --queue <queue>", "where it waits").default("default").env("NAVVY_DEFAULT_QUEUE"))

@@ -27,11 +27,17 @@ export function addTaskOptions(command: Command): void {
     .argument("[command...]", "program and arguments; put them after --")
     .option("-n, --name <name>", "name (default: the program's)")
     .addOption(new Option("--project <name>", "project").env("NAVVY_PROJECT"))
-    .addOption(new Option("-p, --param <Section/name=value>", "parameter; the value is JSON or text; repeatable").argParser(collectParameter))
+    .addOption(
+      new Option("-p, --param <Section/name=value>", "parameter; the value is JSON or text; repeatable").argParser(collectParameter),
+    )
     .option("--type <type>", "task type (default: training)")
     .option("--tag <tag>", "repeatable", collect)
     .option("--comment <text>", "a note for people")
-    .addOption(new Option("-e, --env <KEY[=VALUE]>", "environment variable; without a value it is taken from here; repeatable").argParser(collectVariable))
+    .addOption(
+      new Option("-e, --env <KEY[=VALUE]>", "environment variable; without a value it is taken from here; repeatable").argParser(
+        collectVariable,
+      ),
+    )
     .option("--gpus <n>", "GPUs of its own", parseCount)
     .option("--timeout <duration>", "end it after this long: 90s, 15m, 4h", parseDuration)
     .option("--retries <n>", "try again so often when it fails by itself", parseCount)

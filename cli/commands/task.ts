@@ -14,7 +14,11 @@ export function taskCommand(program: Command): void {
   const ls = task.command("ls").description("list tasks, newest first");
   lists(ls);
   ls.action(act(async () => (await import("./task/list.js")).list));
-  task.command("show").description("everything about a task").argument("<task>", TASK).action(act(async () => (await import("./task/show.js")).show));
+  task
+    .command("show")
+    .description("everything about a task")
+    .argument("<task>", TASK)
+    .action(act(async () => (await import("./task/show.js")).show));
   task
     .command("metrics")
     .description("a task's metrics: figures, or with --key every point")
@@ -47,7 +51,11 @@ function makers(task: Command): void {
   const create = task.command("create").description("make a draft").usage("[options] -- COMMAND [args]");
   addTaskOptions(create);
   create.action(act(async () => (await import("./task/make.js")).create));
-  const clone = task.command("clone").description("make a draft like another task").usage("[options] TASK [-- COMMAND [args]]").argument("<task>", TASK);
+  const clone = task
+    .command("clone")
+    .description("make a draft like another task")
+    .usage("[options] TASK [-- COMMAND [args]]")
+    .argument("<task>", TASK);
   addTaskOptions(clone);
   clone
     .option("--enqueue", "and enqueue it")
@@ -90,7 +98,13 @@ function movers(task: Command): void {
     .argument("<task...>", TASK)
     .option("--force", "also published ones")
     .action(act(async () => (await load()).remove));
-  const simple = { dequeue: "take waiting tasks back to draft", reset: "take ended tasks back to draft", publish: "make completed tasks read-only", archive: "take tasks out of lists", unarchive: "and back into them" };
+  const simple = {
+    dequeue: "take waiting tasks back to draft",
+    reset: "take ended tasks back to draft",
+    publish: "make completed tasks read-only",
+    archive: "take tasks out of lists",
+    unarchive: "and back into them",
+  };
   for (const [verb, about] of Object.entries(simple)) {
     task
       .command(verb)

@@ -13,5 +13,9 @@ export function versionCommand(program: Command): void {
 const printVersion: Handler = async (call) => {
   const { PROTOCOL } = await import("../../protocol/index.js");
   const versions = { navvy: packageVersion(), protocol: PROTOCOL, node: process.versions.node };
-  call.out.show({ kind: "version", name: () => versions.navvy }, versions, () => `navvy ${versions.navvy}, protocol ${PROTOCOL}, node ${versions.node}`);
+  call.out.show(
+    { kind: "version", name: () => versions.navvy },
+    versions,
+    () => `navvy ${versions.navvy}, protocol ${PROTOCOL}, node ${versions.node}`,
+  );
 };

@@ -4,13 +4,26 @@ import { NavvyError } from "../../protocol/index.js";
 import { describeError, errorDocument } from "./errors.js";
 
 test("an error is one line of what, one of why, and lines that can be pasted", () => {
-  const error = new NavvyError("not_found", 'queue "gpuu" does not exist', { why: "there are: gpu", fix: ["use gpu", "navvy queue create gpuu"] });
-  expect(describeError(error)).toMatch(/✖.* queue "gpuu" does not exist\n {2}why: there are: gpu\n {2}fix: use gpu\n {7}navvy queue create gpuu$/);
-  expect(JSON.parse(errorDocument(error))).toEqual({ schema: "navvy.error/1", code: "not_found", message: 'queue "gpuu" does not exist', why: "there are: gpu", fix: ["use gpu", "navvy queue create gpuu"] });
+  const error = new NavvyError("not_found", 'queue "gpuu" does not exist', {
+    why: "there are: gpu",
+    fix: ["use gpu", "navvy queue create gpuu"],
+  });
+  expect(describeError(error)).toMatch(
+    /✖.* queue "gpuu" does not exist\n {2}why: there are: gpu\n {2}fix: use gpu\n {7}navvy queue create gpuu$/,
+  );
+  expect(JSON.parse(errorDocument(error))).toEqual({
+    schema: "navvy.error/1",
+    code: "not_found",
+    message: 'queue "gpuu" does not exist',
+    why: "there are: gpu",
+    fix: ["use gpu", "navvy queue create gpuu"],
+  });
 });
 
 test("a slip in a flag keeps its suggestion", () => {
-  const text = describeError(new CommanderError(1, "commander.unknownOption", "error: unknown option '--stauts'\n(Did you mean --status?)"));
+  const text = describeError(
+    new CommanderError(1, "commander.unknownOption", "error: unknown option '--stauts'\n(Did you mean --status?)"),
+  );
   expect(text).toContain("unknown option '--stauts'");
   expect(text).toContain("Did you mean --status?");
 });

@@ -29,7 +29,7 @@ export function errorDocument(error: unknown): string {
 function failureOf(error: unknown): Failure {
   if (error instanceof CommanderError) return usage(error);
   if (isOurs(error)) return { code: error.code, message: error.message, why: error.why, fix: error.fix };
-  const { message = String(error) } = error as Error;
+  const message = error instanceof Error ? error.message : String(error);
   return { code: "internal", message, why: "a fault of navvy itself", fix: ["run it again with --verbose and report what it prints"] };
 }
 

@@ -72,5 +72,5 @@ function widestOf<T>(columns: Column<T>[], widths: number[]): number | undefined
 
 /** Good enough for what navvy prints: no wide characters beyond what tasks are named. */
 export function displayWidth(text: string): number {
-  return [...stripVTControlCharacters(text)].length;
+  return Array.from(stripVTControlCharacters(text)).length;
 }

@@ -36,16 +36,28 @@ async function tell(call: Call<AgentControlOptions>, name: string, verb: AgentVe
   const navvy = await call.navvy();
   const { record, isUp } = await navvy.fleet.agent(name);
   const { reason, now } = call.options;
-  const reply = await navvy.fleet.ask(record.name, verb, { ...(reason === undefined ? {} : { reason }), ...(now === undefined ? {} : { now }), timeoutMs: 5_000 });
+  const reply = await navvy.fleet.ask(record.name, verb, {
+    ...(reason === undefined ? {} : { reason }),
+    ...(now === undefined ? {} : { now }),
+    timeoutMs: 5_000,
+  });
   if (reply?.ok) return;
   if (!reply) throw silent(name, isUp);
-  throw new NavvyError("conflict", `agent ${name} refuses to ${verb}: ${reply.message ?? reply.code ?? "no reason given"}`, { fix: `navvy agent show ${name}` });
+  throw new NavvyError("conflict", `agent ${name} refuses to ${verb}: ${reply.message ?? reply.code ?? "no reason given"}`, {
+    fix: `navvy agent show ${name}`,
+  });
 }
 
 function silent(name: string, isUp: boolean): NavvyError {
   return isUp
-    ? new NavvyError("timeout", `agent ${name} does not answer`, { why: "its session lives, so it is frozen or cut off just now", fix: `navvy agent show ${name}` })
-    : new NavvyError("not_found", `agent ${name} is not up`, { why: "its session has ended; its tasks went back to their queues", fix: `navvy agent rm ${name}` });
+    ? new NavvyError("timeout", `agent ${name} does not answer`, {
+        why: "its session lives, so it is frozen or cut off just now",
+        fix: `navvy agent show ${name}`,
+      })
+    : new NavvyError("not_found", `agent ${name} is not up`, {
+        why: "its session has ended; its tasks went back to their queues",
+        fix: `navvy agent rm ${name}`,
+      });
 }
 
 async function untilIdle(navvy: Navvy, name: string): Promise<void> {

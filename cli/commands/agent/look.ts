@@ -59,7 +59,11 @@ function gpusOf(gpus: Gpu[]): string {
 }
 
 function labelsOf(view: AgentView): string {
-  return Object.entries(view.record.labels).map(([key, value]) => `${key}=${value}`).join(",") || "—";
+  return (
+    Object.entries(view.record.labels)
+      .map(([key, value]) => `${key}=${value}`)
+      .join(",") || "—"
+  );
 }
 
 function describe(view: AgentView): string {

@@ -37,14 +37,23 @@ export function obeySignals(agent: Agent, say: (line: string) => void): () => vo
   return onInterrupt((signal) => {
     signals++;
     if (signals > 2) return;
-    say(signals === 1 ? `${signal}: finishing what runs, then leaving; once more: give tasks back and leave now` : `${signal} again: giving tasks back, leaving now`);
+    say(
+      signals === 1
+        ? `${signal}: finishing what runs, then leaving; once more: give tasks back and leave now`
+        : `${signal} again: giving tasks back, leaving now`,
+    );
     agent.stop({ now: signals === 2 }).catch((error: Error) => say(`could not leave in good order: ${error.message}`));
   });
 }
 
 /** The host's name as one subject token. */
 export function defaultAgentName(): string {
-  return hostname().split(".")[0]?.replace(/[^A-Za-z0-9_-]+/g, "-").slice(0, 64) || "agent";
+  return (
+    hostname()
+      .split(".")[0]
+      ?.replace(/[^A-Za-z0-9_-]+/g, "-")
+      .slice(0, 64) || "agent"
+  );
 }
 
 /** pino to stdout: for people on a terminal, else JSON lines. */

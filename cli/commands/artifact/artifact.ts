@@ -56,7 +56,11 @@ export const put: Handler<[string], ArtifactPutOptions> = async (call, file) => 
   const { sha256, sizeBytes } = await navvy.objects.putFile(file);
   const name = call.options.name ?? basename(file);
   if (draft) {
-    await navvy.tasks.edit(draft.id, (task) => ({ ...task, spec: { ...task.spec, inputs: { ...task.spec.inputs, [name]: { sha256, sizeBytes } } } }), `input ${name}`);
+    await navvy.tasks.edit(
+      draft.id,
+      (task) => ({ ...task, spec: { ...task.spec, inputs: { ...task.spec.inputs, [name]: { sha256, sizeBytes } } } }),
+      `input ${name}`,
+    );
   }
   call.out.show({ kind: "object", name: () => sha256 }, { name, sha256, sizeBytes }, () => `${sha256}  ${size(sizeBytes)}  ${name}`);
 };

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { type ConnectionSettings, resolveSettings, type SettingName, type Sourced } from "../../../broker/index.js";
 import { connectionOf, type Handler } from "../../call.js";
 import type { View } from "../../output/output.js";
-import { renderTable } from "../../output/table.js";
 import { tableWidth } from "../../output/output.js";
+import { renderTable } from "../../output/table.js";
 import type { ContextShowOptions } from "../context.js";
 
 const SECRETS = new Set<SettingName>(["password", "token"]);
@@ -64,7 +64,10 @@ export const listContexts: Handler = async (call) => {
   const folder = join(process.env.XDG_CONFIG_HOME || join(process.env.HOME || homedir(), ".config"), "nats");
   const selected = process.env.NAVVY_CONTEXT ?? (await readFile(join(folder, "context.txt"), "utf8").catch(() => "")).trim();
   const files = (await readdir(join(folder, "context")).catch(() => [])).filter((file) => file.endsWith(".json")).sort();
-  call.out.list(CONTEXTS, await Promise.all(files.map((file) => contextRow(join(folder, "context", file), file.slice(0, -".json".length), selected))));
+  call.out.list(
+    CONTEXTS,
+    await Promise.all(files.map((file) => contextRow(join(folder, "context", file), file.slice(0, -".json".length), selected))),
+  );
 };
 
 async function contextRow(file: string, name: string, selected: string): Promise<ContextRow> {

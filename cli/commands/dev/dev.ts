@@ -62,10 +62,21 @@ function agentNames(options: DevOptions): string[] {
   return Array.from({ length: options.agents }, (_, i) => (i === 0 ? name : `${name}-${i + 1}`));
 }
 
-async function startDevAgent(call: Call<DevOptions>, { name, server, dir }: { name: string; server: EmbeddedServer; dir: string }): Promise<Agent> {
+async function startDevAgent(
+  call: Call<DevOptions>,
+  { name, server, dir }: { name: string; server: EmbeddedServer; dir: string },
+): Promise<Agent> {
   const connection = { servers: server.url, clientName: `navvy agent ${name}`, actor: name, wait: true };
   const log = pino({ base: { agent: name }, level: "warn" }, pino.destination({ dest: 2, sync: true }));
-  const agent = await startAgent({ connection, name, queues: ["default"], order: "strict", gpus: "auto", workDir: join(dir, "agents"), log });
+  const agent = await startAgent({
+    connection,
+    name,
+    queues: ["default"],
+    order: "strict",
+    gpus: "auto",
+    workDir: join(dir, "agents"),
+    log,
+  });
   await using navvy = await connect({ servers: server.url, clientName: "navvy dev" });
   const { record } = await navvy.fleet.agent(name);
   const gpus = record.gpus.length ? `, ${count(record.gpus.length, "GPU")}` : "";

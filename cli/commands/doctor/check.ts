@@ -15,7 +15,11 @@ const STYLES = { ok: "green", warn: "yellow", FAIL: "red" } as const;
 export function describeChecks(checks: Check[]): string {
   const lines = checks.flatMap(describeCheck);
   const counts = (status: Check["status"]) => checks.filter((check) => check.status === status).length;
-  const sum = [`${counts("ok")} ok`, counts("warn") ? `${counts("warn")} warning${counts("warn") === 1 ? "" : "s"}` : "", counts("FAIL") ? `${counts("FAIL")} failed` : ""];
+  const sum = [
+    `${counts("ok")} ok`,
+    counts("warn") ? `${counts("warn")} warning${counts("warn") === 1 ? "" : "s"}` : "",
+    counts("FAIL") ? `${counts("FAIL")} failed` : "",
+  ];
   return [...lines, `${checks.length} checks: ${sum.filter(Boolean).join(", ")}`].join("\n");
 }
 

@@ -42,10 +42,16 @@ async function askAgent(call: Call<DoctorOptions>, name: string): Promise<number
   const navvy = await call.navvy();
   await navvy.fleet.agent(name);
   const reply = await navvy.fleet.ask(name, "doctor", { timeoutMs: 30_000 });
-  if (!reply) throw new NavvyError("timeout", `agent ${name} does not answer`, { why: "it is gone, frozen or cut off", fix: `navvy agent show ${name}` });
+  if (!reply)
+    throw new NavvyError("timeout", `agent ${name} does not answer`, {
+      why: "it is gone, frozen or cut off",
+      fix: `navvy agent show ${name}`,
+    });
   const document = { agent: name, ok: reply.ok, message: reply.message, ...reply.data };
   call.out.show({ kind: "agent-doctor", name: () => (reply.ok ? "ok" : "FAIL") }, document, () => {
-    const facts = Object.entries(reply.data ?? {}).map(([key, value]) => `  ${key.padEnd(12)} ${typeof value === "string" ? value : JSON.stringify(value)}`);
+    const facts = Object.entries(reply.data ?? {}).map(
+      ([key, value]) => `  ${key.padEnd(12)} ${typeof value === "string" ? value : JSON.stringify(value)}`,
+    );
     return [`${name}: ${reply.ok ? "ok" : (reply.message ?? "FAIL")}`, ...facts].join("\n");
   });
   return reply.ok ? EXIT.ok : EXIT.failed;

@@ -19,7 +19,12 @@ function commandAt(program: Command, words: string[]): Command {
   let command = program;
   for (const word of words) {
     const next = command.commands.find((each) => each.name() === word || each.aliases().includes(word));
-    if (!next) throw new CommanderError(1, "commander.unknownCommand", `there is no command or topic '${words.join(" ")}'\n(topics: ${Object.keys(TOPICS).join(", ")})`);
+    if (!next)
+      throw new CommanderError(
+        1,
+        "commander.unknownCommand",
+        `there is no command or topic '${words.join(" ")}'\n(topics: ${Object.keys(TOPICS).join(", ")})`,
+      );
     command = next;
   }
   return command;

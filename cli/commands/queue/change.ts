@@ -27,7 +27,8 @@ export const resume: Handler<[string]> = async (call, name) => {
 export const move: Handler<[string], QueueMoveOptions> = async (call, reference) => {
   const navvy = await call.navvy();
   const { class: wanted, to } = call.options;
-  if (wanted === undefined && to === undefined) throw new NavvyError("invalid_argument", "nothing was said about where to", { fix: `navvy queue move ${reference} --class front` });
+  if (wanted === undefined && to === undefined)
+    throw new NavvyError("invalid_argument", "nothing was said about where to", { fix: `navvy queue move ${reference} --class front` });
   const found = await findTask(call, reference);
   const task = await navvy.tasks.move(found.id, { ...(wanted ? { class: wanted } : {}), ...(to ? { queue: to } : {}) });
   call.out.show(TASK_VIEW, task, () => `${shortId(task.id)}  ${task.name}  ${task.reason}`);

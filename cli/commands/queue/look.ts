@@ -46,7 +46,11 @@ export const show: Handler<[string]> = async (call, name) => {
 
 /** Every queue with what waits there and who serves it. */
 export async function lookAtQueues(navvy: Navvy): Promise<QueueLook[]> {
-  const [queues, agents, tasks] = await Promise.all([navvy.queues.list(), navvy.fleet.agents(), navvy.tasks.list({ status: ["queued", "running"] })]);
+  const [queues, agents, tasks] = await Promise.all([
+    navvy.queues.list(),
+    navvy.fleet.agents(),
+    navvy.tasks.list({ status: ["queued", "running"] }),
+  ]);
   return queues.map((queue) => lookAt(queue, agents, tasks));
 }
 
@@ -61,7 +65,9 @@ function lookAt(record: QueueRecord, agents: AgentView[], tasks: TaskRecord[]): 
 
 function describe(queue: QueueLook, tasks: TaskRecord[], out: Output): string {
   const who = queue.agents.length ? count(queue.agents.length, "agent") : "nobody serves it";
-  const head = [`${queue.name}   ${queue.waiting} waiting`, queue.oldest && `oldest ${age(queue.oldest)}`, `${queue.running} running`, who].filter(Boolean).join(" · ");
+  const head = [`${queue.name}   ${queue.waiting} waiting`, queue.oldest && `oldest ${age(queue.oldest)}`, `${queue.running} running`, who]
+    .filter(Boolean)
+    .join(" · ");
   const paused = queue.paused ? [`${stateWord("paused")} by ${queue.paused.by}, ${age(queue.paused.at)} ago: ${queue.paused.reason}`] : [];
   if (tasks.length === 0) return [head, ...paused].join("\n");
   const rows = tasks.slice(0, out.format === "wide" ? tasks.length : 50).map((task, i) => ({ task, position: i + 1 }));

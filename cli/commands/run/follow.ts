@@ -47,7 +47,10 @@ async function printLog(call: Call<unknown>, of: { navvy: Navvy; task: TaskRecor
 }
 
 /** The first Ctrl-C detaches after a moment, in which a second one aborts the task. */
-function handleInterrupts(call: Call<unknown>, { navvy, task, stop }: { navvy: Navvy; task: TaskRecord; stop: AbortController }): () => void {
+function handleInterrupts(
+  call: Call<unknown>,
+  { navvy, task, stop }: { navvy: Navvy; task: TaskRecord; stop: AbortController },
+): () => void {
   let timer: NodeJS.Timeout | undefined;
   let isAborting = false;
   const off = onInterrupt((signal) => {
@@ -60,7 +63,9 @@ function handleInterrupts(call: Call<unknown>, { navvy, task, stop }: { navvy: N
     clearTimeout(timer);
     isAborting = true;
     call.out.talk(`${stateWord("aborting")} ${shortId(task.id)}; Ctrl-C once more leaves without waiting for its end`);
-    navvy.tasks.abort(task.id, { reason: "Ctrl-C at navvy run" }).catch((error: Error) => call.out.talk(`could not abort it: ${error.message}`));
+    navvy.tasks
+      .abort(task.id, { reason: "Ctrl-C at navvy run" })
+      .catch((error: Error) => call.out.talk(`could not abort it: ${error.message}`));
   });
   return () => {
     off();
@@ -89,16 +94,23 @@ class Teller {
     this.#seen = key;
     if (task.status === "running") {
       const after = duration(Date.now() - this.#startedMs);
-      this.#call.out.talk(`${stateWord("running")}  on ${task.owner?.agent ?? "?"} after ${after}${task.attempt > 1 ? `, attempt ${task.attempt}` : ""}`);
+      this.#call.out.talk(
+        `${stateWord("running")}  on ${task.owner?.agent ?? "?"} after ${after}${task.attempt > 1 ? `, attempt ${task.attempt}` : ""}`,
+      );
     } else if (task.status === "queued") this.#call.out.talk(`${stateWord("queued")}   again: ${task.reason}`);
   }
 
   end(task: TaskRecord): void {
     const attempt = task.attempts.at(-1);
     const ranMs = attempt?.endedAt ? Date.parse(attempt.endedAt) - Date.parse(attempt.startedAt ?? attempt.claimedAt) : undefined;
-    const metrics = Object.entries(task.reported.metrics).slice(0, 3).map(([key, each]) => `${key} ${figure(each.last)}`);
+    const metrics = Object.entries(task.reported.metrics)
+      .slice(0, 3)
+      .map(([key, each]) => `${key} ${figure(each.last)}`);
     const artifacts = task.reported.artifacts.slice(0, 3).map((each) => `${each.name} ${size(each.sizeBytes)}`);
-    const how = task.status === "completed" ? "" : `: ${task.status === "aborted" ? task.reason : task.outcome ? describeOutcome(task.outcome) : task.reason}`;
+    const how =
+      task.status === "completed"
+        ? ""
+        : `: ${task.status === "aborted" ? task.reason : task.outcome ? describeOutcome(task.outcome) : task.reason}`;
     const extras = [metrics.join("  "), artifacts.length ? `artifacts: ${artifacts.join(", ")}` : ""].filter(Boolean);
     this.#call.out.talk([`${stateWord(task.status)}${ranMs === undefined ? "" : ` in ${duration(ranMs)}`}${how}`, ...extras].join("   "));
     if (task.status === "failed") this.#call.out.talk(paint("dim", `  more: navvy why ${shortId(task.id)}`, process.stderr));

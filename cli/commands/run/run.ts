@@ -21,7 +21,11 @@ export const run: Handler<[string[]], RunOptions> = async (call, words) => {
   if (options.requireAgent && !(await isServed(navvy, options.queue))) return refuse(call);
   const draft = await createTask(call, words);
   if (options.draft) return out.show(TASK_VIEW, draft, () => draft.id);
-  const task = await navvy.tasks.enqueue(draft.id, { queue: options.queue, class: options.class, createQueue: options.createQueue ?? false });
+  const task = await navvy.tasks.enqueue(draft.id, {
+    queue: options.queue,
+    class: options.class,
+    createQueue: options.createQueue ?? false,
+  });
   if (options.detach) {
     out.talk(`◌ queued   ${task.name} (${shortId(task.id)}) → ${options.queue}      follow it: navvy logs ${shortId(task.id)} -f`);
     return out.show(TASK_VIEW, task, () => task.id);
@@ -45,7 +49,15 @@ function dryRun(call: Call<RunOptions>, command: string[]): void {
     graceMs: grace,
     retries: retries === undefined ? undefined : { limit: retries, backoffMs: 1_000 },
   });
-  const task = { name: nameOf(command), project: DEFAULT_PROJECT, ...labelsOf(options), queue: options.queue, class: options.class, parameters: options.param ?? {}, spec };
+  const task = {
+    name: nameOf(command),
+    project: DEFAULT_PROJECT,
+    ...labelsOf(options),
+    queue: options.queue,
+    class: options.class,
+    parameters: options.param ?? {},
+    spec,
+  };
   const document = { ...task, ...(code === undefined ? {} : { code }), ...(input ? { inputs: input } : {}) };
   call.out.show({ kind: "new-task", name: () => task.name ?? "" }, document, () => JSON.stringify(document, undefined, 2));
 }
@@ -57,5 +69,7 @@ async function isServed(navvy: Navvy, queue: string): Promise<boolean> {
 
 function refuse(call: Call<RunOptions>): number {
   const { queue } = call.options;
-  throw new NavvyError("nobody_serves", `no agent that is up serves queue ${JSON.stringify(queue)}`, { fix: [`navvy agent start -q ${queue}`, "or leave out --require-agent: the task then waits"] });
+  throw new NavvyError("nobody_serves", `no agent that is up serves queue ${JSON.stringify(queue)}`, {
+    fix: [`navvy agent start -q ${queue}`, "or leave out --require-agent: the task then waits"],
+  });
 }

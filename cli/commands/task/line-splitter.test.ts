@@ -6,18 +6,25 @@ const piece = (data: Uint8Array, stream: "out" | "err" = "out") => ({ attempt: 1
 
 test("however a text is cut into pieces, the same lines come out", () => {
   fc.assert(
-    fc.property(fc.array(fc.string({ unit: "grapheme" }).filter((line) => !/[\r\n]/.test(line)), { minLength: 1 }), fc.array(fc.integer({ min: 1, max: 7 }), { minLength: 1 }), (lines, cuts) => {
-      const bytes = Buffer.from(`${lines.join("\n")}\n`);
-      const splitter = new LineSplitter();
-      const seen: string[] = [];
-      for (let at = 0, i = 0; at < bytes.length; i++) {
-        const next = at + (cuts[i % cuts.length] ?? 1);
-        seen.push(...splitter.take(piece(bytes.subarray(at, next))).map((line) => line.text));
-        at = next;
-      }
-      expect(seen).toEqual(lines);
-      expect(splitter.rest()).toEqual([]);
-    }),
+    fc.property(
+      fc.array(
+        fc.string({ unit: "grapheme" }).filter((line) => !/[\r\n]/.test(line)),
+        { minLength: 1 },
+      ),
+      fc.array(fc.integer({ min: 1, max: 7 }), { minLength: 1 }),
+      (lines, cuts) => {
+        const bytes = Buffer.from(`${lines.join("\n")}\n`);
+        const splitter = new LineSplitter();
+        const seen: string[] = [];
+        for (let at = 0, i = 0; at < bytes.length; i++) {
+          const next = at + (cuts[i % cuts.length] ?? 1);
+          seen.push(...splitter.take(piece(bytes.subarray(at, next))).map((line) => line.text));
+          at = next;
+        }
+        expect(seen).toEqual(lines);
+        expect(splitter.rest()).toEqual([]);
+      },
+    ),
   );
 });
 

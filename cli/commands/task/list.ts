@@ -42,7 +42,9 @@ async function filterOf(call: Call<ListOptions>): Promise<TaskFilter> {
   return {
     ...(status ? { status: status.flatMap((each) => each.split(",")).map(checkStatus) } : {}),
     ...Object.fromEntries(
-      Object.entries({ queue, project, name, agent, taskType: type, tags: tag, archived, limit, parent }).filter(([, value]) => value !== undefined),
+      Object.entries({ queue, project, name, agent, taskType: type, tags: tag, archived, limit, parent }).filter(
+        ([, value]) => value !== undefined,
+      ),
     ),
   };
 }
@@ -50,5 +52,8 @@ async function filterOf(call: Call<ListOptions>): Promise<TaskFilter> {
 function checkStatus(status: string): TaskStatus {
   const known = STATUSES.find((each) => each === status);
   if (known) return known;
-  throw new NavvyError("invalid_argument", `status ${JSON.stringify(status)} is not known`, { why: `known: ${STATUSES.join(", ")}`, fix: "navvy help states" });
+  throw new NavvyError("invalid_argument", `status ${JSON.stringify(status)} is not known`, {
+    why: `known: ${STATUSES.join(", ")}`,
+    fix: "navvy help states",
+  });
 }

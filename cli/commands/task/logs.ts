@@ -53,7 +53,11 @@ async function printLog(call: Call<LogsOptions>, task: TaskRecord, signal: Abort
   splitter.rest().forEach(print);
 }
 
-function printLine(call: Call<LogsOptions>, task: TaskRecord, line: { attempt: number; stream: LogStream; at: string; text: string }): void {
+function printLine(
+  call: Call<LogsOptions>,
+  task: TaskRecord,
+  line: { attempt: number; stream: LogStream; at: string; text: string },
+): void {
   if (call.out.isData) return call.out.event("log", { task: task.id, ...line }, () => line.text);
   const parts = [call.options.timestamps ? line.at : "", call.options.prefix ? `${task.name} │` : "", line.text];
   const text = `${parts.filter((part) => part !== "").join(" ")}\n`;

@@ -24,7 +24,8 @@ export async function createTask(call: Call<TaskOptions>, words: string[]): Prom
   const navvy = await call.navvy();
   const spec = await specOf(call, words);
   const name = call.options.name ?? nameOf(spec.command);
-  if (name === undefined) throw new NavvyError("invalid_argument", "a task needs a name or a command", { fix: "navvy task create -n NAME -- COMMAND …" });
+  if (name === undefined)
+    throw new NavvyError("invalid_argument", "a task needs a name or a command", { fix: "navvy task create -n NAME -- COMMAND …" });
   const command = spec.command ?? [];
   return navvy.tasks.create({ ...labelsOf(call.options), name, spec: { ...spec, command }, parameters: call.options.param ?? {} });
 }
@@ -51,7 +52,8 @@ export const edit: Handler<[string, string[]], TaskOptions> = async (call, refer
   if (Object.keys({ ...spec, ...labels, ...param }).length === 0) {
     throw new NavvyError("invalid_argument", "nothing was said to change", { fix: "navvy task edit --help" });
   }
-  if (Object.keys({ ...spec, ...labels }).length > 0) await navvy.tasks.edit(found.id, (draft) => ({ ...draft, ...labels, spec: { ...draft.spec, ...spec } }));
+  if (Object.keys({ ...spec, ...labels }).length > 0)
+    await navvy.tasks.edit(found.id, (draft) => ({ ...draft, ...labels, spec: { ...draft.spec, ...spec } }));
   if (param) await navvy.tasks.setParameters(found.id, param);
   say(call, await navvy.tasks.get(found.id), "edited");
 };

@@ -48,7 +48,11 @@ export const abort: Handler<[string[]], AbortOptions> = (call, references) => {
   const graceMs = now ? 0 : call.options.grace;
   return each(call, references, async (navvy, task) => {
     const { task: asked, progress } = await navvy.tasks.abort(task.id, { reason, ...(graceMs === undefined ? {} : { graceMs }) });
-    const said = { requested: "abort requested; its agent has not answered yet", delivered: "abort delivered to its agent", aborted: "aborted" }[progress];
+    const said = {
+      requested: "abort requested; its agent has not answered yet",
+      delivered: "abort delivered to its agent",
+      aborted: "aborted",
+    }[progress];
     if (!wait || isEnded(asked.status)) return { task: asked, done: said };
     const ended = await navvy.tasks.wait(asked.id);
     return { task: ended, done: ended.status };

@@ -1,8 +1,8 @@
 import { describeOutcome, type TaskRecord } from "../../../protocol/index.js";
 import type { Handler } from "../../call.js";
+import { tableWidth } from "../../output/output.js";
 import { age, duration, figure, size } from "../../output/quantities.js";
 import { renderTable } from "../../output/table.js";
-import { tableWidth } from "../../output/output.js";
 import { stateWord } from "../../output/words.js";
 import { findTask } from "../../references.js";
 import { agentOf, TASK_VIEW } from "./view.js";
@@ -36,36 +36,52 @@ export function describeTask(task: TaskRecord): string {
     ["ended", task.outcome && `${describeOutcome(task.outcome)}${task.endedAt ? `, ${age(task.endedAt)} ago` : ""}`],
   ];
   const facts = pairs.flatMap(([label, value]) => (value ? [`${label.padEnd(9)} ${value}`] : []));
-  return [`${task.name}  ${task.id}  ${stateWord(task.status)}`, ...facts, ...attemptTable(task), ...metricTable(task), ...artifactTable(task)].join("\n");
+  return [
+    `${task.name}  ${task.id}  ${stateWord(task.status)}`,
+    ...facts,
+    ...attemptTable(task),
+    ...metricTable(task),
+    ...artifactTable(task),
+  ].join("\n");
 }
 
 function attemptTable(task: TaskRecord): string[] {
   if (task.attempts.length < 2) return [];
-  const lasted = (each: TaskRecord["attempts"][number]) => (each.endedAt ? duration(Date.parse(each.endedAt) - Date.parse(each.startedAt ?? each.claimedAt)) : "—");
-  return table([
-    { title: "ATTEMPT", value: (each) => String(each.attempt) },
-    { title: "AGENT", value: (each) => each.agent, isFlexible: true },
-    { title: "LASTED", value: lasted },
-    { title: "OUTCOME", value: (each) => (each.outcome ? describeOutcome(each.outcome) : "—"), isFlexible: true },
-  ], task.attempts);
+  const lasted = (each: TaskRecord["attempts"][number]) =>
+    each.endedAt ? duration(Date.parse(each.endedAt) - Date.parse(each.startedAt ?? each.claimedAt)) : "—";
+  return table(
+    [
+      { title: "ATTEMPT", value: (each) => String(each.attempt) },
+      { title: "AGENT", value: (each) => each.agent, isFlexible: true },
+      { title: "LASTED", value: lasted },
+      { title: "OUTCOME", value: (each) => (each.outcome ? describeOutcome(each.outcome) : "—"), isFlexible: true },
+    ],
+    task.attempts,
+  );
 }
 
 function metricTable(task: TaskRecord): string[] {
-  return table([
-    { title: "METRIC", value: ([key]) => key, isFlexible: true },
-    { title: "LAST", value: ([, each]) => figure(each.last), align: "right" },
-    { title: "MIN", value: ([, each]) => `${figure(each.min)} @${each.minStep}`, align: "right" },
-    { title: "MAX", value: ([, each]) => `${figure(each.max)} @${each.maxStep}`, align: "right" },
-    { title: "POINTS", value: ([, each]) => String(each.count), align: "right" },
-  ], Object.entries(task.reported.metrics));
+  return table(
+    [
+      { title: "METRIC", value: ([key]) => key, isFlexible: true },
+      { title: "LAST", value: ([, each]) => figure(each.last), align: "right" },
+      { title: "MIN", value: ([, each]) => `${figure(each.min)} @${each.minStep}`, align: "right" },
+      { title: "MAX", value: ([, each]) => `${figure(each.max)} @${each.maxStep}`, align: "right" },
+      { title: "POINTS", value: ([, each]) => String(each.count), align: "right" },
+    ],
+    Object.entries(task.reported.metrics),
+  );
 }
 
 function artifactTable(task: TaskRecord): string[] {
-  return table([
-    { title: "ARTIFACT", value: (each) => each.name, isFlexible: true },
-    { title: "SIZE", value: (each) => size(each.sizeBytes), align: "right" },
-    { title: "SHA256", value: (each) => each.sha256.slice(0, 12) },
-  ], task.reported.artifacts);
+  return table(
+    [
+      { title: "ARTIFACT", value: (each) => each.name, isFlexible: true },
+      { title: "SIZE", value: (each) => size(each.sizeBytes), align: "right" },
+      { title: "SHA256", value: (each) => each.sha256.slice(0, 12) },
+    ],
+    task.reported.artifacts,
+  );
 }
 
 function table<T>(columns: Parameters<typeof renderTable<T>>[0], items: T[]): string[] {
@@ -87,7 +103,9 @@ function limitsOf({ spec }: TaskRecord): string | undefined {
 }
 
 function parametersOf(task: TaskRecord): string | undefined {
-  const all = Object.entries(task.spec.parameters).flatMap(([section, values]) => Object.entries(values).map(([name, value]) => [`${section}/${name}`, value] as const));
+  const all = Object.entries(task.spec.parameters).flatMap(([section, values]) =>
+    Object.entries(values).map(([name, value]) => [`${section}/${name}`, value] as const),
+  );
   return pairsOf(Object.fromEntries(all));
 }
 

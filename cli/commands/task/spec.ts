@@ -1,5 +1,4 @@
-import { rm } from "node:fs/promises";
-import { mkdtemp } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { type Navvy, packBundle } from "../../../broker/index.js";
@@ -46,7 +45,9 @@ export async function specOf(call: Call<TaskOptions>, words: string[], before?: 
 /** What the flags say about the task itself. */
 export function labelsOf(options: TaskOptions): Partial<Pick<TaskRecord, "name" | "project" | "taskType" | "tags" | "comment">> {
   const { name, project, type, tag, comment } = options;
-  return Object.fromEntries(Object.entries({ name, project, taskType: type, tags: tag, comment }).filter(([, value]) => value !== undefined));
+  return Object.fromEntries(
+    Object.entries({ name, project, taskType: type, tags: tag, comment }).filter(([, value]) => value !== undefined),
+  );
 }
 
 async function inputsOf(call: Call<TaskOptions>, inputs: string[]): Promise<Record<string, InputRef>> {

@@ -29,7 +29,11 @@ export const wait: Handler<[string[]], WaitOptions> = async (call, references) =
   }
 };
 
-async function waitFor(navvy: Navvy, tasks: TaskRecord[], options: { isAny: boolean; timeoutMs: number | undefined }): Promise<TaskRecord[]> {
+async function waitFor(
+  navvy: Navvy,
+  tasks: TaskRecord[],
+  options: { isAny: boolean; timeoutMs: number | undefined },
+): Promise<TaskRecord[]> {
   const stop = new AbortController();
   const limits = { signal: stop.signal, ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }) };
   const waits = tasks.map((task) => navvy.tasks.wait(task.id, limits));

@@ -9,16 +9,43 @@ const SCREEN = { width: 80, height: 24, nowMs: NOW, source: "nats://127.0.0.1:42
 
 function beat(agent: string): Beat {
   return Beat.parse({
-    type: "navvy.beat.v1", agent, session: "s", at: "2026-01-01T12:00:00.000Z", state: "busy", queues: ["default"], slots: { used: 1, total: 2 }, services: { used: 0, total: 4 },
-    running: [], leading: false, cpu: { used: 48, cores: 4, load1: 1 }, memory: { usedBytes: 2 ** 33, totalBytes: 2 ** 35 }, disk: { freeBytes: 1, totalBytes: 1 },
-    network: { rxBytesPerSec: 0, txBytesPerSec: 0 }, gpus: [{ index: 0, name: "H100", utilization: 98 }, { index: 1, name: "H100", utilization: 0 }],
+    type: "navvy.beat.v1",
+    agent,
+    session: "s",
+    at: "2026-01-01T12:00:00.000Z",
+    state: "busy",
+    queues: ["default"],
+    slots: { used: 1, total: 2 },
+    services: { used: 0, total: 4 },
+    running: [],
+    leading: false,
+    cpu: { used: 48, cores: 4, load1: 1 },
+    memory: { usedBytes: 2 ** 33, totalBytes: 2 ** 35 },
+    disk: { freeBytes: 1, totalBytes: 1 },
+    network: { rxBytesPerSec: 0, txBytesPerSec: 0 },
+    gpus: [
+      { index: 0, name: "H100", utilization: 98 },
+      { index: 1, name: "H100", utilization: 0 },
+    ],
   });
 }
 
 function task(id: string, status: string, name = `a-rather-long-name-of-a-task-that-does-not-fit-${id}`): TaskRecord {
   return TaskRecord.parse({
-    type: "navvy.task.v1", id, name, project: "p", taskType: "training", createdAt: "2026-01-01T11:00:00.000Z", createdBy: "m", changedAt: "2026-01-01T11:59:00.000Z",
-    spec: { command: ["true"] }, status, reason: "r", by: "m", queue: "default", enqueuedAt: "2026-01-01T11:56:00.000Z",
+    type: "navvy.task.v1",
+    id,
+    name,
+    project: "p",
+    taskType: "training",
+    createdAt: "2026-01-01T11:00:00.000Z",
+    createdBy: "m",
+    changedAt: "2026-01-01T11:59:00.000Z",
+    spec: { command: ["true"] },
+    status,
+    reason: "r",
+    by: "m",
+    queue: "default",
+    enqueuedAt: "2026-01-01T11:56:00.000Z",
   });
 }
 

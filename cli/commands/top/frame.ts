@@ -99,5 +99,5 @@ function taskLines(tasks: TaskRecord[], { width, nowMs }: { width: number; nowMs
 
 /** A line that is too wide loses its colours with its end: cutting inside an escape sequence would spill it. */
 function clip(line: string, width: number): string {
-  return displayWidth(line) <= width ? line : [...stripVTControlCharacters(line)].slice(0, width).join("");
+  return displayWidth(line) <= width ? line : Array.from(stripVTControlCharacters(line)).slice(0, width).join("");
 }

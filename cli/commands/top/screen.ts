@@ -1,4 +1,6 @@
 const ENTER = "\x1b[?1049h\x1b[?25l";
+/** q, Q, Ctrl-C: in raw mode it is a key and no signal. */
+const KEYS = ["q", "Q", "\u0003"];
 const LEAVE = "\x1b[?25h\x1b[?1049l";
 
 /** The terminal's alternate screen: what was there before comes back at the end. */
@@ -44,7 +46,7 @@ export class Screen {
 export function onQuitKey(quit: () => void, input: NodeJS.ReadStream = process.stdin): () => void {
   if (!input.isTTY) return () => {};
   const onKey = (key: Buffer) => {
-    if (/[q\x03]/i.test(key.toString())) quit();
+    if (KEYS.some((each) => key.includes(each))) quit();
   };
   input.setRawMode(true);
   input.on("data", onKey);

@@ -17,7 +17,8 @@ export const top: Handler<[], TopOptions> = async (call) => {
   try {
     await askAgents(navvy, state);
     if (call.out.isData) return printState(call, state);
-    const frame = (size: Pick<FrameOptions, "width" | "height">) => renderFrame(state, { ...size, nowMs: Date.now(), source: navvy.bus.source });
+    const frame = (size: Pick<FrameOptions, "width" | "height">) =>
+      renderFrame(state, { ...size, nowMs: Date.now(), source: navvy.bus.source });
     if (call.options.once || !process.stdout.isTTY) frame({ width: tableWidth(), height: 1_000 }).forEach((line) => call.out.line(line));
     else await live(frame);
   } finally {
@@ -29,7 +30,11 @@ export const top: Handler<[], TopOptions> = async (call) => {
 function printState(call: Call<TopOptions>, state: FleetState): void {
   const agents = state.agents(Date.now()).map(({ beat, isGone }) => ({ ...beat, isGone }));
   const queues = state.queues().map(({ queue, waiting }) => ({ ...queue, waiting: waiting.length }));
-  call.out.show({ kind: "top", name: () => agents.map((agent) => agent.agent).join("\n") }, { agents, queues, tasks: state.tasks() }, () => "");
+  call.out.show(
+    { kind: "top", name: () => agents.map((agent) => agent.agent).join("\n") },
+    { agents, queues, tasks: state.tasks() },
+    () => "",
+  );
 }
 
 function live(frame: (size: { width: number; height: number }) => string[]): Promise<void> {

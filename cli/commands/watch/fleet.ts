@@ -24,7 +24,9 @@ async function watchBeats(call: Call<unknown>, agent?: string): Promise<void> {
 }
 
 function describeBeat(beat: Beat): string {
-  const running = beat.running.map((each) => `${each.name} ${shortId(each.id)}${each.progress === undefined ? "" : ` ${Math.round(each.progress * 100)} %`}`);
+  const running = beat.running.map(
+    (each) => `${each.name} ${shortId(each.id)}${each.progress === undefined ? "" : ` ${Math.round(each.progress * 100)} %`}`,
+  );
   const gpus = beat.gpus.map((gpu) => `gpu${gpu.index} ${gpu.utilization ?? "?"} %`);
   const parts = [
     `${beat.at.slice(11, 19)} ${beat.agent}`,

@@ -80,7 +80,12 @@ class MetricsFollower {
     const navvy = await this.#call.navvy();
     try {
       for await (const points of navvy.metrics.read(target, { follow: true, signal: this.#signal })) {
-        for (const point of points) this.#call.out.event("point", { ...target, ...point }, () => `${shortId(target.id)}  ${point.key} ${figure(point.value)} at step ${point.step}`);
+        for (const point of points)
+          this.#call.out.event(
+            "point",
+            { ...target, ...point },
+            () => `${shortId(target.id)}  ${point.key} ${figure(point.value)} at step ${point.step}`,
+          );
       }
     } catch (error) {
       showUnreadable(this.#call, `metrics of ${target.id}`, error);
