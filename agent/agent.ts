@@ -112,7 +112,7 @@ export class Agent {
     spawner.on("lost", () => void agent?.stop({ now: true }));
     await parts.beats.beat();
     parts.claims.kick();
-    config.log.info({ agent: config.name, queues: config.serves, slots: config.slots, services: config.serviceSlots }, "agent is up");
+    config.log.info({ queues: config.serves, slots: config.slots, services: config.serviceSlots }, "agent is up");
     return agent;
   }
 
@@ -159,7 +159,7 @@ export class Agent {
     navvy.events.emit({ kind: "agent", id: this.name, event: "left", reason: this.#drain?.reason ?? "stopped" });
     for (const close of this.#closers.toReversed()) await Promise.resolve(close()).catch((error: unknown) => errors.push(error));
     await navvy.close();
-    config.log.info({ agent: this.name }, "agent has left");
+    config.log.info("agent has left");
     this.#resolveDone();
     if (errors.length > 0) throw new AggregateError(errors, `agent ${this.name} did not close cleanly`);
   }

@@ -38,6 +38,8 @@ export interface AgentConfig extends Required<Omit<AgentOptions, "workDir">> {
   serves: string[];
 }
 
+const MIN_LEASE_MS = 1_000;
+
 /** @throws NavvyError invalid_argument */
 export function resolveConfig(options: AgentOptions): AgentConfig {
   const queues = options.queues ?? [DEFAULT_QUEUE];
@@ -49,6 +51,8 @@ export function resolveConfig(options: AgentOptions): AgentConfig {
     if (!Number.isInteger(count) || count < 0 || count > 1024)
       throw new NavvyError("invalid_argument", `${name} is ${count}; it must be a whole number from 0 to 1024`);
   }
+  const leaseMs = options.leaseMs ?? DEFAULT_LEASE_MS;
+  if (!(leaseMs >= MIN_LEASE_MS)) throw new NavvyError("invalid_argument", `a lease of ${leaseMs} ms is too short to be renewed in time`, { fix: `at least ${MIN_LEASE_MS} ms` });
   if (slots + serviceSlots === 0)
     throw new NavvyError("invalid_argument", `agent ${options.name} has no slots at all`, { fix: "--slots 1" });
   return {
@@ -62,7 +66,7 @@ export function resolveConfig(options: AgentOptions): AgentConfig {
     gpus: options.gpus ?? "auto",
     folder: join(options.workDir, options.name),
     labels: options.labels ?? {},
-    leaseMs: options.leaseMs ?? DEFAULT_LEASE_MS,
+    leaseMs,
     allowControllers: options.allowControllers ?? true,
     minFreeDiskBytes: options.minFreeDiskBytes ?? 256 * 1024 * 1024,
     log: options.log,

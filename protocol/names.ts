@@ -37,11 +37,17 @@ export function editDistance(a: string, b: string): number {
   return row[b.length] ?? 0;
 }
 
-/** The closest of `known` to `wanted` when it is near enough to be a slip of the finger, else undefined. */
+const withoutDigits = (name: string) => name.toLowerCase().replace(/\d+/g, "");
+
+/**
+ * The closest of `known` to `wanted` when it is near enough to be a slip of the finger, else undefined. Names that differ
+ * in their numbers alone (gpu1, gpu2) are meant to differ, and those of one or two letters are too short to tell.
+ */
 export function closest(wanted: string, known: Iterable<string>): string | undefined {
-  const limit = wanted.length <= 4 ? 1 : 2;
+  const limit = wanted.length <= 2 ? 0 : wanted.length <= 4 ? 1 : 2;
   let best: { name: string; distance: number } | undefined;
   for (const name of known) {
+    if (withoutDigits(name) === withoutDigits(wanted) && name.toLowerCase() !== wanted.toLowerCase()) continue;
     const distance = editDistance(wanted.toLowerCase(), name.toLowerCase());
     if (distance <= limit && (best === undefined || distance < best.distance)) best = { name, distance };
   }

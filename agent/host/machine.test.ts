@@ -2,6 +2,7 @@ import { writeFile } from "node:fs/promises";
 import { totalmem } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { isAlive, readPid } from "../../test/fixtures/processes/task.js";
 import { eventually } from "../../test/support/eventually.js";
 import { tempFolder } from "../../test/support/folder.js";
 import { Machine } from "./machine.js";
@@ -83,10 +84,13 @@ test("an nvidia-smi that fails leaves a machine without GPUs, unless they were a
 });
 
 test("an nvidia-smi that hangs holds up neither the start nor a sample", async () => {
-  await fakeNvidiaSmi("exec sleep 1000");
+  const pidFile = join(folder.path, "pid");
+  await fakeNvidiaSmi(`echo $$ > '${pidFile}'; exec sleep 1000`);
   const machine = await probe("auto", { gpuTimeoutMs: 100 });
   expect(machine.facts.gpus).toEqual([]);
   await expect(probe([0], { gpuTimeoutMs: 100 })).rejects.toMatchObject({ code: "timeout" });
+  const pid = await eventually("it was asked", () => readPid(pidFile));
+  await eventually("it is ended", () => !isAlive(pid));
 });
 
 test("a sample does not wait for an nvidia-smi that began to hang", async () => {

@@ -11,9 +11,12 @@ export class Lanes {
     this.#served = served;
   }
 
+  /** Resolves when every queue is known: claiming from half of them would break their order. */
   static async open(navvy: Navvy, served: string[], onChange: () => void): Promise<Lanes> {
     const lanes = new Lanes(served);
     const { bucket } = navvy.queues;
+    let ready = () => {};
+    const isReady = new Promise<void>((resolve) => (ready = resolve));
     lanes.#watch = await Watch.open(navvy.bus, bucket as unknown as Bucket<never>, {
       keys: ">",
       onEntry: (raw) => {
@@ -22,7 +25,9 @@ export class Lanes {
         else lanes.#queues.delete(raw.key);
         onChange();
       },
+      onReady: () => ready(),
     });
+    await isReady;
     return lanes;
   }
 
