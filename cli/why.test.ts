@@ -118,6 +118,15 @@ test("busy and draining agents are told apart, and a drain can be ended", () => 
   expect(text).toContain("fix: navvy agent resume gpu-9");
 });
 
+test("for a controller the service slots count, for all else the others", () => {
+  const busy = agent("one", {
+    record: { queues: ["gpu", "services"] },
+    beat: { slots: { used: 2, total: 2 }, services: { used: 1, total: 4 } },
+  });
+  expect(words({ agents: [busy] })).toContain("busy 2/2");
+  expect(words({ task: task({ queue: "services" }), agents: [busy] })).toContain("3 of 4 slots free");
+});
+
 test("a task that asks for more GPUs than any agent has is told so", () => {
   const text = words({ task: task({ spec: { command: ["true"], resources: { gpus: 2 } }, shape: "g2" }), agents: [agent("cpu-1")] });
   expect(text).toContain("It asks for 2 GPUs.");

@@ -14,7 +14,10 @@ test("a table has no borders and no blanks at line ends", () => {
 test("flexible columns give way, so that no line is wider than the terminal", () => {
   fc.assert(
     fc.property(
-      fc.array(fc.record({ id: fc.constant("9F3K2Q"), name: fc.stringMatching(/^[a-z-]{0,120}$/) }), { minLength: 1, maxLength: 5 }),
+      fc.array(fc.record({ id: fc.constant("9F3K2Q"), name: fc.integer({ min: 0, max: 120 }).map((n) => "x".repeat(n)) }), {
+        minLength: 1,
+        maxLength: 5,
+      }),
       (items) => {
         const lines = renderTable(COLUMNS, items, { width: 40 }).split("\n");
         for (const line of lines) expect(displayWidth(line)).toBeLessThanOrEqual(40);
