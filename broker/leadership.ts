@@ -44,6 +44,12 @@ export class Leadership {
     if (held) await this.#bucket.delete(KEY, held.revision);
   }
 
+  /** Frees the place of a session that is known to be dead, so that nobody has to wait for its lease. */
+  async vacate(session: string): Promise<void> {
+    const entry = await this.#bucket.get(KEY);
+    if (entry?.value.session === session) await this.#bucket.delete(KEY, entry.revision);
+  }
+
   async #renew(owner: Owner): Promise<boolean> {
     if (!this.#held || this.#held.record.session !== owner.session) return false;
     const record = { ...this.#held.record, renewals: this.#held.record.renewals + 1 };
