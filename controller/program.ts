@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, relative, resolve, sep } from "node:path";
 import { NavvyError } from "../protocol/index.js";
 
@@ -6,6 +6,8 @@ import { NavvyError } from "../protocol/index.js";
 export interface Program {
   folder: string;
   command: string[];
+  /** Files that the folder lacks and the program needs to run alone. */
+  additions: Record<string, string>;
 }
 
 const RUNNERS: Record<string, string> = { js: "node", mjs: "node", cjs: "node", ts: "tsx", mts: "tsx", cts: "tsx" };
@@ -33,11 +35,19 @@ export function programOf(commandLine: string[], folder?: string): Program {
   if (inside.startsWith("../")) {
     throw new NavvyError("invalid_argument", `${file} is not inside ${root}`, { fix: "code: a folder that holds the program" });
   }
-  return { folder: root, command: [runner, inside, ...rest] };
+  return { folder: root, command: [runner, inside, ...rest], additions: moduleType(file, root) };
 }
 
 function nearestPackage(from: string): string | undefined {
   if (existsSync(join(from, "package.json"))) return from;
   const above = dirname(from);
   return above === from ? undefined : nearestPackage(above);
+}
+
+/** Whether `.js` and `.ts` are ES modules is said by a package.json that may lie above what is packed: then it is said again. */
+function moduleType(file: string, root: string): Record<string, string> {
+  const above = nearestPackage(dirname(file));
+  if (above === undefined || !relative(above, root) || !relative(root, above).startsWith("..")) return {};
+  const { type } = JSON.parse(readFileSync(join(above, "package.json"), "utf8")) as { type?: string };
+  return type === "module" ? { "package.json": '{ "private": true, "type": "module" }\n' } : {};
 }

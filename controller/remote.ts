@@ -23,7 +23,7 @@ export async function leave(navvy: Navvy, local: LocalRun, options: RemoteOption
 
 async function send(navvy: Navvy, from: TaskRecord, options: RemoteOptions & { queue: string }): Promise<TaskRecord> {
   const program = programOf(ownCommandLine(), options.code);
-  const code = await uploadCode(navvy, program.folder);
+  const code = await uploadCode(navvy, program.folder, program.additions);
   const draft = await navvy.tasks.create({
     name: from.name,
     project: from.project,

@@ -10,6 +10,7 @@ import { packageFolder } from "./package-folder.js";
 
 const READY_MS = 60_000;
 const GRACE_MS = 10_000;
+const ASK_EVERY_MS = 100;
 
 /** A fleet on this machine: one server, two agents, and a connection to them. */
 export interface LocalFleet {
@@ -46,7 +47,7 @@ export async function startFleet(options: { keep: boolean; say: (line: string) =
       startAgentProcess({ name: "iris-1", services: 2, url: server.url, folder }),
       startAgentProcess({ name: "iris-2", services: 0, url: server.url, folder }),
     ]);
-    closers.push(() => endAgents(agents));
+    closers.push(() => Promise.all(agents.map((agent) => endAgent(navvy, agent))));
     await agentsUp(navvy, agents, options.signal);
     options.say("agents                 iris-1 serves default and services, iris-2 serves default; 2 slots each");
     return { navvy, server, agents, folder, close: ({ keep }) => (keep ? letGo(navvy, agents, closers) : closeAll()) };
@@ -84,23 +85,24 @@ async function agentsUp(navvy: Navvy, agents: AgentProcess[], signal: AbortSigna
     if (up.length === agents.length) return;
     signal.throwIfAborted();
     const dead = agents.find((agent) => agent.child.exitCode !== null);
-    if (dead || performance.now() > deadline)
-      throw new Error(`agent ${dead?.name ?? "iris"} did not come up:\n${await tail(dead ?? agents[0])}`);
+    if (dead) throw new Error(`agent ${dead.name} ended with code ${dead.child.exitCode} before it was up\n${await tail(dead)}`);
+    if (performance.now() > deadline)
+      throw new Error(`the agents were not up after ${READY_MS / 1000} s; the log of one:\n${await tail(agents[0])}`);
     await delay(100);
   }
 }
 
-/** Told over NATS to give back what runs and leave; what does not is ended. */
-async function endAgents(agents: AgentProcess[]): Promise<void> {
-  await Promise.all(
-    agents.map(async ({ child }) => {
-      child.kill("SIGTERM");
-      child.kill("SIGTERM");
-      const timer = setTimeout(() => child.kill("SIGKILL"), GRACE_MS);
-      await child;
-      clearTimeout(timer);
-    }),
-  );
+/**
+ * Tells an agent to give back what runs and to leave, again until it has: one that is still starting does not hear it. A
+ * signal then would leave its own children to find out by themselves.
+ */
+async function endAgent(navvy: Navvy, { name, child }: AgentProcess): Promise<void> {
+  const timers = [setTimeout(() => child.kill("SIGTERM"), GRACE_MS), setTimeout(() => child.kill("SIGKILL"), 2 * GRACE_MS)];
+  while (child.exitCode === null && child.signalCode === null) {
+    await navvy.fleet.ask(name, "stop", { reason: "the example is over", now: true }).catch(() => undefined); // asked again
+    await Promise.race([child, delay(ASK_EVERY_MS)]);
+  }
+  for (const timer of timers) clearTimeout(timer);
 }
 
 /**

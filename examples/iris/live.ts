@@ -1,6 +1,6 @@
 import type { Navvy } from "../../broker/index.js";
 import type { Beat, TaskRecord } from "../../protocol/index.js";
-import { rowOf, table } from "./rows.js";
+import { inOrder, rowOf, table } from "./rows.js";
 
 const REDRAW_MS = 100;
 
@@ -34,11 +34,6 @@ export class Live {
     return live;
   }
 
-  /** Every task seen, oldest first. */
-  get tasks(): TaskRecord[] {
-    return [...this.#tasks.values()].sort((a, b) => a.createdAt.localeCompare(b.createdAt) || a.id.localeCompare(b.id));
-  }
-
   /** Takes the live table away; what comes next prints below. */
   close(): void {
     this.#close();
@@ -58,7 +53,7 @@ export class Live {
 
   #redraw(): void {
     const agents = [...this.#beats.values()].sort((a, b) => a.agent.localeCompare(b.agent)).map(agentLine);
-    const lines = [...agents, "", ...table(this.tasks.map(rowOf), this.#out.columns)];
+    const lines = [...agents, "", ...table(inOrder(this.#tasks.values()).map(rowOf))];
     this.#erase();
     this.#out.write(`${lines.join("\n")}\n`);
     this.#drawn = lines.length;
@@ -71,7 +66,7 @@ export class Live {
 }
 
 function agentLine(beat: Beat): string {
-  const cpu = `${Math.round(beat.cpu.used * 100)} %`;
+  const cpu = `${Math.round(beat.cpu.used)} %`;
   return `${beat.agent}  ${beat.state}  slots ${beat.slots.used}/${beat.slots.total}  services ${beat.services.used}/${beat.services.total}  cpu ${cpu}`;
 }
 

@@ -23,7 +23,8 @@ const SIGNALS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 
 const stop = new AbortController();
 for (const [signal, code] of Object.entries(SIGNALS)) {
-  process.once(signal, () => {
+  // Not `once`: a library that sees no listener left takes the end of the process upon itself, before the fleet has ended.
+  process.on(signal, () => {
     process.exitCode = code;
     stop.abort(new Error(`${signal} was received`));
   });
@@ -64,7 +65,7 @@ async function search(fleet: LocalFleet, keep: boolean): Promise<void> {
     live.close();
     if (controller.status !== "completed")
       throw new Error(`the controller is ${controller.status}: ${controller.outcome?.tail ?? controller.reason}`);
-    await showResults(navvy, controller, live.tasks);
+    await showResults(navvy, controller);
     showNext(fleet, controller, keep);
   } finally {
     live.close();

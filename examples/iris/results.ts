@@ -5,13 +5,14 @@ import type { Navvy } from "../../broker/index.js";
 import type { TaskRecord } from "../../protocol/index.js";
 import type { LocalFleet } from "./fleet.js";
 import { packageFolder } from "./package-folder.js";
-import { rowOf, table } from "./rows.js";
+import { inOrder, rowOf, table } from "./rows.js";
 
 /** Prints what ran where, and writes the report and the chosen model to files; returns their paths. */
-export async function showResults(navvy: Navvy, controller: TaskRecord, tasks: TaskRecord[]): Promise<string[]> {
+export async function showResults(navvy: Navvy, controller: TaskRecord): Promise<string[]> {
   const { winner, evaluation } = controller.reported.outputs;
   const judged = await navvy.tasks.get(evaluation as string);
   const chosen = await navvy.tasks.get(winner as string);
+  const tasks = [controller, ...inOrder(await navvy.tasks.list({ parent: controller.id }))];
   print(["", ...table(tasks.map((task) => rowOf(task)))]);
   const folder = await outputFolder();
   const files = await Promise.all([

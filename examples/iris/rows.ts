@@ -26,8 +26,13 @@ function seconds(from: string, to = new Date().toISOString()): string {
   return `${(Math.max(0, Date.parse(to) - Date.parse(from)) / 1000).toFixed(1)} s`;
 }
 
+/** Oldest first. */
+export function inOrder(tasks: Iterable<TaskRecord>): TaskRecord[] {
+  return [...tasks].sort((a, b) => a.createdAt.localeCompare(b.createdAt) || a.id.localeCompare(b.id));
+}
+
 /** Columns side by side, numbers to the right; no line is longer than the terminal. */
-export function table(rows: string[][], columns = process.stdout.columns ?? 120): string[] {
+export function table(rows: string[][], columns = process.stdout.columns || 120): string[] {
   const widths = COLUMNS.map((heading, i) => Math.max(heading.length, ...rows.map((row) => row[i]?.length ?? 0)));
   const line = (row: string[]) =>
     row

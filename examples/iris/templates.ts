@@ -16,7 +16,7 @@ export async function registerTemplates(navvy: Navvy): Promise<{ templates: Temp
   const code = await upload(navvy, join(folder, "tasks"));
   const data = await navvy.objects.putFile(join(folder, "data", "iris.csv"));
   const create = async (name: string, spec: Partial<TaskSpec>, taskType = "training") => {
-    return (await navvy.tasks.create({ name, project: PROJECT, taskType, tags: ["template"], spec: { code, ...spec } })).id;
+    return (await navvy.tasks.create({ name, project: PROJECT, taskType, spec: { code, ...spec } })).id;
   };
   const input = { "iris.csv": { sha256: data.sha256, sizeBytes: data.sizeBytes } };
   const general = { General: { lr: 0.1, epochs: 60, seed: 7 } };
