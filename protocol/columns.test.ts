@@ -24,7 +24,9 @@ describe("a batch of points", () => {
 
   test("names each key once", () => {
     const points = ["b", "a", "b", "b"].map((key, step) => ({ key, step, value: step, time: 0 }));
-    expect(toColumns(points, 0).keys).toEqual(["b", "a"]);
+    const batch = toColumns(points, 0);
+    expect(batch.keys).toEqual(["b", "a"]);
+    expect(fromColumns(batch)).toEqual(points);
   });
 
   test("is little-endian: two bytes a key, eight a number", () => {

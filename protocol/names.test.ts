@@ -12,7 +12,7 @@ describe("closest", () => {
     expect(closest(wanted, ["default", "services", "gpus"])).toBe(meant);
   });
 
-  test.each(["nightly", "a", "defa"])("leaves %s alone: too far from every name", (wanted) => {
+  test.each(["nightly", "a", "defa", "dexxxlt"])("leaves %s alone: too far from every name", (wanted) => {
     expect(closest(wanted, ["default", "services", "gpus"])).toBeUndefined();
   });
 
