@@ -9,14 +9,14 @@ import { BundleCache } from "./host/bundle-cache.js";
 import { Journal } from "./host/journal.js";
 import { Machine } from "./host/machine.js";
 import { SpawnerClient } from "./host/spawner-client.js";
+import { clearLeftovers } from "./leftovers.js";
 import { BeatLoop } from "./loops/beat.js";
 import { ClaimLoop } from "./loops/claim.js";
 import { Lanes } from "./loops/lanes.js";
 import { LeaseLoop } from "./loops/lease.js";
-import { clearLeftovers } from "./leftovers.js";
 import { register } from "./register.js";
-import { Running } from "./running.js";
 import { processRunner } from "./runners/process.js";
+import { Running } from "./running.js";
 import { type Slot, Slots } from "./slots.js";
 import { Attempt, type AttemptParts } from "./task/attempt.js";
 import { makeAgentFolder } from "./task/folder.js";
@@ -88,14 +88,21 @@ export class Agent {
     ]);
     await clearLeftovers({ navvy, journal, spawner, config });
     const running = new Running();
-    const slots = new Slots({ compute: config.slots, service: config.serviceSlots }, machine.facts.gpus.map((gpu) => gpu.index));
+    const slots = new Slots(
+      { compute: config.slots, service: config.serviceSlots },
+      machine.facts.gpus.map((gpu) => gpu.index),
+    );
     const parts = { config, navvy, machine, spawner, journal, running, slots } as AgentInnards;
     let agent: Agent | undefined;
     parts.holdReason = () => agent?.holdReason;
     await startLoops(parts);
     const stopServing = navvy.fleet.serve({
       agent: config.name,
-      handlers: controlHandlers(parts, { drain: (reason) => agent?.drain(reason), resume: () => agent?.resume(), stop: (now) => void agent?.stop({ now }) }),
+      handlers: controlHandlers(parts, {
+        drain: (reason) => agent?.drain(reason),
+        resume: () => agent?.resume(),
+        stop: (now) => void agent?.stop({ now }),
+      }),
       onRefused: (verb, reply) => config.log.warn({ verb, errorId: reply.errorId, message: reply.message }, "request refused"),
     });
     agent = new Agent(parts, [
@@ -188,9 +195,19 @@ async function startLoops(parts: AgentInnards): Promise<void> {
   let freeDiskBytes = Number.POSITIVE_INFINITY;
   const mayClaim = () => parts.holdReason() === undefined && parts.lease.isFresh && freeDiskBytes > config.minFreeDiskBytes;
   parts.lanes = await Lanes.open(navvy, config.serves, () => parts.claims?.kick());
-  parts.claims = new ClaimLoop({ navvy, config, slots, lanes: parts.lanes, owner: () => parts.lease.session.owner, mayClaim, isHeld: (id) => running.has(id), onClaim });
+  parts.claims = new ClaimLoop({
+    navvy,
+    config,
+    slots,
+    lanes: parts.lanes,
+    owner: () => parts.lease.session.owner,
+    mayClaim,
+    isHeld: (id) => running.has(id),
+    onClaim,
+  });
   parts.coordinator = new Coordinator({ navvy, log: config.log, leaseMs: config.leaseMs, owner: () => parts.lease.session.owner });
-  const diskReason = () => (freeDiskBytes <= config.minFreeDiskBytes ? `only ${Math.round(freeDiskBytes / 2 ** 20)} MiB of disk free` : undefined);
+  const diskReason = () =>
+    freeDiskBytes <= config.minFreeDiskBytes ? `only ${Math.round(freeDiskBytes / 2 ** 20)} MiB of disk free` : undefined;
   parts.beats = new BeatLoop({
     navvy,
     machine,
@@ -233,7 +250,10 @@ async function readWishes({ running, navvy }: AgentInnards): Promise<void> {
   );
 }
 
-function beatView(parts: AgentInnards, hold: string | undefined): Omit<Beat, "type" | "at" | "cpu" | "memory" | "disk" | "network" | "gpus"> {
+function beatView(
+  parts: AgentInnards,
+  hold: string | undefined,
+): Omit<Beat, "type" | "at" | "cpu" | "memory" | "disk" | "network" | "gpus"> {
   const { config, slots, running, lease, coordinator } = parts;
   const state = hold?.startsWith("stopping") ? "stopping" : hold ? "draining" : slots.isIdle ? "idle" : "busy";
   return {
@@ -253,10 +273,14 @@ function beatView(parts: AgentInnards, hold: string | undefined): Omit<Beat, "ty
 async function refuseTwin(navvy: Navvy, name: string): Promise<void> {
   const reply = await navvy.fleet.ask(name, "ping", { timeoutMs: 500 });
   if (!reply) return;
-  throw new NavvyError("conflict", `an agent named ${JSON.stringify(name)} is up already (on ${String(reply.data?.host ?? "?")}, pid ${String(reply.data?.pid ?? "?")})`, {
-    fix: [`give this one another name: --name ${name}-2`, `or end that one: navvy agent stop ${name}`],
-    detail: { here: hostname() },
-  });
+  throw new NavvyError(
+    "conflict",
+    `an agent named ${JSON.stringify(name)} is up already (on ${String(reply.data?.host ?? "?")}, pid ${String(reply.data?.pid ?? "?")})`,
+    {
+      fix: [`give this one another name: --name ${name}-2`, `or end that one: navvy agent stop ${name}`],
+      detail: { here: hostname() },
+    },
+  );
 }
 
 /** Starts an agent; it works until it is stopped. */

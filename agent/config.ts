@@ -52,7 +52,10 @@ export function resolveConfig(options: AgentOptions): AgentConfig {
       throw new NavvyError("invalid_argument", `${name} is ${count}; it must be a whole number from 0 to 1024`);
   }
   const leaseMs = options.leaseMs ?? DEFAULT_LEASE_MS;
-  if (!(leaseMs >= MIN_LEASE_MS)) throw new NavvyError("invalid_argument", `a lease of ${leaseMs} ms is too short to be renewed in time`, { fix: `at least ${MIN_LEASE_MS} ms` });
+  if (!(leaseMs >= MIN_LEASE_MS))
+    throw new NavvyError("invalid_argument", `a lease of ${leaseMs} ms is too short to be renewed in time`, {
+      fix: `at least ${MIN_LEASE_MS} ms`,
+    });
   if (slots + serviceSlots === 0)
     throw new NavvyError("invalid_argument", `agent ${options.name} has no slots at all`, { fix: "--slots 1" });
   return {

@@ -10,7 +10,12 @@ import type { SpawnerClient } from "./host/spawner-client.js";
  * session, so that its tasks go back to their queues now and not only after the lease. The order matters: a session is
  * given up only when nothing of it lives.
  */
-export async function clearLeftovers(parts: { navvy: Navvy; journal: Journal; spawner: SpawnerClient; config: AgentConfig }): Promise<void> {
+export async function clearLeftovers(parts: {
+  navvy: Navvy;
+  journal: Journal;
+  spawner: SpawnerClient;
+  config: AgentConfig;
+}): Promise<void> {
   const { journal, spawner, config } = parts;
   for (const [key, start] of journal.live) {
     config.log.warn({ key, task: start.task }, "left over by an earlier run: killed and cleaned up");

@@ -6,7 +6,17 @@ import type { Machine } from "./host/machine.js";
 import { VERSION } from "./version.js";
 
 /** Writes down what this agent is and serves, under its present session. */
-export async function register({ navvy, config, machine, session }: { navvy: Navvy; config: AgentConfig; machine: Machine; session: string }): Promise<void> {
+export async function register({
+  navvy,
+  config,
+  machine,
+  session,
+}: {
+  navvy: Navvy;
+  config: AgentConfig;
+  machine: Machine;
+  session: string;
+}): Promise<void> {
   const { facts } = machine;
   await navvy.fleet.register({
     type: "navvy.agent.v1",

@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { ulid } from "ulid";
-import { Bucket, type Navvy, Puller, type PulledMessage } from "../broker/index.js";
+import { Bucket, type Navvy, type PulledMessage, Puller } from "../broker/index.js";
 import { encode, TaskRecord } from "../protocol/index.js";
 import { eachOf } from "./fleet.js";
 
@@ -29,7 +29,13 @@ export async function bareLoop(navvy: Navvy, options: { tasks: number; slots: nu
     const message = ready.shift();
     if (message) return message;
     const arrives = new Promise<PulledMessage>((resolve) => waiting.push(resolve));
-    void puller.pull({ stream: bus.assets.streams.queue.name, consumer: bus.subjects.laneConsumer(lane), batch: 1, expiresMs: 5_000, onMessage: (m) => (waiting.shift() ?? ((late) => ready.push(late)))(m) });
+    void puller.pull({
+      stream: bus.assets.streams.queue.name,
+      consumer: bus.subjects.laneConsumer(lane),
+      batch: 1,
+      expiresMs: 5_000,
+      onMessage: (m) => (waiting.shift() ?? ((late) => ready.push(late)))(m),
+    });
     return arrives;
   };
   const run = async () => {
@@ -49,4 +55,7 @@ export async function bareLoop(navvy: Navvy, options: { tasks: number; slots: nu
   return options.tasks / seconds;
 }
 
-const idOf = (message: PulledMessage): string => Buffer.from(message.data).toString("latin1").match(/[0-9A-HJKMNP-TV-Z]{26}/)?.[0] ?? "";
+const idOf = (message: PulledMessage): string =>
+  Buffer.from(message.data)
+    .toString("latin1")
+    .match(/[0-9A-HJKMNP-TV-Z]{26}/)?.[0] ?? "";

@@ -24,7 +24,18 @@ export async function startFleet(options: { slots: number; nodeOptions?: string[
   const navvy = await connect({ servers: server.url, actor: "bench" });
   const agent = spawn(
     process.execPath,
-    [...(options.nodeOptions ?? []), join(DIST, "cli", "main.js"), "agent", "start", "--name", "bench", "--slots", String(options.slots), "--work-dir", join(folder, "agent")],
+    [
+      ...(options.nodeOptions ?? []),
+      join(DIST, "cli", "main.js"),
+      "agent",
+      "start",
+      "--name",
+      "bench",
+      "--slots",
+      String(options.slots),
+      "--work-dir",
+      join(folder, "agent"),
+    ],
     { env: { ...process.env, NAVVY_SERVER: server.url }, stdio: ["ignore", "ignore", "inherit"] },
   );
   await untilUp(navvy);

@@ -21,6 +21,7 @@ export class Bucket<S extends z.ZodType> {
   readonly #schema: S;
   readonly name: string;
   #kv: Promise<KV> | undefined;
+  readonly #written = new Written<z.infer<S>>();
 
   constructor(bus: Bus, name: string, schema: S) {
     this.#bus = bus;
@@ -51,27 +52,38 @@ export class Bucket<S extends z.ZodType> {
   /** @returns the revision, or undefined when the key exists already */
   async create(key: string, value: z.infer<S>): Promise<number | undefined> {
     const bytes = this.#encode(key, value);
-    return this.#write(key, bytes, async () => (await this.handle()).create(key, bytes));
+    return this.#noted(key, value, await this.#write(key, bytes, async () => (await this.handle()).create(key, bytes)));
   }
 
   /** @returns the new revision, or undefined when someone else changed the key first */
   async update(key: string, value: z.infer<S>, revision: number): Promise<number | undefined> {
     const bytes = this.#encode(key, value);
-    return this.#write(key, bytes, async () => (await this.handle()).update(key, bytes, revision));
+    return this.#noted(key, value, await this.#write(key, bytes, async () => (await this.handle()).update(key, bytes, revision)));
   }
 
   /**
    * Changes a value by compare-and-set until it wins. `change` may throw to refuse, or return undefined to leave it.
+   *
+   * A value that this client wrote itself a moment ago is tried without reading it again: if it has changed meanwhile, the
+   * compare-and-set says so, and a refusal is repeated on what is really there before it counts.
    * @returns the entry as it stands afterwards, undefined when the key does not exist
    */
   async modify(key: string, change: (value: z.infer<S>) => z.infer<S> | undefined): Promise<Entry<z.infer<S>> | undefined> {
+    let entry = this.#written.take(key);
+    let isGuess = entry !== undefined;
     for (;;) {
-      const entry = await this.get(key);
+      entry ??= await this.get(key);
       if (!entry) return undefined;
-      const value = change(entry.value);
-      if (value === undefined) return entry;
-      const revision = await this.update(key, value, entry.revision);
-      if (revision !== undefined) return { key, value, revision };
+      const next = attempt(change, entry.value);
+      if ("error" in next || next.value === undefined) {
+        if (!isGuess && "error" in next) throw next.error;
+        if (!isGuess) return entry;
+      } else {
+        const revision = await this.update(key, next.value, entry.revision);
+        if (revision !== undefined) return { key, value: next.value, revision };
+      }
+      entry = undefined;
+      isGuess = false;
     }
   }
 
@@ -86,6 +98,11 @@ export class Bucket<S extends z.ZodType> {
       if (jetStreamCode((error as Error).cause) === JS_ERROR.wrongLastSequence) return false;
       throw error;
     }
+  }
+
+  #noted(key: string, value: z.infer<S>, revision: number | undefined): number | undefined {
+    if (revision !== undefined) this.#written.put({ key, value, revision });
+    return revision;
   }
 
   #encode(key: string, value: z.infer<S>): Uint8Array {
@@ -124,5 +141,33 @@ export class Bucket<S extends z.ZodType> {
         if (!isUnanswered(error) || tries >= 2) throw translate(error, `${doing} in ${this.name}`, this.#bus.source);
       }
     }
+  }
+}
+
+function attempt<T>(change: (value: T) => T | undefined, value: T): { value: T | undefined } | { error: unknown } {
+  try {
+    return { value: change(value) };
+  } catch (error) {
+    return { error };
+  }
+}
+
+const REMEMBERED = 256;
+const REMEMBERED_MS = 2_000;
+
+/** The latest writes of this client, each good for one guess. */
+class Written<T> {
+  readonly #entries = new Map<string, { entry: Entry<T>; at: number }>();
+
+  put(entry: Entry<T>): void {
+    this.#entries.delete(entry.key);
+    this.#entries.set(entry.key, { entry, at: performance.now() });
+    if (this.#entries.size > REMEMBERED) this.#entries.delete(this.#entries.keys().next().value ?? "");
+  }
+
+  take(key: string): Entry<T> | undefined {
+    const known = this.#entries.get(key);
+    this.#entries.delete(key);
+    return known && performance.now() - known.at < REMEMBERED_MS ? known.entry : undefined;
   }
 }

@@ -13,8 +13,8 @@ import { askAgent } from "./ask-agent.js";
 import { Bucket } from "./bucket.js";
 import type { Bus } from "./bus.js";
 import { decodeOr } from "./decode-or.js";
-import { sessionsBucket } from "./session.js";
 import { type ServeOptions, serveAgent } from "./serve-agent.js";
+import { sessionsBucket } from "./session.js";
 import { snapshot } from "./snapshot.js";
 
 /** An agent as its registration says, and as it is: `up` while its session lives, `beat` when it answered just now. */

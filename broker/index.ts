@@ -8,6 +8,7 @@ export { defaultActor, isOlder } from "./connect.js";
 export { type ConnectionSettings, DEFAULT_SERVER, resolveSettings, type SettingName, type Sourced } from "./context.js";
 export { Events, type NewEvent } from "./events.js";
 export { type AgentView, Fleet } from "./fleet.js";
+export { Leadership } from "./leadership.js";
 export { letExit } from "./let-exit.js";
 export { type LogPiece, Logs, type ReadLogOptions } from "./logs.js";
 export { Metrics } from "./metrics.js";
@@ -15,8 +16,8 @@ export { connect, type Navvy, type NavvyOptions } from "./navvy.js";
 export { Objects } from "./objects.js";
 export { type PullEnd, type PulledMessage, Puller } from "./pull.js";
 export { classRank, Queues } from "./queues.js";
-export * from "./server/index.js";
 export type { ControlHandlers, ServeOptions } from "./serve-agent.js";
+export * from "./server/index.js";
 export { DEFAULT_LEASE_MS, Session, sessionsBucket } from "./session.js";
 export { snapshot } from "./snapshot.js";
 export {
@@ -33,5 +34,4 @@ export {
   Tasks,
   type WaitOptions,
 } from "./tasks/index.js";
-export { Leadership } from "./leadership.js";
 export { Watch } from "./watch.js";

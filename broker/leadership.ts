@@ -60,7 +60,13 @@ export class Leadership {
   }
 
   async #take(owner: Owner, from: Entry<LeaderRecord> | undefined): Promise<boolean> {
-    const record: LeaderRecord = { type: "navvy.leader.v1", ...owner, since: new Date().toISOString(), leaseMs: this.#leaseMs, renewals: 0 };
+    const record: LeaderRecord = {
+      type: "navvy.leader.v1",
+      ...owner,
+      since: new Date().toISOString(),
+      leaseMs: this.#leaseMs,
+      renewals: 0,
+    };
     const revision = from ? await this.#bucket.update(KEY, record, from.revision) : await this.#bucket.create(KEY, record);
     if (revision === undefined) return false;
     this.#held = { record, revision };

@@ -45,7 +45,8 @@ export function translate(error: unknown, doing: string, source: string): NavvyE
   if (number === JS_ERROR.notEnabledForAccount) return noAccount(doing, source, error);
   if (FULL.has(number) || (number === JS_ERROR.streamStoreFailed && isFull(error))) return full(doing, source, error);
   // A refusal of the API can carry 503 as well: only one without a number of its own means that nobody answered.
-  if (number === JS_ERROR.notEnabled || (number === undefined && isNats(error, ErrorCode.NoResponders))) return noJetStream(doing, source, error);
+  if (number === JS_ERROR.notEnabled || (number === undefined && isNats(error, ErrorCode.NoResponders)))
+    return noJetStream(doing, source, error);
   if (isNats(error, ErrorCode.PermissionsViolation)) return denied(doing, source, error);
   if (isNats(error, ErrorCode.Timeout)) {
     return new NavvyError("timeout", `${doing}: no answer from ${source}`, {

@@ -13,7 +13,9 @@ export class Queues {
   readonly bucket: Bucket<typeof QueueRecord>;
   readonly #bus: Bus;
   readonly #events: Events;
+  /** Lanes that were seen to be there, and queues, with when. */
   readonly #ready = new Map<string, number>();
+  readonly #seen = new Map<string, number>();
 
   constructor(bus: Bus, events: Events) {
     this.#bus = bus;
@@ -66,6 +68,7 @@ export class Queues {
       await this.#bus.jsm.consumers.delete(this.#stream, consumer).catch(() => false); // gone already: another delete was faster
     }
     this.#ready.clear();
+    this.#seen.clear();
     this.#events.emit({ kind: "queue", id: name, event: "deleted", reason: "deleted" });
   }
 
@@ -108,7 +111,9 @@ export class Queues {
    */
   async require(name: string, options: { create?: boolean } = {}): Promise<void> {
     checkName("queue", name);
-    if (options.create || (await this.bucket.get(name))) return;
+    const known = this.#seen.get(name);
+    if (options.create || (known !== undefined && performance.now() - known < LANE_CACHE_MS)) return;
+    if (await this.bucket.get(name)) return void this.#seen.set(name, performance.now());
     const names = await this.names();
     if (closest(name, names) !== undefined) throw this.#unknown(name, names);
   }
@@ -216,7 +221,9 @@ export class Queues {
 
 /** The direct reads of the client, which its published types leave out of the manager. */
 function direct(jsm: JetStreamManager) {
-  return (jsm as unknown as { direct: { getMessage(stream: string, query: { seq: number; next_by_subj: string }): Promise<{ time: Date }> } }).direct;
+  return (
+    jsm as unknown as { direct: { getMessage(stream: string, query: { seq: number; next_by_subj: string }): Promise<{ time: Date }> } }
+  ).direct;
 }
 
 /** Rank of a class: lower runs first. */

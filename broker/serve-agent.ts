@@ -1,6 +1,15 @@
 import { randomUUID } from "node:crypto";
 import type { Msg } from "nats";
-import { AGENT_VERBS, type AgentVerb, type ControlReply, ControlRequest, decode, encode, isNavvyError, NavvyError } from "../protocol/index.js";
+import {
+  AGENT_VERBS,
+  type AgentVerb,
+  type ControlReply,
+  ControlRequest,
+  decode,
+  encode,
+  isNavvyError,
+  NavvyError,
+} from "../protocol/index.js";
 import type { Bus } from "./bus.js";
 
 /** What each verb does; resolves with the data of its reply, throws to refuse. */
@@ -31,7 +40,8 @@ async function answer(message: Msg, verb: AgentVerb, { handlers, onRefused }: Se
   let reply: ControlReply;
   try {
     // An empty request is a person's plain `nats request`.
-    const request: ControlRequest = message.data.length === 0 ? { type: "navvy.request.v1", by: "anonymous" } : decode(ControlRequest, message.data, `request ${verb}`);
+    const request: ControlRequest =
+      message.data.length === 0 ? { type: "navvy.request.v1", by: "anonymous" } : decode(ControlRequest, message.data, `request ${verb}`);
     reply = { type: "navvy.reply.v1", ok: true, data: await handlers[verb](request) };
   } catch (error) {
     const known = isNavvyError(error) ? error : new NavvyError("internal", String(error), { cause: error });

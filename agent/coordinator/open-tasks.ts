@@ -2,7 +2,10 @@ import type { Navvy, Watch } from "../../broker/index.js";
 import type { TaskRecord } from "../../protocol/index.js";
 
 /** The little of a record that the duties need. */
-export type OpenTask = Pick<TaskRecord, "id" | "status" | "owner" | "ticket" | "queue" | "class" | "shape" | "notBefore" | "enqueuedAt" | "attempt">;
+export type OpenTask = Pick<
+  TaskRecord,
+  "id" | "status" | "owner" | "ticket" | "queue" | "class" | "shape" | "notBefore" | "enqueuedAt" | "attempt"
+>;
 
 /** Every queued and running task, fed by one watch while this agent leads. */
 export class OpenTasks {

@@ -60,7 +60,14 @@ export class Reaper {
       }
       this.#seen.delete(key);
       this.#log.warn({ agent: value.agent, session: value.session }, "a session was silent for too long: revoked");
-      this.#navvy.events.emit({ kind: "agent", id: value.agent, event: "lost", reason: `no renewal for ${Math.round(now - (seen?.at ?? now))} ms`, key: revision, data: { session: value.session } });
+      this.#navvy.events.emit({
+        kind: "agent",
+        id: value.agent,
+        event: "lost",
+        reason: `no renewal for ${Math.round(now - (seen?.at ?? now))} ms`,
+        key: revision,
+        data: { session: value.session },
+      });
     }
     return alive;
   }

@@ -21,7 +21,10 @@ export class Scheduler {
     const delayMs = Date.parse(task.notBefore) - Date.now();
     if (delayMs < -1_000) return; // long due: published then, or the sweeper's business
     // Node's timers end at 2^31 ms; a longer wait is looked at again then.
-    this.#timers.set(task.id, setTimeout(() => this.#due(task), Math.min(Math.max(delayMs, 0), 2 ** 31 - 1)));
+    this.#timers.set(
+      task.id,
+      setTimeout(() => this.#due(task), Math.min(Math.max(delayMs, 0), 2 ** 31 - 1)),
+    );
   }
 
   close(): void {
@@ -33,6 +36,8 @@ export class Scheduler {
     if (Date.parse(task.notBefore ?? "") > Date.now()) return this.consider(task);
     this.#timers.delete(task.id);
     const lane = { queue: task.queue ?? "", class: task.class, shape: task.shape };
-    this.#navvy.queues.publish(lane, { id: task.id, ticket: task.ticket }).catch((error: unknown) => this.#log.warn({ err: error, task: task.id }, "a due task could not be published; the sweeper will"));
+    this.#navvy.queues
+      .publish(lane, { id: task.id, ticket: task.ticket })
+      .catch((error: unknown) => this.#log.warn({ err: error, task: task.id }, "a due task could not be published; the sweeper will"));
   }
 }

@@ -40,7 +40,13 @@ export class Sweeper {
     for (const task of lost) {
       this.#log.warn({ task: task.id, queue: lane.queue }, "a queued task had lost its message: published again");
       await this.#navvy.queues.publish(lane, { id: task.id, ticket: task.ticket }, `again.${Date.now()}`);
-      this.#navvy.events.emit({ kind: "task", id: task.id, event: "repaired", reason: "its queue message was lost; published again", data: { ticket: task.ticket } });
+      this.#navvy.events.emit({
+        kind: "task",
+        id: task.id,
+        event: "repaired",
+        reason: "its queue message was lost; published again",
+        data: { ticket: task.ticket },
+      });
     }
   }
 }

@@ -175,7 +175,12 @@ export class ClaimLoop {
       reason,
       by: config.name,
       key: message.sequence,
-      data: { subject: message.subject, sequence: message.sequence, sizeBytes: bytes.length, base64: bytes.subarray(0, SET_ASIDE_BYTES).toString("base64") },
+      data: {
+        subject: message.subject,
+        sequence: message.sequence,
+        sizeBytes: bytes.length,
+        base64: bytes.subarray(0, SET_ASIDE_BYTES).toString("base64"),
+      },
     });
     return undefined;
   }
@@ -186,7 +191,11 @@ export class ClaimLoop {
     for (const queue of config.serves) {
       const wants = !this.#isStopped && slots.room({ queue, class: "normal", shape: "cpu" }) > 0;
       const bell = this.#bells.get(queue);
-      if (wants && !bell) this.#bells.set(queue, navvy.queues.onRing(queue, () => this.#rung()));
+      if (wants && !bell)
+        this.#bells.set(
+          queue,
+          navvy.queues.onRing(queue, () => this.#rung()),
+        );
       if (wants || !bell) continue;
       bell();
       this.#bells.delete(queue);

@@ -1,4 +1,4 @@
-import { type Navvy, Watch, type Bucket } from "../../broker/index.js";
+import { type Bucket, type Navvy, Watch } from "../../broker/index.js";
 import { CLASSES, type Lane, type QueueRecord } from "../../protocol/index.js";
 
 /** The lanes of the queues that an agent serves, kept current by a watch on the queues' entries. */

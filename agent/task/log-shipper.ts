@@ -2,7 +2,7 @@ import type { Logs } from "../../broker/index.js";
 import type { LogStream } from "../../protocol/index.js";
 import { Tail } from "./tail.js";
 
-const CHUNK_BYTES = 128 * 1024;
+const CHUNK_BYTES = 256 * 1024;
 const WINDOW = 8;
 const TAIL_BYTES = 4096;
 

@@ -187,7 +187,12 @@ export function afterOutcome(record: TaskRecord, outcome: Outcome, logBytes?: Re
   const attempts = withOutcome(record, outcome, { endedAt: at, ...(logBytes ? { logBytes } : {}) });
   const closed = { ...attempts, outcome, endedAt: at };
   const end = (status: "completed" | "failed" | "aborted", reason: string) =>
-    moved(rest, status, { reason, by, at, patch: { ...closed, ...(abort ? { abort: { ...abort, deliveredAt: abort.deliveredAt ?? at } } : {}) } });
+    moved(rest, status, {
+      reason,
+      by,
+      at,
+      patch: { ...closed, ...(abort ? { abort: { ...abort, deliveredAt: abort.deliveredAt ?? at } } : {}) },
+    });
   const again = (patch: Partial<TaskRecord>, reason: string) => requeued(rest, { reason, by, patch: { ...attempts, outcome, ...patch } });
 
   if (isSuccess(outcome)) return end("completed", "exited 0");

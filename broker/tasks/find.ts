@@ -21,6 +21,9 @@ export interface TaskFilter {
 }
 
 const ID = /^[0-9A-HJKMNP-TV-Z]{26}$/i;
+/** A full id: no list is needed to find it. */
+export const isTaskId = (reference: string) => ID.test(reference);
+
 const SUFFIX = /^[0-9A-HJKMNP-TV-Z]{4,25}$/i;
 
 type Tasks = Bucket<typeof Schema>;
@@ -63,10 +66,10 @@ const same = (wanted: string | undefined, have: string | undefined) => wanted ==
  * @throws NavvyError not_found, ambiguous
  */
 export async function findTask(bus: Bus, bucket: Tasks, reference: string): Promise<TaskRecord> {
-  if (ID.test(reference)) {
+  if (isTaskId(reference)) {
     const entry = await bucket.get(reference.toUpperCase());
     if (entry) return entry.value;
-    throw unknown(reference, []);
+    throw noSuchTask(reference, []);
   }
   const all = await listTasks(bus, bucket, {}).then(async (tasks) => tasks.concat(await listTasks(bus, bucket, { archived: true })));
   const bySuffix = SUFFIX.test(reference) ? all.filter((task) => task.id.endsWith(reference.toUpperCase())) : [];
@@ -74,7 +77,7 @@ export async function findTask(bus: Bus, bucket: Tasks, reference: string): Prom
   const byName = all.filter((task) => task.name === reference || `${task.project}/${task.name}` === reference);
   const found = bySuffix[0] ?? byName[0];
   if (found) return found;
-  throw unknown(reference, all);
+  throw noSuchTask(reference, all);
 }
 
 function ambiguous(reference: string, matches: TaskRecord[]): NavvyError {
@@ -87,7 +90,8 @@ function ambiguous(reference: string, matches: TaskRecord[]): NavvyError {
   });
 }
 
-function unknown(reference: string, all: TaskRecord[]): NavvyError {
+/** The error for a reference that fits nothing, with the name that was probably meant. */
+export function noSuchTask(reference: string, all: TaskRecord[]): NavvyError {
   const meant = closest(reference, [...all.map((task) => task.name), ...all.map((task) => task.id.slice(-reference.length))]);
   return new NavvyError("not_found", `there is no task ${JSON.stringify(reference)}${meant ? `; did you mean ${meant}?` : ""}`, {
     why: "a task is named by its id, the last 4 or more characters of its id, its name, or project/name",

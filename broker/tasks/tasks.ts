@@ -18,7 +18,8 @@ import { classRank, type Queues } from "../queues.js";
 import { Watch } from "../watch.js";
 import { Claims } from "./claims.js";
 import { type CloneOverrides, cloneOf, emptyReport, type NewTask, newDraft, setParameters } from "./draft.js";
-import { findTask, listTasks, type TaskFilter } from "./find.js";
+import { findTask, isTaskId, listTasks, noSuchTask, type TaskFilter } from "./find.js";
+import { alreadyOnItsWay, checked, checkType, notDraft, nothingToRun, notQueued, notWhile } from "./refusals.js";
 import { moved, now, requeued } from "./transition.js";
 import { type WaitOptions, waitForTask } from "./wait.js";
 
@@ -117,11 +118,7 @@ export class Tasks {
   /** Queued → draft. */
   dequeue(reference: string, reason = "dequeued"): Promise<TaskRecord> {
     return this.#change(reference, {}, (task) => {
-      if (task.status !== "queued") assertMove(task.id, task.status === "draft" ? "draft" : task.status, "draft");
-      if (isEnded(task.status))
-        throw new NavvyError("illegal_move", `task ${task.id} is ${task.status}, not queued`, {
-          fix: `navvy task reset ${task.id.slice(-8)}`,
-        });
+      if (task.status !== "queued") throw notQueued(task);
       return moved(task, "draft", { reason, by: this.#bus.actor });
     });
   }
@@ -130,10 +127,7 @@ export class Tasks {
   async move(reference: string, to: { class?: QueueClass; queue?: string }): Promise<TaskRecord> {
     if (to.queue !== undefined) await this.#queues.require(to.queue);
     const record = await this.#change(reference, { event: "moved" }, (task) => {
-      if (task.status !== "queued")
-        throw new NavvyError("illegal_move", `task ${task.id} is ${task.status}, so it has no place in a queue`, {
-          fix: "only a queued task can be moved",
-        });
+      if (task.status !== "queued") throw notQueued(task);
       const patch = {
         class: to.class ?? task.class,
         queue: to.queue ?? task.queue,
@@ -175,10 +169,7 @@ export class Tasks {
   /** An ended, unpublished task → draft. Attempt numbers go on: they are the fencing tokens. */
   reset(reference: string): Promise<TaskRecord> {
     return this.#change(reference, {}, (task) => {
-      if (!isEnded(task.status))
-        throw new NavvyError("illegal_move", `task ${task.id} is ${task.status}; only an ended task can be reset to draft`, {
-          fix: task.status === "queued" ? `navvy task dequeue ${task.id.slice(-8)}` : `navvy task abort ${task.id.slice(-8)}`,
-        });
+      if (!isEnded(task.status)) throw notWhile(task, "reset to draft");
       const { outcome: _outcome, endedAt: _endedAt, abort: _abort, enqueuedAt: _enqueuedAt, ...rest } = task;
       return moved(rest, "draft", {
         reason: "reset",
@@ -196,10 +187,7 @@ export class Tasks {
   /** Takes a task out of lists, or back into them. */
   archive(reference: string, archived = true): Promise<TaskRecord> {
     return this.#change(reference, { event: archived ? "archived" : "unarchived" }, (task) => {
-      if (task.status === "queued" || task.status === "running")
-        throw new NavvyError("illegal_move", `task ${task.id} is ${task.status}, so it can not be archived`, {
-          fix: `navvy task abort ${task.id.slice(-8)}`,
-        });
+      if (task.status === "queued" || task.status === "running") throw notWhile(task, "archived");
       return { ...task, archived, changedAt: now() };
     });
   }
@@ -207,11 +195,7 @@ export class Tasks {
   /** Removes the record for good. @throws NavvyError illegal_move while it is queued or running, or published without `force` */
   async delete(reference: string, options: { force?: boolean } = {}): Promise<void> {
     const task = await this.get(reference);
-    if (task.status === "queued" || task.status === "running") {
-      throw new NavvyError("illegal_move", `task ${task.id} is ${task.status}, so it can not be deleted`, {
-        fix: `navvy task abort ${task.id.slice(-8)}`,
-      });
-    }
+    if (task.status === "queued" || task.status === "running") throw notWhile(task, "deleted");
     if (task.status === "published" && !options.force)
       throw new NavvyError("illegal_move", `task ${task.id} is published`, { fix: "add --force to delete it all the same" });
     const entry = await this.bucket.get(task.id);
@@ -290,9 +274,9 @@ export class Tasks {
   }
 
   async #change(reference: string, options: { event?: string }, change: (record: TaskRecord) => TaskRecord): Promise<TaskRecord> {
-    const { id } = await this.get(reference);
+    const id = isTaskId(reference) ? reference.toUpperCase() : (await this.get(reference)).id;
     const changed = await this.bucket.modify(id, change);
-    if (!changed) throw new NavvyError("not_found", `task ${id} was deleted meanwhile`);
+    if (!changed) throw noSuchTask(id, []);
     const { value, revision } = changed;
     this.#events.emit({
       kind: "task",
@@ -304,38 +288,4 @@ export class Tasks {
     });
     return value;
   }
-}
-
-function checked(task: NewTask): NewTask {
-  if (task.name.trim() === "") throw new NavvyError("invalid_argument", "a task needs a name", { fix: "--name NAME" });
-  if (task.taskType !== undefined) checkType(task.taskType);
-  return task;
-}
-
-/** The known types, or `custom:ANYTHING`. */
-function checkType(type: string): void {
-  if ((TASK_TYPES as readonly string[]).includes(type) || type.startsWith("custom:")) return;
-  const meant = closest(type, TASK_TYPES);
-  throw new NavvyError("invalid_argument", `task type ${JSON.stringify(type)} is not known${meant ? `; did you mean ${meant}?` : ""}`, {
-    why: `known: ${TASK_TYPES.join(", ")}`,
-    fix: `custom:${type}`,
-  });
-}
-
-function notDraft(record: TaskRecord): NavvyError {
-  return new NavvyError("not_draft", `task ${record.id} is ${record.status}; only a draft can be edited`, {
-    fix: record.status === "queued" ? `navvy task dequeue ${record.id.slice(-8)}` : `navvy task clone ${record.id.slice(-8)}`,
-  });
-}
-
-function alreadyOnItsWay(record: TaskRecord): NavvyError {
-  return new NavvyError("illegal_move", `task ${record.id} is ${record.status}; only a draft can be enqueued`, {
-    fix: `navvy task clone ${record.id.slice(-8)}`,
-  });
-}
-
-function nothingToRun(record: TaskRecord): NavvyError {
-  return new NavvyError("invalid_argument", `task ${record.id} has no command, so there is nothing to run`, {
-    fix: `navvy task create --name ${record.name} -- COMMAND …`,
-  });
 }

@@ -32,7 +32,10 @@ test("a task's process sees its parameters, and what it reports stands in its re
   expect(progress).toEqual({ n: 2, of: 4, unit: "epoch" });
   expect(artifacts.map((artifact) => [artifact.name, artifact.sizeBytes])).toEqual([["sub/model.bin", 5]]);
   expect(notes.map((note) => note.text)).toEqual(["watch out", "a line of $NAVVY_EVENTS was left out: not JSON"]);
-  expect((await c.navvy.metrics.series({ id, attempt: 1 }, "loss")).map((point) => [point.step, point.value])).toEqual([[1, 0.5], [2, 0.25]]);
+  expect((await c.navvy.metrics.series({ id, attempt: 1 }, "loss")).map((point) => [point.step, point.value])).toEqual([
+    [1, 0.5],
+    [2, 0.25],
+  ]);
 });
 
 test("whoever sees a task's end sees all of its log", async () => {
@@ -50,7 +53,11 @@ test("a command that is not on the machine fails in set-up, with its name and wh
   await using c = await client(nats);
   const id = await c.submit(["no-such-program"], { spec: { retries: { limit: 3, backoffMs: 10 } } });
   const done = await c.ended(id);
-  expect(done).toMatchObject({ status: "failed", attempt: 1, outcome: { kind: "setup_failed", reason: expect.stringContaining("no-such-program") } });
+  expect(done).toMatchObject({
+    status: "failed",
+    attempt: 1,
+    outcome: { kind: "setup_failed", reason: expect.stringContaining("no-such-program") },
+  });
   expect(await c.logOf(id, "navvy")).toContain("no-such-program");
 });
 
@@ -82,13 +89,20 @@ test("an abort reaches the process as SIGTERM; what it saves in its grace is kep
   await using nats = await startNats();
   await using _agent = await spawnAgent(nats);
   await using c = await client(nats);
-  const id = await c.submit(sh(`trap 'sleep 0.4; echo checkpoint > "$NAVVY_ARTIFACTS/ckpt"; echo saved; exit 0' TERM; echo ready; while :; do sleep 0.05; done`));
+  const id = await c.submit(
+    sh(`trap 'sleep 0.4; echo checkpoint > "$NAVVY_ARTIFACTS/ckpt"; echo saved; exit 0' TERM; echo ready; while :; do sleep 0.05; done`),
+  );
   await eventually("it is ready", async () => (await c.logOf(id)) === "ready\n");
   const { progress } = await c.navvy.tasks.abort(id, { reason: "enough" });
   expect(progress).toBe("delivered");
   await c.navvy.tasks.wait(id, { until: (task) => task.phase === "aborting" && task.abort?.deliveredAt !== undefined });
   const done = await c.ended(id);
-  expect(done).toMatchObject({ status: "aborted", reason: "enough", outcome: { kind: "aborted" }, abort: { by: "tester", reason: "enough" } });
+  expect(done).toMatchObject({
+    status: "aborted",
+    reason: "enough",
+    outcome: { kind: "aborted" },
+    abort: { by: "tester", reason: "enough" },
+  });
   expect(done.reported.artifacts.map((artifact) => artifact.name)).toEqual(["ckpt"]);
   expect(await c.logOf(id)).toBe("ready\nsaved\n");
 });
@@ -97,7 +111,9 @@ test("a process that ignores SIGTERM is killed after its grace, with its whole g
   await using nats = await startNats();
   await using _agent = await spawnAgent(nats);
   await using c = await client(nats);
-  const id = await c.submit(sh("trap '' TERM; (trap '' TERM; echo $$; sleep 1000) & sleep 1000 & echo pids $! $$; wait"), { spec: { graceMs: 200 } });
+  const id = await c.submit(sh("trap '' TERM; (trap '' TERM; echo $$; sleep 1000) & sleep 1000 & echo pids $! $$; wait"), {
+    spec: { graceMs: 200 },
+  });
   await eventually("it is ready", async () => (await c.logOf(id)).includes("pids"));
   const pids = (/pids (\d+) (\d+)/.exec(await c.logOf(id)) ?? []).slice(1).map(Number);
   expect(pids).toHaveLength(2);
@@ -127,7 +143,16 @@ test("classes go front, high, normal, low; in a class the oldest is first", asyn
     for (const i of [1, 2]) ids[`${name}${i}`] = await c.submit(["true"], { name: `${name}${i}`, class: name });
   }
   await c.navvy.tasks.move(ids.low2 ?? "", { class: "front" });
-  expect((await c.navvy.tasks.queued("default")).map((task) => task.name)).toEqual(["front1", "front2", "low2", "high1", "high2", "normal1", "normal2", "low1"]);
+  expect((await c.navvy.tasks.queued("default")).map((task) => task.name)).toEqual([
+    "front1",
+    "front2",
+    "low2",
+    "high1",
+    "high2",
+    "normal1",
+    "normal2",
+    "low1",
+  ]);
   await using _agent = await spawnAgent(nats, { slots: 1 });
   await Promise.all(Object.values(ids).map((id) => c.ended(id)));
   const ran = (await c.list({})).sort((a, b) => (a.attempts[0]?.claimedAt ?? "").localeCompare(b.attempts[0]?.claimedAt ?? ""));
@@ -135,7 +160,10 @@ test("classes go front, high, normal, low; in a class the oldest is first", asyn
 });
 
 test("strict order empties the first queue first; fair order takes turns", async () => {
-  for (const [order, expected] of [["strict", "aaaabbbb"], ["fair", "abababab"]] as const) {
+  for (const [order, expected] of [
+    ["strict", "aaaabbbb"],
+    ["fair", "abababab"],
+  ] as const) {
     await using nats = await startNats();
     await using c = await client(nats);
     const ids: string[] = [];

@@ -90,6 +90,8 @@ describe("a fleet seen by a controller", () => {
     const ended = child.wait({ timeoutMs: 50_000 });
     await it.nats.kill("SIGKILL");
     const asked = Task.clone(base, { key: "while it is away" });
+    // Back only when a request without patience has been given up.
+    await expect(it.navvy.tasks.get(base.id)).rejects.toMatchObject({ retryable: true });
     await it.nats.restart();
     expect((await asked).status).toBe("draft");
     expect((await ended).status).toBe("completed");

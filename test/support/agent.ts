@@ -84,7 +84,10 @@ export async function spawnAgent(server: { url: string }, options: AgentProcessO
     throw new Error(`the agent ended with ${code}:\n${log.join("\n")}`);
   });
   refused.catch(() => {}); // an end after it came up is the test's business
-  await Promise.race([refused, eventually(`agent ${name} is up`, () => log.some((line) => line.includes("agent is up")), { timeoutMs: 30_000 })]);
+  await Promise.race([
+    refused,
+    eventually(`agent ${name} is up`, () => log.some((line) => line.includes("agent is up")), { timeoutMs: 30_000 }),
+  ]);
   return agent;
 }
 
@@ -92,7 +95,10 @@ export async function spawnAgent(server: { url: string }, options: AgentProcessO
 export interface Client extends AsyncDisposable {
   navvy: Navvy;
   /** Creates and enqueues; resolves with the id. */
-  submit(command: string[], options?: Partial<NewTask> & { queue?: string; class?: TaskRecord["class"]; spec?: Partial<TaskSpec> }): Promise<string>;
+  submit(
+    command: string[],
+    options?: Partial<NewTask> & { queue?: string; class?: TaskRecord["class"]; spec?: Partial<TaskSpec> },
+  ): Promise<string>;
   record(id: string): Promise<TaskRecord>;
   /** Waits for its end. */
   ended(id: string, timeoutMs?: number): Promise<TaskRecord>;
@@ -120,7 +126,8 @@ export async function client(server: { url: string }): Promise<Client> {
     executing: (id) => navvy.tasks.wait(id, { until: (task) => task.phase === "executing", timeoutMs: 20_000 }),
     async logOf(id, stream = "out", attempt) {
       const parts: Uint8Array[] = [];
-      for await (const piece of navvy.logs.read(await record(id), attempt === undefined ? {} : { attempt })) if (piece.stream === stream) parts.push(piece.data);
+      for await (const piece of navvy.logs.read(await record(id), attempt === undefined ? {} : { attempt }))
+        if (piece.stream === stream) parts.push(piece.data);
       return Buffer.concat(parts).toString();
     },
     [Symbol.asyncDispose]: () => navvy.close(),

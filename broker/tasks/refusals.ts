@@ -1,0 +1,54 @@
+import { closest, isEnded, NavvyError, TASK_TYPES, type TaskRecord } from "../../protocol/index.js";
+import type { NewTask } from "./draft.js";
+
+/** @throws NavvyError invalid_argument */
+export function checked(task: NewTask): NewTask {
+  if (task.name.trim() === "") throw new NavvyError("invalid_argument", "a task needs a name", { fix: "--name NAME" });
+  if (task.taskType !== undefined) checkType(task.taskType);
+  return task;
+}
+
+/** The known types, or `custom:ANYTHING`. */
+export function checkType(type: string): void {
+  if ((TASK_TYPES as readonly string[]).includes(type) || type.startsWith("custom:")) return;
+  const meant = closest(type, TASK_TYPES);
+  throw new NavvyError("invalid_argument", `task type ${JSON.stringify(type)} is not known${meant ? `; did you mean ${meant}?` : ""}`, {
+    why: `known: ${TASK_TYPES.join(", ")}`,
+    fix: `custom:${type}`,
+  });
+}
+
+export function notDraft(record: TaskRecord): NavvyError {
+  return new NavvyError("not_draft", `task ${record.id} is ${record.status}; only a draft can be edited`, {
+    fix: record.status === "queued" ? `navvy task dequeue ${record.id.slice(-8)}` : `navvy task clone ${record.id.slice(-8)}`,
+  });
+}
+
+export function alreadyOnItsWay(record: TaskRecord): NavvyError {
+  return new NavvyError("illegal_move", `task ${record.id} is ${record.status}; only a draft can be enqueued`, {
+    fix: `navvy task clone ${record.id.slice(-8)}`,
+  });
+}
+
+export function nothingToRun(record: TaskRecord): NavvyError {
+  return new NavvyError("invalid_argument", `task ${record.id} has no command, so there is nothing to run`, {
+    fix: `navvy task create --name ${record.name} -- COMMAND …`,
+  });
+}
+
+/** `task ID is running, so it can not be …`, with what to do first. */
+export function notWhile(record: TaskRecord, verb: string): NavvyError {
+  const advice = record.status === "queued" ? "dequeue" : record.status === "draft" ? "enqueue" : "abort";
+  return new NavvyError("illegal_move", `task ${record.id} is ${record.status}, so it can not be ${verb}`, {
+    fix: `navvy task ${advice} ${record.id.slice(-8)}`,
+  });
+}
+
+export function notQueued(record: TaskRecord): NavvyError {
+  const fix = isEnded(record.status)
+    ? `navvy task reset ${record.id.slice(-8)}`
+    : record.status === "running"
+      ? `navvy task abort ${record.id.slice(-8)}`
+      : `navvy task enqueue ${record.id.slice(-8)} QUEUE`;
+  return new NavvyError("illegal_move", `task ${record.id} is ${record.status}, not queued`, { fix });
+}
