@@ -1,43 +1,20 @@
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { type Claim, connect, type Navvy, type Session } from "../broker/index.js";
-import { type Beat, NavvyError } from "../protocol/index.js";
+import { connect, type Navvy } from "../broker/index.js";
+import { NavvyError } from "../protocol/index.js";
 import { type AgentConfig, type AgentOptions, resolveConfig } from "./config.js";
 import { controlHandlers } from "./control.js";
-import { Coordinator } from "./coordinator/coordinator.js";
-import { BundleCache } from "./host/bundle-cache.js";
 import { Journal } from "./host/journal.js";
 import { Machine } from "./host/machine.js";
 import { SpawnerClient } from "./host/spawner-client.js";
+import { type AgentInnards, startLoops } from "./innards.js";
 import { clearLeftovers } from "./leftovers.js";
-import { BeatLoop } from "./loops/beat.js";
-import { ClaimLoop } from "./loops/claim.js";
-import { Lanes } from "./loops/lanes.js";
-import { LeaseLoop } from "./loops/lease.js";
-import { register } from "./register.js";
-import { processRunner } from "./runners/process.js";
 import { Running } from "./running.js";
-import { type Slot, Slots } from "./slots.js";
-import { Attempt, type AttemptParts } from "./task/attempt.js";
+import { Slots } from "./slots.js";
 import { makeAgentFolder } from "./task/folder.js";
 
-/** Everything an agent is made of, open. */
-export interface AgentInnards {
-  config: AgentConfig;
-  navvy: Navvy;
-  machine: Machine;
-  spawner: SpawnerClient;
-  journal: Journal;
-  running: Running;
-  slots: Slots;
-  lease: LeaseLoop;
-  claims: ClaimLoop;
-  lanes: Lanes;
-  beats: BeatLoop;
-  coordinator: Coordinator;
-  /** Why nothing is claimed right now; undefined while work is taken. */
-  holdReason: () => string | undefined;
-}
+/** One step of leaving. */
+type Closer = () => unknown;
 
 /**
  * The daemon that runs tasks on one machine. This file is its table of contents:
@@ -54,12 +31,12 @@ export class Agent {
   /** Resolves when the agent has left and everything of it is closed. */
   readonly done: Promise<void>;
   readonly #parts: AgentInnards;
-  readonly #closers: (() => Promise<unknown> | unknown)[];
+  readonly #closers: Closer[];
   #drain: { reason: string } | undefined;
   #leaving: Promise<void> | undefined;
   #resolveDone = () => {};
 
-  private constructor(parts: AgentInnards, closers: (() => Promise<unknown> | unknown)[]) {
+  private constructor(parts: AgentInnards, closers: Closer[]) {
     this.#parts = parts;
     this.#closers = closers;
     this.name = parts.config.name;
@@ -93,19 +70,19 @@ export class Agent {
       machine.facts.gpus.map((gpu) => gpu.index),
     );
     const parts = { config, navvy, machine, spawner, journal, running, slots } as AgentInnards;
-    let agent: Agent | undefined;
-    parts.holdReason = () => agent?.holdReason;
+    const self: { agent?: Agent } = {};
+    parts.holdReason = () => self.agent?.holdReason;
     await startLoops(parts);
     const stopServing = navvy.fleet.serve({
       agent: config.name,
       handlers: controlHandlers(parts, {
-        drain: (reason) => agent?.drain(reason),
-        resume: () => agent?.resume(),
-        stop: (now) => void agent?.stop({ now }),
+        drain: (reason) => self.agent?.drain(reason),
+        resume: () => self.agent?.resume(),
+        stop: (now) => void self.agent?.stop({ now }),
       }),
       onRefused: (verb, reply) => config.log.warn({ verb, errorId: reply.errorId, message: reply.message }, "request refused"),
     });
-    agent = new Agent(parts, [
+    const agent = new Agent(parts, [
       () => journal.close(),
       () => spawner.close(),
       () => parts.lease.stop(),
@@ -116,7 +93,8 @@ export class Agent {
       () => stopServing(),
       () => parts.claims.stop(),
     ]);
-    spawner.on("lost", () => void agent?.stop({ now: true }));
+    spawner.on("lost", () => void agent.stop({ now: true }));
+    self.agent = agent;
     await parts.beats.beat();
     parts.claims.kick();
     config.log.info({ queues: config.serves, slots: config.slots, services: config.serviceSlots }, "agent is up");
@@ -172,110 +150,13 @@ export class Agent {
   }
 }
 
-/** Opens what turns by itself: lease first, then what works under it. */
-async function startLoops(parts: AgentInnards): Promise<void> {
-  const { config, navvy, machine, running, slots, spawner, journal } = parts;
-  parts.lease = await LeaseLoop.start({
-    bus: navvy.bus,
-    config,
-    armFreeze: (freezeInMs) => spawner.lease(freezeInMs),
-    onRevoked: () => revokeAll(running),
-    onRenewed: () => readWishes(parts),
-    onSession: (session) => beginSession(parts, session),
-  });
-  const attemptParts: AttemptParts = {
-    config,
-    navvy,
-    runner: processRunner(spawner),
-    journal,
-    bundles: new BundleCache({ dir: join(config.folder, "bundles"), fetch: (sha256, file) => navvy.objects.getToFile(sha256, file) }),
-    isLeaseFresh: () => parts.lease.isFresh,
-  };
-  const onClaim = (claim: Claim, slot: Slot) => void runAttempt(parts, new Attempt(attemptParts, claim, slot));
-  let freeDiskBytes = Number.POSITIVE_INFINITY;
-  const mayClaim = () => parts.holdReason() === undefined && parts.lease.isFresh && freeDiskBytes > config.minFreeDiskBytes;
-  parts.lanes = await Lanes.open(navvy, config.serves, () => parts.claims?.kick());
-  parts.claims = new ClaimLoop({
-    navvy,
-    config,
-    slots,
-    lanes: parts.lanes,
-    owner: () => parts.lease.session.owner,
-    mayClaim,
-    isHeld: (id) => running.has(id),
-    onClaim,
-  });
-  parts.coordinator = new Coordinator({ navvy, log: config.log, leaseMs: config.leaseMs, owner: () => parts.lease.session.owner });
-  const diskReason = () =>
-    freeDiskBytes <= config.minFreeDiskBytes ? `only ${Math.round(freeDiskBytes / 2 ** 20)} MiB of disk free` : undefined;
-  parts.beats = new BeatLoop({
-    navvy,
-    machine,
-    view: () => beatView(parts, parts.holdReason() ?? diskReason()),
-    onSample: (sample) => {
-      freeDiskBytes = sample.disk.totalBytes > 0 ? sample.disk.freeBytes : Number.POSITIVE_INFINITY;
-    },
-  });
-}
-
-/** One attempt from claim to free slot. */
-async function runAttempt(parts: AgentInnards, attempt: Attempt): Promise<void> {
-  parts.running.add(attempt);
-  await attempt.run();
-  parts.running.remove(attempt);
-  parts.slots.free(attempt.slot);
-  parts.claims.kick();
-}
-
-async function beginSession(parts: AgentInnards, session: Session): Promise<void> {
-  const { journal, navvy, config, machine } = parts;
-  await journal.append({ op: "session", session: session.owner.session, revision: session.revision, at: new Date().toISOString() });
-  await register({ navvy, config, machine, session: session.owner.session });
-  parts.claims?.kick();
-}
-
-async function revokeAll(running: Running): Promise<void> {
-  for (const attempt of running.all()) attempt.revoke("the session's lease was revoked");
-  await running.idle();
-}
-
-/** Wishes that were not delivered: read at every renewal. */
-async function readWishes({ running, navvy }: AgentInnards): Promise<void> {
-  await Promise.all(
-    running.all().map(async (attempt) => {
-      const record = await navvy.tasks.claims.look(attempt.claim);
-      if (record === undefined) attempt.revoke("a newer attempt took over");
-      else if (record.abort) attempt.abort(record.abort.reason, record.abort.graceMs);
-    }),
-  );
-}
-
-function beatView(
-  parts: AgentInnards,
-  hold: string | undefined,
-): Omit<Beat, "type" | "at" | "cpu" | "memory" | "disk" | "network" | "gpus"> {
-  const { config, slots, running, lease, coordinator } = parts;
-  const state = hold?.startsWith("stopping") ? "stopping" : hold ? "draining" : slots.isIdle ? "idle" : "busy";
-  return {
-    agent: config.name,
-    session: lease.session.owner.session,
-    state,
-    ...(hold ? { reason: hold } : {}),
-    queues: config.serves,
-    slots: { used: slots.used.compute, total: slots.total.compute },
-    services: { used: slots.used.service, total: slots.total.service },
-    running: running.all().map((attempt) => attempt.view),
-    leading: coordinator.isLeading,
-  };
-}
-
 /** Two agents of one name would answer each other's requests. */
 async function refuseTwin(navvy: Navvy, name: string): Promise<void> {
   const reply = await navvy.fleet.ask(name, "ping", { timeoutMs: 500 });
   if (!reply) return;
   throw new NavvyError(
     "conflict",
-    `an agent named ${JSON.stringify(name)} is up already (on ${String(reply.data?.host ?? "?")}, pid ${String(reply.data?.pid ?? "?")})`,
+    `an agent named ${JSON.stringify(name)} is up already (${JSON.stringify({ host: reply.data?.host, pid: reply.data?.pid })})`,
     {
       fix: [`give this one another name: --name ${name}-2`, `or end that one: navvy agent stop ${name}`],
       detail: { here: hostname() },

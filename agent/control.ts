@@ -1,7 +1,7 @@
 import { hostname } from "node:os";
 import type { ControlHandlers } from "../broker/index.js";
 import { NavvyError, PROTOCOL } from "../protocol/index.js";
-import type { AgentInnards } from "./agent.js";
+import type { AgentInnards } from "./innards.js";
 import { VERSION } from "./version.js";
 
 interface Verbs {

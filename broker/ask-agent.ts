@@ -9,15 +9,16 @@ import {
 import type { Bus } from "./bus.js";
 import { isUnanswered, translate } from "./nats-error.js";
 
+/** A verb with what it needs. */
+export interface AgentQuestion extends Partial<Omit<ControlRequest, "type" | "by">> {
+  verb: AgentVerb;
+  timeoutMs?: number;
+}
+
 /** Asks one agent directly; undefined when it does not answer (away, cut off, or gone). */
-export async function askAgent(
-  bus: Bus,
-  agent: string,
-  verb: AgentVerb,
-  request: Partial<Omit<ControlRequest, "type" | "by">> & { timeoutMs?: number } = {},
-): Promise<ControlReply | undefined> {
+export async function askAgent(bus: Bus, agent: string, question: AgentQuestion): Promise<ControlReply | undefined> {
   if (agent === "") return undefined;
-  const { timeoutMs = 1_500, ...rest } = request;
+  const { verb, timeoutMs = 1_500, ...rest } = question;
   const message: ControlRequest = { type: "navvy.request.v1", by: bus.actor, ...rest };
   try {
     const reply = await bus.nc.request(bus.subjects.agent(agent, verb), encode(message), { timeout: timeoutMs });

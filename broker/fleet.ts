@@ -79,7 +79,7 @@ export class Fleet {
     verb: AgentVerb,
     request: Partial<Omit<ControlRequest, "type" | "by">> & { timeoutMs?: number } = {},
   ): Promise<ControlReply | undefined> {
-    return askAgent(this.#bus, name, verb, request);
+    return askAgent(this.#bus, name, { verb, ...request });
   }
 
   /** Answers what is asked of one agent directly. Returns how to stop. */
@@ -115,7 +115,7 @@ export class Fleet {
 
   async #withBeat(view: AgentView): Promise<AgentView> {
     if (!view.isUp) return view;
-    const reply = await askAgent(this.#bus, view.record.name, "info", { timeoutMs: 700 });
+    const reply = await askAgent(this.#bus, view.record.name, { verb: "info", timeoutMs: 700 });
     const beat = Beat.safeParse(reply?.data?.beat);
     return beat.success ? { ...view, beat: beat.data } : view;
   }

@@ -51,11 +51,11 @@ export class Queues {
 
   async pause(name: string, reason: string): Promise<void> {
     const paused = { at: new Date().toISOString(), by: this.#bus.actor, reason };
-    await this.#change(name, (queue) => ({ ...queue, paused }), "paused", reason);
+    await this.#change(name, (queue) => ({ ...queue, paused }), { event: "paused", reason });
   }
 
   async resume(name: string): Promise<void> {
-    await this.#change(name, ({ paused: _paused, ...queue }) => queue, "resumed", "resumed");
+    await this.#change(name, ({ paused: _paused, ...queue }) => queue, { event: "resumed", reason: "resumed" });
     this.ring(name);
   }
 
@@ -200,10 +200,10 @@ export class Queues {
     };
   }
 
-  async #change(name: string, change: (queue: QueueRecord) => QueueRecord, event: string, reason: string): Promise<void> {
+  async #change(name: string, change: (queue: QueueRecord) => QueueRecord, said: { event: string; reason: string }): Promise<void> {
     const changed = await this.bucket.modify(checkName("queue", name), change);
     if (!changed) throw this.#unknown(name, await this.names());
-    this.#events.emit({ kind: "queue", id: name, event, reason, key: changed.revision });
+    this.#events.emit({ kind: "queue", id: name, ...said, key: changed.revision });
   }
 
   #unknown(name: string, names: string[]): NavvyError {

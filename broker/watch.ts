@@ -60,15 +60,15 @@ export class Watch {
   async #make(): Promise<void> {
     this.#current?.stop();
     const kv = await this.#bucket.handle();
-    let made: QueuedIterator<KvEntry> | undefined;
+    const made: { iterator?: QueuedIterator<KvEntry> } = {};
     let isEarly = false;
     // In turn with the entries it comes after the last current one; called before the iterator is ours, those still wait in it.
     const initializedFn = () => {
-      if (made) this.#ready(made);
+      if (made.iterator) this.#ready(made.iterator);
       else isEarly = true;
     };
     const iterator = await kv.watch({ key: this.#keys, initializedFn });
-    made = iterator;
+    made.iterator = iterator;
     this.#current = iterator;
     if (!this.#isOpen) iterator.stop();
     void this.#follow(iterator);

@@ -40,24 +40,22 @@ export class Assets {
     const subjects = new Subjects(namespace);
     const ns = subjects.namespace;
     const of = (noun: string) => `${subjects.root}.${noun}.>`;
-    const limits = (name: string, subject: string, maxBytes: number, maxAgeMs: number, maxMsgSize: number): StreamSpec => ({
+    const limits = (name: string, subject: string, keep: Pick<StreamSpec, "maxBytes" | "maxAgeMs" | "maxMsgSize">): StreamSpec => ({
       name: `${ns}_${name}`,
       subjects: [subject],
       retention: "limits",
-      maxBytes,
-      maxAgeMs,
-      maxMsgSize,
+      ...keep,
       duplicateWindowMs: 120_000,
     });
     const bucket = (name: string, maxValueSize = MAX_RECORD_BYTES): BucketSpec => ({ name: `${ns}_${name}`, history: 1, maxValueSize });
 
     this.subjects = subjects;
     this.streams = {
-      queue: { ...limits("queue", of("queue"), -1, 0, MAX_RECORD_BYTES), retention: "workqueue" },
-      event: limits("event", of("event"), GIB, 30 * DAY_MS, MAX_RECORD_BYTES),
-      log: limits("log", of("log"), 8 * GIB, 14 * DAY_MS, MIB),
-      metric: limits("metric", of("metric"), 4 * GIB, 30 * DAY_MS, MIB),
-      beat: limits("beat", `${subjects.root}.beats.>`, 256 * MIB, 7 * DAY_MS, MAX_RECORD_BYTES),
+      queue: { ...limits("queue", of("queue"), { maxBytes: -1, maxAgeMs: 0, maxMsgSize: MAX_RECORD_BYTES }), retention: "workqueue" },
+      event: limits("event", of("event"), { maxBytes: GIB, maxAgeMs: 30 * DAY_MS, maxMsgSize: MAX_RECORD_BYTES }),
+      log: limits("log", of("log"), { maxBytes: 8 * GIB, maxAgeMs: 14 * DAY_MS, maxMsgSize: MIB }),
+      metric: limits("metric", of("metric"), { maxBytes: 4 * GIB, maxAgeMs: 30 * DAY_MS, maxMsgSize: MIB }),
+      beat: limits("beat", `${subjects.root}.beats.>`, { maxBytes: 256 * MIB, maxAgeMs: 7 * DAY_MS, maxMsgSize: MAX_RECORD_BYTES }),
     };
     this.buckets = {
       tasks: bucket("tasks"),

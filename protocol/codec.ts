@@ -19,7 +19,7 @@ export function decode<S extends z.ZodType>(schema: S, bytes: Uint8Array, what: 
   const value = unpack(bytes, what);
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
-  throw refusal(schema, value, what, parsed.error.issues[0]);
+  throw refusal(schema, value, { what, issue: parsed.error.issues[0] });
 }
 
 /** The plain value of a message of any kind; for watching and for setting unreadable messages aside. */
@@ -31,7 +31,12 @@ export function unpack(bytes: Uint8Array, what: string): unknown {
   }
 }
 
-function refusal(schema: z.ZodType, value: unknown, what: string, issue?: { path: PropertyKey[]; message: string }): NavvyError {
+interface Found {
+  what: string;
+  issue: { path: PropertyKey[]; message: string } | undefined;
+}
+
+function refusal(schema: z.ZodType, value: unknown, { what, issue }: Found): NavvyError {
   const got = typeOf(value);
   const want = wantedType(schema);
   if (got !== undefined && want !== undefined && major(got) > major(want) && noun(got) === noun(want)) {

@@ -14,7 +14,6 @@ import { type Cause, outcomeOf, setupOutcome } from "./outcome.js";
 import { prepare } from "./prepare.js";
 import { Reports } from "./reports.js";
 import { settle } from "./settle.js";
-import { substitute } from "./substitute.js";
 
 /** What every attempt of an agent works with. */
 export interface AttemptParts {
@@ -155,7 +154,7 @@ export class Attempt {
       gpus: this.slot.gpus,
       at,
     });
-    const { pid } = await runner.start({ ...place, argv: substitute(record.spec.command, record.spec.parameters), cwd, env });
+    const { pid } = await runner.start({ ...place, argv: record.spec.command, cwd, env });
     this.#state = "running";
     void journal.append({ op: "pid", key: this.key, pid });
   }

@@ -1,7 +1,6 @@
 import type { TaskRecord as Schema } from "../../protocol/index.js";
 import { blame, isSuccess, type Outcome, type Owner, type Reported, type TaskRecord, type Ticket } from "../../protocol/index.js";
 import type { Bucket } from "../bucket.js";
-import type { Bus } from "../bus.js";
 import type { Events } from "../events.js";
 import type { Queues } from "../queues.js";
 import { emptyReport } from "./draft.js";
@@ -30,13 +29,11 @@ const MAX_BACKOFF_MS = 10 * 60_000;
 
 /** The verbs of whoever runs tasks. Every one is a compare-and-set; a stale ticket or attempt loses and nothing happens. */
 export class Claims {
-  readonly #bus: Bus;
   readonly #bucket: Bucket<typeof Schema>;
   readonly #queues: Queues;
   readonly #events: Events;
 
-  constructor(parts: { bus: Bus; bucket: Bucket<typeof Schema>; queues: Queues; events: Events }) {
-    this.#bus = parts.bus;
+  constructor(parts: { bucket: Bucket<typeof Schema>; queues: Queues; events: Events }) {
     this.#bucket = parts.bucket;
     this.#queues = parts.queues;
     this.#events = parts.events;

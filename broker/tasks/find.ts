@@ -28,15 +28,16 @@ const SUFFIX = /^[0-9A-HJKMNP-TV-Z]{4,25}$/i;
 
 type Tasks = Bucket<typeof Schema>;
 
+export interface ListOptions extends TaskFilter {
+  /** Told of each record that is left out. */
+  onUnreadable?: ((key: string, error: unknown) => void) | undefined;
+}
+
 /**
  * Tasks that fit, newest first. Records that can not be read are left out and handed to `onUnreadable`.
  */
-export async function listTasks(
-  bus: Bus,
-  bucket: Tasks,
-  filter: TaskFilter,
-  onUnreadable?: (key: string, error: unknown) => void,
-): Promise<TaskRecord[]> {
+export async function listTasks(bus: Bus, bucket: Tasks, options: ListOptions): Promise<TaskRecord[]> {
+  const { onUnreadable, ...filter } = options;
   const entries = await snapshot(bus, bucket, onUnreadable ? { onUnreadable } : {});
   const found = entries.map((entry) => entry.value).filter((task) => fits(task, filter));
   found.sort((a, b) => b.createdAt.localeCompare(a.createdAt) || b.id.localeCompare(a.id));

@@ -1,13 +1,11 @@
 import {
   assertMove,
-  closest,
   isEnded,
   NavvyError,
   type Parameters,
   type ParameterValue,
   type QueueClass,
   shapeOf,
-  TASK_TYPES,
   TaskRecord,
 } from "../../protocol/index.js";
 import { askAgent } from "../ask-agent.js";
@@ -51,7 +49,7 @@ export class Tasks {
     this.#queues = queues;
     this.#events = events;
     this.bucket = new Bucket(bus, bus.assets.buckets.tasks.name, TaskRecord);
-    this.claims = new Claims({ bus, bucket: this.bucket, queues, events });
+    this.claims = new Claims({ bucket: this.bucket, queues, events });
   }
 
   /** A new draft. With `key`, creating it again returns the task of the first time. @throws NavvyError invalid_argument, too_large */
@@ -65,7 +63,7 @@ export class Tasks {
   }
 
   list(filter: TaskFilter = {}, onUnreadable?: (key: string, error: unknown) => void): Promise<TaskRecord[]> {
-    return listTasks(this.#bus, this.bucket, filter, onUnreadable);
+    return listTasks(this.#bus, this.bucket, { ...filter, onUnreadable });
   }
 
   /** A draft with the template's specification; overrides in the same call. */
@@ -157,7 +155,8 @@ export class Tasks {
       });
     });
     if (task.status === "aborted") return { task, progress: "aborted" };
-    const reply = await askAgent(this.#bus, task.owner?.agent ?? "", "abort", {
+    const reply = await askAgent(this.#bus, task.owner?.agent ?? "", {
+      verb: "abort",
       task: task.id,
       attempt: task.attempt,
       reason,

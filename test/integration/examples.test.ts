@@ -17,7 +17,7 @@ async function place() {
   const folder = await tempFolder();
   const temp = join(folder.path, "temp");
   await mkdir(temp);
-  const options = { cwd: folder.path, env: { TMPDIR: temp }, reject: false, timeout: 50_000 } as const;
+  const options = { cwd: folder.path, env: { TMPDIR: temp }, reject: false, timeout: 50_000, killSignal: "SIGKILL" } as const;
   const run = (...args: string[]) => execa("node", [IRIS, ...args], options);
   return { path: folder.path, temp, run, [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose]() };
 }
@@ -85,6 +85,7 @@ describe("the simple controller", () => {
       localDir: ROOT,
       reject: false,
       timeout: 50_000,
+      killSignal: "SIGKILL",
     });
 
   test("goes on by hand until the metric is good enough, and reports the best run", async () => {

@@ -63,6 +63,8 @@ export async function program(folder: string, code: string, name = "main.mjs"): 
 }
 
 export const byHand = (file: string, nats: Nats, options: Options = {}) =>
-  execa("node", [file], { env: { NAVVY_SERVER: nats.url }, reject: false, timeout: 40_000, ...options } as { reject: false });
+  execa("node", [file], { env: { NAVVY_SERVER: nats.url }, reject: false, timeout: 40_000, killSignal: "SIGKILL", ...options } as {
+    reject: false;
+  });
 
 export const named = (navvy: Navvy, name: string) => eventually(`a task named ${name}`, async () => (await navvy.tasks.list({ name }))[0]);

@@ -1,0 +1,22 @@
+import type { Beat } from "../protocol/index.js";
+import type { AgentInnards } from "./innards.js";
+
+/** What a beat says of the agent itself; `hold` is why nothing is claimed. */
+export function beatView(
+  parts: AgentInnards,
+  hold: string | undefined,
+): Omit<Beat, "type" | "at" | "cpu" | "memory" | "disk" | "network" | "gpus"> {
+  const { config, slots, running, lease, coordinator } = parts;
+  const state = hold?.startsWith("stopping") ? "stopping" : hold ? "draining" : slots.isIdle ? "idle" : "busy";
+  return {
+    agent: config.name,
+    session: lease.session.owner.session,
+    state,
+    ...(hold ? { reason: hold } : {}),
+    queues: config.serves,
+    slots: { used: slots.used.compute, total: slots.total.compute },
+    services: { used: slots.used.service, total: slots.total.service },
+    running: running.all().map((attempt) => attempt.view),
+    leading: coordinator.isLeading,
+  };
+}
