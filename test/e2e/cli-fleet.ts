@@ -32,6 +32,8 @@ export interface Fleet extends AsyncDisposable {
   /** Its stdout as JSON; fails when the command does. */
   json<T = Record<string, unknown>>(args: string[]): Promise<T>;
   live(args: string[], options?: { env?: Record<string, string> }): Live;
+  /** The same on a terminal of 80 by 20; its keys are written to the process's stdin. */
+  onTerminal(args: string[]): Live;
   /** An agent of this name; ready to take tasks when it resolves. */
   agent(name: string, args?: string[]): Promise<Live>;
 }
@@ -62,6 +64,13 @@ export async function startFleet(): Promise<Fleet> {
   }
   const live = (args: string[], options: { env?: Record<string, string> } = {}): Live =>
     follow(execa(bin, args, { ...settings(options.env), stdin: "ignore" }));
+  /** util-linux's `script` makes the terminal. */
+  const onTerminal = (args: string[]): Live => {
+    const line = [bin, ...args].map((word) => `'${word}'`).join(" ");
+    return follow(
+      execa("script", ["-qec", `stty cols 80 rows 20; ${line}`, "/dev/null"], { ...settings({ TERM: "xterm" }), stdin: "pipe" }),
+    );
+  };
   async function agent(name: string, args: string[] = []): Promise<Live> {
     const started = live([
       "agent",
@@ -89,6 +98,7 @@ export async function startFleet(): Promise<Fleet> {
     run,
     json,
     live,
+    onTerminal,
     agent,
     [Symbol.asyncDispose]: async () => {
       await nats.stop();

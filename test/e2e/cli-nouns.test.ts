@@ -122,6 +122,18 @@ describe("navvy watch", () => {
   });
 });
 
+test("navvy top fills a terminal, follows the tasks, gives the screen back at q", async () => {
+  await enqueue("screen", "first-seen");
+  await using top = fleet.onTerminal(["top"]);
+  await eventually("the task is on the screen", () => top.out().includes("first-seen"));
+  await enqueue("screen", "second-seen");
+  await eventually("a new one comes onto it", () => top.out().includes("second-seen"));
+  top.process.stdin?.write("q");
+  expect(await top.end()).toBe(0);
+  expect(top.out().startsWith("\u001b[?1049h")).toBe(true);
+  expect(top.out().trimEnd().endsWith("\u001b[?1049l")).toBe(true);
+}, 30_000);
+
 describe("navvy doctor, context and help", () => {
   test("doctor finds work that nobody serves, and fails then", async () => {
     const task = await enqueue("forgotten");

@@ -39,7 +39,7 @@ function printState(call: Call<TopOptions>, state: FleetState): void {
 
 function live(frame: (size: { width: number; height: number }) => string[]): Promise<void> {
   const screen = new Screen();
-  const draw = () => screen.draw(frame(screen));
+  const draw = () => screen.draw(frame({ width: screen.width, height: screen.height }));
   draw();
   const timer = setInterval(draw, FRAME_EVERY_MS);
   return new Promise((resolve) => {
