@@ -30,7 +30,8 @@ export class ArtifactUploads {
   /** Every file below the folder, named by its path there. Links are not followed: they could lead anywhere. */
   async collect(folder: string): Promise<ArtifactRef[]> {
     const refs: ArtifactRef[] = [];
-    const names = await readdir(folder, { recursive: true }).catch(() => [] as string[]); // the task removed its folder
+    const top = await readdir(folder).catch(() => [] as string[]); // the task removed its folder
+    const names = top.length === 0 ? top : await readdir(folder, { recursive: true });
     for (const entry of names.sort()) {
       const path = join(folder, entry);
       const found = await lstat(path).catch(() => undefined);

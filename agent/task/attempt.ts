@@ -237,7 +237,7 @@ export class Attempt {
     const { journal, config } = this.#parts;
     const end = { op: "end", key: this.key, at: new Date().toISOString() } as const;
     journal.append(end).catch((error: unknown) => config.log.error({ err: error }, "the host journal can not be written"));
-    removeLater(this.#folder.root, config.log);
+    removeLater(this.#folder, config.log);
     await Promise.all([this.#shipper.close(), this.#reports.close()]);
   }
 }

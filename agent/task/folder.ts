@@ -1,4 +1,4 @@
-import { mkdir, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdir, rm, rmdir, symlink, unlink, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import type { TaskRecord } from "../../protocol/index.js";
@@ -37,7 +37,9 @@ export function attemptFolder(agentFolder: string, key: string): AttemptFolder {
 
 /** Makes the folder; what a crash left of an earlier try is removed. */
 export async function makeFolder(folder: AttemptFolder, record: TaskRecord): Promise<void> {
-  await mkdir(folder.root, { recursive: true });
+  await mkdir(folder.root).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "EEXIST") throw error;
+  });
   await Promise.all([
     mkdir(folder.work),
     mkdir(folder.artifacts),
@@ -64,11 +66,25 @@ export async function makeAgentFolder(agentFolder: string): Promise<void> {
   await link(tsx, join(agentFolder, "bin", "tsx"));
 }
 
-/** Removes a folder in the background: nobody waits for it, and a start cleans up what a crash left. */
-export function removeLater(root: string, log: { warn(detail: object, message: string): void }): void {
-  void rm(root, { recursive: true, force: true, maxRetries: 3 }).catch((error: unknown) =>
-    log.warn({ err: error, root }, "an attempt's folder could not be removed"),
-  );
+/** Removes an attempt's folder in the background: nobody waits for it, and a start cleans up what a crash left. */
+export function removeLater(folder: AttemptFolder, log: { warn(detail: object, message: string): void }): void {
+  remove(folder).catch((error: unknown) => log.warn({ err: error, folder: folder.root }, "an attempt's folder could not be removed"));
+}
+
+/** What is always there goes by name: a general recursive removal looks at each thing twice, and most tasks leave nothing else. */
+async function remove(folder: AttemptFolder): Promise<void> {
+  const gone = (error: NodeJS.ErrnoException) => {
+    if (error.code !== "ENOENT") throw error;
+  };
+  try {
+    await Promise.all([
+      ...[folder.params, folder.stdout, folder.stderr, folder.exitFile].map((file) => unlink(file).catch(gone)),
+      ...[folder.work, folder.artifacts].map((path) => rmdir(path).catch(gone)),
+    ]);
+    await rmdir(folder.root);
+  } catch {
+    await rm(folder.root, { recursive: true, force: true, maxRetries: 3 }); // it left something
+  }
 }
 
 async function link(target: string, path: string): Promise<void> {

@@ -49,9 +49,8 @@ export class LogShipper {
     this.#navvyBytes += data.length;
   }
 
-  /** Ships the rest and waits until the stream has all. @returns bytes per stream */
+  /** Waits until the stream has all that was drained. @returns bytes per stream */
   async finish(): Promise<Record<string, number>> {
-    await this.drain();
     await Promise.all(this.#inFlight);
     await this.close();
     if (this.#failure !== undefined) throw this.#failure;

@@ -28,6 +28,7 @@ export async function waitForTask(parts: Parts, reference: string, options: Wait
   let timer: NodeJS.Timeout | undefined;
   let watch: Watch | undefined;
   let stop = () => {};
+  let isOver = false;
   try {
     return await new Promise<TaskRecord>((resolve, reject) => {
       stop = () => reject(new NavvyError("aborted", `stopped waiting for task ${id}`));
@@ -38,9 +39,13 @@ export async function waitForTask(parts: Parts, reference: string, options: Wait
         options.onChange?.(task);
         if (isDone(task)) resolve(task);
       };
-      watchRecord(parts, id, { onTask, onFail: reject }).then((made) => (watch = made), reject);
+      watchRecord(parts, id, { onTask, onFail: reject }).then((made) => {
+        watch = made;
+        if (isOver) made.close(); // the time was up before the server had answered: a watch left open keeps the process alive
+      }, reject);
     });
   } finally {
+    isOver = true;
     clearTimeout(timer);
     options.signal?.removeEventListener("abort", stop);
     watch?.close();

@@ -32,6 +32,17 @@ describe("a program run by hand", () => {
     expect(await it.navvy.fleet.agents()).toEqual([]);
   });
 
+  test("ends by itself although a wait of it ran out of time", async () => {
+    await using it = await fleet({ agents: 0 });
+    const file = await program(
+      it.folder,
+      `const task = await Task.create({ name: "never run", command: ["true"], queue: "default" });
+       for (const timeoutMs of [0, 1, 5]) await task.wait({ timeoutMs }).catch((error) => console.log(error.code));`,
+    );
+    const { exitCode, stdout } = await byHand(file, it.nats);
+    expect([exitCode, stdout]).toEqual([0, "timeout\ntimeout\ntimeout"]);
+  });
+
   test("is failed when it throws, with the message in its outcome", async () => {
     await using it = await fleet({ agents: 0 });
     const file = await program(it.folder, `await Task.init({ name: "broken" }); throw new Error("no data");`);
