@@ -26,12 +26,10 @@ const refusal = (started: Promise<unknown>) =>
       isNavvyError(error) ? { code: error.code, message: error.message, errno: error.detail["errno"], fix: error.fix } : error,
   );
 
-test("a program's exit code is told and lies in its exit file", async () => {
+test("a program's exit code is told", async () => {
   const { pid } = await start(own("a.1"), ["sh", "-c", "exit 3"]);
   expect(pid).toBeGreaterThan(1);
   expect(await spawner.exited(own("a.1"))).toEqual({ code: 3, signal: null });
-  const file = JSON.parse(await readFile(join(folder.path, "a.1.exit"), "utf8"));
-  expect(file).toEqual({ code: 3, signal: null, at: expect.stringMatching(/^\d{4}-.*Z$/) });
 });
 
 test("a program ended by a signal is told by the signal's name", async () => {

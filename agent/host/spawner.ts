@@ -21,7 +21,10 @@ const FIRST_AGENT_MS = 10_000;
  */
 class Spawner {
   readonly #server: Server;
-  readonly #trees = new Trees((notice) => this.#writer?.send(notice));
+  readonly #trees = new Trees(
+    (notice) => this.#writer?.send(notice),
+    () => this.#writer !== undefined,
+  );
   readonly #freeze = new Deadline(() => this.#trees.freeze());
   readonly #orphaned = new Deadline(() => this.#leave());
   #writer: LineWriter<Notice> | undefined;

@@ -55,7 +55,7 @@ export class Attempt {
     this.claim = claim;
     this.slot = slot;
     this.key = `${claim.id}.${claim.attempt}`;
-    this.#folder = attemptFolder(parts.config.folder, this.key);
+    this.#folder = attemptFolder(parts.config.folder, this.key, claim.record);
     this.#shipper = new LogShipper({
       logs: parts.navvy.logs,
       target,

@@ -19,14 +19,14 @@ export interface AttemptFolder {
   exitFile: string;
 }
 
-export function attemptFolder(agentFolder: string, key: string): AttemptFolder {
+export function attemptFolder(agentFolder: string, key: string, record: TaskRecord): AttemptFolder {
   const root = join(agentFolder, "attempts", key);
   return {
     root,
     work: join(root, "work"),
     inputs: join(root, "inputs"),
     artifacts: join(root, "artifacts"),
-    params: join(root, "params.json"),
+    params: hasParameters(record) ? join(root, "params.json") : noParameters(agentFolder),
     events: join(root, "events.jsonl"),
     output: join(root, "output"),
     stdout: join(root, "stdout"),
@@ -40,15 +40,19 @@ export async function makeFolder(folder: AttemptFolder, record: TaskRecord): Pro
   await mkdir(folder.root).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== "EEXIST") throw error;
   });
-  await Promise.all([
-    mkdir(folder.work),
-    mkdir(folder.artifacts),
-    writeFile(folder.params, JSON.stringify(record.spec.parameters, null, 2)),
-  ]).catch(async (error: NodeJS.ErrnoException) => {
+  const writing = hasParameters(record) ? [writeFile(folder.params, JSON.stringify(record.spec.parameters, null, 2))] : [];
+  await Promise.all([mkdir(folder.work), mkdir(folder.artifacts), ...writing]).catch(async (error: NodeJS.ErrnoException) => {
     if (error.code !== "EEXIST") throw error;
     await rm(folder.root, { recursive: true, force: true });
     await makeFolder(folder, record);
   });
+}
+
+/** Most short tasks have no parameters: they share one empty file. */
+const noParameters = (agentFolder: string) => join(agentFolder, "no-params.json");
+
+function hasParameters(record: TaskRecord): boolean {
+  return Object.keys(record.spec.parameters).length > 0;
 }
 
 /**
@@ -61,6 +65,7 @@ export async function makeAgentFolder(agentFolder: string): Promise<void> {
   await mkdir(join(agentFolder, "attempts"), { recursive: true, mode: 0o700 });
   await mkdir(join(agentFolder, "node_modules"), { recursive: true });
   await mkdir(join(agentFolder, "bin"), { recursive: true });
+  await writeFile(noParameters(agentFolder), "{}\n");
   await link(root, join(agentFolder, "node_modules", "navvy"));
   await link(join(root, "dist", "cli", "main.js"), join(agentFolder, "bin", "navvy"));
   await link(tsx, join(agentFolder, "bin", "tsx"));
@@ -78,7 +83,7 @@ async function remove(folder: AttemptFolder): Promise<void> {
   };
   try {
     await Promise.all([
-      ...[folder.params, folder.stdout, folder.stderr, folder.exitFile].map((file) => unlink(file).catch(gone)),
+      ...[join(folder.root, "params.json"), folder.stdout, folder.stderr].map((file) => unlink(file).catch(gone)),
       ...[folder.work, folder.artifacts].map((path) => rmdir(path).catch(gone)),
     ]);
     await rmdir(folder.root);

@@ -26,14 +26,17 @@ const FREEZE_ROUNDS = 5;
  */
 export class Trees {
   readonly #send: (notice: Notice) => void;
+  readonly #isHeard: () => boolean;
   readonly #trees = new Map<string, Tree>();
   readonly #held = new Map<string, StartRequest>();
   readonly #reaper: Reaper;
   #isFrozen = false;
   #onEmpty: (() => void) | undefined;
 
-  constructor(send: (notice: Notice) => void) {
+  /** @param isHeard whether an agent is connected: only when nobody hears does an end go into its exit file */
+  constructor(send: (notice: Notice) => void, isHeard: () => boolean) {
     this.#send = send;
+    this.#isHeard = isHeard;
     this.#reaper = new Reaper({ isEnded: (key) => this.#trees.get(key)?.isEnded ?? true, onGone: (key) => this.#forget(key) });
   }
 
@@ -124,7 +127,8 @@ export class Trees {
     tree.isEnded = true;
     // Empty for nearly every task: one system call. The number can not have been given out again yet.
     sendSignal(-tree.pid, "SIGKILL");
-    writeExitFile(request.exitFile, end);
+    // A file costs more than the whole rest of a short task here; an agent that hears of the end needs none.
+    if (!this.#isHeard()) writeExitFile(request.exitFile, end);
     this.#send({ event: "exited", key: request.key, ...end });
     if (tree.isKilled) this.#reaper.hunt(request.key);
     else this.#reaper.sweep(request.key);

@@ -16,7 +16,7 @@ export interface StartRequest {
   /** Spool files, appended to. */
   stdout: string;
   stderr: string;
-  /** Gets `{code, signal, at}` when the main process ends, also when no agent is there to be told. */
+  /** Gets `{code, signal, at}` when the main process ends and no agent is there to be told. */
   exitFile: string;
 }
 
