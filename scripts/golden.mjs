@@ -45,7 +45,7 @@ const MESSAGES = [
     createdAt: at,
     createdBy: "ada@workstation",
     spec: {
-      command: ["python", "train.py", "--lr", "$" + "{General/lr}"],
+      command: ["python", "train.py", "--verbose"],
       directory: "src",
       code: {
         bundle: sha256,
