@@ -55,7 +55,7 @@ function addGlobalOptions(program: Command): void {
       new Option("-o, --output <format>", "how to print")
         .choices([...FORMATS])
         .default("table")
-        .env("NAVVY_OUTPUT"),
+        .env("NAVVY_FORMAT"),
     )
     .option("--json", "same as -o json")
     .addOption(new Option("--quiet", "only data and errors").env("NAVVY_QUIET"))

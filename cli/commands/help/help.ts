@@ -61,7 +61,7 @@ function environment(): string {
     ["NAVVY_TLS_CA, _CERT, _KEY", "files for TLS (--tls-ca, --tls-cert, --tls-key)"],
     ["NAVVY_DOMAIN", "JetStream domain behind a leaf node (--domain)"],
     ["NAVVY_INBOX_PREFIX", "prefix of reply subjects (--inbox-prefix)"],
-    ["NAVVY_OUTPUT", "table, wide, json, jsonl or name (-o)"],
+    ["NAVVY_FORMAT", "table, wide, json, jsonl or name (-o)"],
     ["NAVVY_QUIET, NAVVY_VERBOSE", "--quiet, --verbose"],
     ["NAVVY_DEFAULT_QUEUE", "where run, enqueue and clone send tasks (-q)"],
     ["NAVVY_PROJECT", "project of new tasks; set inside tasks"],
