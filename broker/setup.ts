@@ -24,12 +24,28 @@ async function ensureStream(bus: Bus, config: Partial<StreamConfig> & { name: st
   } catch (error) {
     if (jetStreamCode(error) !== JS_ERROR.streamNotFound) throw translate(error, `look up stream ${config.name}`, bus.source);
   }
+  await addStream(bus, config);
+}
+
+const SHRINK = 4;
+const LEAST_BYTES = 1024 * 1024;
+
+/**
+ * A stream's limit is reserved when it is made, so a small store may have no room for what a large one keeps: then it is
+ * made smaller until it fits.
+ */
+async function addStream(bus: Bus, config: Partial<StreamConfig> & { name: string }): Promise<void> {
+  const maxBytes = config.max_bytes ?? -1;
   try {
     await bus.jsm.streams.add(config);
   } catch (error) {
-    throw translate(error, `create stream ${config.name}`, bus.source);
+    const isTooLarge = NO_ROOM.has(jetStreamCode(error)) && maxBytes / SHRINK >= LEAST_BYTES;
+    if (!isTooLarge) throw translate(error, `create stream ${config.name}`, bus.source);
+    await addStream(bus, { ...config, max_bytes: Math.floor(maxBytes / SHRINK) });
   }
 }
+
+const NO_ROOM = new Set<number | undefined>([JS_ERROR.storageExceeded, JS_ERROR.insufficientResources]);
 
 function streamConfig(spec: StreamSpec) {
   return {

@@ -33,7 +33,7 @@ export interface MachineOptions {
 /** The part of a beat that says how the machine does. */
 export type MachineSample = Pick<Beat, "cpu" | "memory" | "disk" | "network" | "gpus">;
 
-const DISK_EVERY_MS = 30_000;
+const DISK_EVERY_MS = 4_000;
 /** A disk that does not answer (a dead network share) must not hold up the agent's start. */
 const FIRST_DISK_MS = 2_000;
 

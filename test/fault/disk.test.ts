@@ -1,0 +1,53 @@
+import { execFileSync } from "node:child_process";
+import { expect, test } from "vitest";
+import { client, spawnAgent } from "../support/agent.js";
+import { eventually } from "../support/eventually.js";
+import { tempFolder } from "../support/folder.js";
+import { startNats } from "../support/nats.js";
+
+/** A small disk of its own needs the right to mount one. */
+const isRoot = process.getuid?.() === 0;
+
+async function smallDisk(sizeMiB: number): Promise<AsyncDisposable & { path: string }> {
+  const folder = await tempFolder();
+  execFileSync("mount", ["-t", "tmpfs", "-o", `size=${sizeMiB}m`, "tmpfs", folder.path]);
+  return {
+    path: folder.path,
+    async [Symbol.asyncDispose]() {
+      execFileSync("umount", ["-l", folder.path]);
+      await folder[Symbol.asyncDispose]();
+    },
+  };
+}
+
+test.runIf(isRoot)(
+  "a task that fills the disk fails by itself; the agent says why it takes nothing, and goes on when there is room",
+  async () => {
+    await using nats = await startNats();
+    await using c = await client(nats);
+    await using disk = await smallDisk(320);
+    await using agent = await spawnAgent(nats, { workDir: disk.path, slots: 2 });
+    const filler = await c.submit(["sh", "-c", "dd if=/dev/zero of=fill bs=1M 2>/dev/null || echo full; sleep 12"]);
+    await eventually("the agent says why", async () => {
+      const beat = (await c.navvy.fleet.agents({ ask: true }))[0]?.beat;
+      return beat?.reason?.includes("disk free") === true;
+    });
+    const next = await c.submit(["echo", "room again"]);
+    await new Promise((resolve) => setTimeout(resolve, 1_000)); // it must not be taken meanwhile
+    expect((await c.record(next)).status).toBe("queued");
+    expect((await c.ended(filler)).status).toBe("completed");
+    expect(await c.ended(next, 40_000)).toMatchObject({ status: "completed", attempt: 1 });
+    expect(agent.process.exitCode).toBeNull();
+  },
+);
+
+test.runIf(isRoot)(
+  "a small NATS store is set up all the same; when it is full, an upload is refused with the cause and records go on",
+  async () => {
+    await using disk = await smallDisk(64);
+    await using nats = await startNats({ storeDir: disk.path });
+    await using c = await client(nats);
+    const error = await c.navvy.objects.putBytes(new Uint8Array(90 * 2 ** 20)).catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ code: expect.stringMatching(/disk_full|timeout/) }); // 2.9 goes silent on a full disk
+  },
+);
