@@ -7,6 +7,7 @@
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 import type { Navvy } from "../broker/index.js";
+import { decode, FleetEvent } from "../protocol/index.js";
 import { bareLoop } from "./bare-loop.js";
 import { eachOf, median, report, startFleet } from "./fleet.js";
 
@@ -25,32 +26,24 @@ for (let round = 1; round <= Number(values.rounds); round++) {
 }
 await report("overhead", rows, { tasks, slots, server: fleet.serverVersion, medianRatio: median(rows.map((row) => row.ratio)) });
 
-/** From the first create to the last completed. */
+/** From the first create to the last completed, as the events tell it. */
 async function throughAgent(navvy: Navvy): Promise<number> {
-  const mine = new Set<string>();
-  const completed = new Set<string>();
-  let check = () => {};
-  const all = new Promise<void>((resolve) => {
-    check = () => {
-      if (mine.size === tasks && [...mine].every((id) => completed.has(id))) resolve();
-    };
-  });
-  const watch = await navvy.tasks.watch(">", {
-    onTask: (task) => {
-      if (task.status !== "completed" || completed.has(task.id)) return;
-      completed.add(task.id);
-      if (mine.size === tasks && mine.has(task.id) && completed.size >= tasks) check();
-    },
+  const { nc, subjects } = navvy.bus;
+  let left = tasks;
+  const allDone = new Promise<void>((resolve) => {
+    const subscription = nc.subscribe(subjects.event("task", "*"), {
+      callback: (_error, message) => {
+        if (decode(FleetEvent, message.data, message.subject).event !== "completed" || --left > 0) return;
+        subscription.unsubscribe();
+        resolve();
+      },
+    });
   });
   const started = performance.now();
   await eachOf(tasks, 16, async () => {
     const task = await navvy.tasks.create({ name: "true", spec: { command: ["/bin/true"] } });
-    mine.add(task.id);
     await navvy.tasks.enqueue(task.id, { queue: "default" });
   });
-  check();
-  await all;
-  const rate = tasks / ((performance.now() - started) / 1000);
-  watch.close();
-  return rate;
+  await allDone;
+  return tasks / ((performance.now() - started) / 1000);
 }

@@ -189,3 +189,19 @@ export const TaskRecord = z.object({
   reported: Reported.default({ outputs: {}, metrics: {}, metricsOmitted: 0, artifacts: [], notes: [] }),
 });
 export type TaskRecord = z.infer<typeof TaskRecord>;
+
+/** The little of a record that says where its task stands: for those who follow every change of every task. */
+export const TaskHead = TaskRecord.pick({
+  type: true,
+  id: true,
+  status: true,
+  owner: true,
+  ticket: true,
+  queue: true,
+  class: true,
+  shape: true,
+  notBefore: true,
+  enqueuedAt: true,
+  attempt: true,
+});
+export type TaskHead = z.infer<typeof TaskHead>;

@@ -1,26 +1,20 @@
 import type { Navvy, Watch } from "../../broker/index.js";
-import type { TaskRecord } from "../../protocol/index.js";
-
-/** The little of a record that the duties need. */
-export type OpenTask = Pick<
-  TaskRecord,
-  "id" | "status" | "owner" | "ticket" | "queue" | "class" | "shape" | "notBefore" | "enqueuedAt" | "attempt"
->;
+import type { TaskHead } from "../../protocol/index.js";
 
 /** Every queued and running task, fed by one watch while this agent leads. */
 export class OpenTasks {
-  readonly #tasks = new Map<string, OpenTask>();
-  readonly #onChange: (task: OpenTask) => void;
+  readonly #tasks = new Map<string, TaskHead>();
+  readonly #onChange: (task: TaskHead) => void;
   #isComplete = false;
   #watch: Watch | undefined;
 
-  private constructor(onChange: (task: OpenTask) => void) {
+  private constructor(onChange: (task: TaskHead) => void) {
     this.#onChange = onChange;
   }
 
-  static async open(navvy: Navvy, onChange: (task: OpenTask) => void): Promise<OpenTasks> {
+  static async open(navvy: Navvy, onChange: (task: TaskHead) => void): Promise<OpenTasks> {
     const open = new OpenTasks(onChange);
-    open.#watch = await navvy.tasks.watch(">", {
+    open.#watch = await navvy.tasks.watchHeads({
       onTask: (task) => open.#take(task),
       onGone: (id) => void open.#tasks.delete(id),
       onReady: () => void (open.#isComplete = true),
@@ -33,11 +27,11 @@ export class OpenTasks {
     return this.#isComplete;
   }
 
-  running(): OpenTask[] {
+  running(): TaskHead[] {
     return [...this.#tasks.values()].filter((task) => task.status === "running");
   }
 
-  queued(): OpenTask[] {
+  queued(): TaskHead[] {
     return [...this.#tasks.values()].filter((task) => task.status === "queued");
   }
 
@@ -45,11 +39,9 @@ export class OpenTasks {
     this.#watch?.close();
   }
 
-  #take(record: TaskRecord): void {
-    if (record.status !== "queued" && record.status !== "running") return void this.#tasks.delete(record.id);
-    const { id, status, owner, ticket, queue, class: name, shape, notBefore, enqueuedAt, attempt } = record;
-    const task = { id, status, owner, ticket, queue, class: name, shape, notBefore, enqueuedAt, attempt };
-    this.#tasks.set(id, task);
+  #take(task: TaskHead): void {
+    if (task.status !== "queued" && task.status !== "running") return void this.#tasks.delete(task.id);
+    this.#tasks.set(task.id, task);
     this.#onChange(task);
   }
 }

@@ -1,6 +1,6 @@
 import type { Logger } from "pino";
 import type { Navvy } from "../../broker/index.js";
-import type { OpenTask } from "./open-tasks.js";
+import type { TaskHead } from "../../protocol/index.js";
 
 /** Publishes the tickets of delayed tasks (delays, back-off) when they are due. What it misses the sweeper repairs. */
 export class Scheduler {
@@ -14,7 +14,7 @@ export class Scheduler {
   }
 
   /** Takes note of a queued task that waits for a time. */
-  consider(task: OpenTask): void {
+  consider(task: TaskHead): void {
     clearTimeout(this.#timers.get(task.id));
     this.#timers.delete(task.id);
     if (task.status !== "queued" || task.notBefore === undefined || task.queue === undefined) return;
@@ -32,7 +32,7 @@ export class Scheduler {
     this.#timers.clear();
   }
 
-  #due(task: OpenTask): void {
+  #due(task: TaskHead): void {
     if (Date.parse(task.notBefore ?? "") > Date.now()) return this.consider(task);
     this.#timers.delete(task.id);
     const lane = { queue: task.queue ?? "", class: task.class, shape: task.shape };

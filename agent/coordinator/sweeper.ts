@@ -1,7 +1,7 @@
 import type { Logger } from "pino";
 import type { Navvy } from "../../broker/index.js";
-import type { Lane } from "../../protocol/index.js";
-import type { OpenTask, OpenTasks } from "./open-tasks.js";
+import type { Lane, TaskHead } from "../../protocol/index.js";
+import type { OpenTasks } from "./open-tasks.js";
 
 /** A queued record is left alone for this long: its message may be on its way. */
 const SETTLE_MS = 5_000;
@@ -21,7 +21,7 @@ export class Sweeper {
 
   async pass(open: OpenTasks): Promise<void> {
     if (!open.isComplete) return;
-    const lanes = new Map<string, { lane: Lane; tasks: OpenTask[] }>();
+    const lanes = new Map<string, { lane: Lane; tasks: TaskHead[] }>();
     for (const task of open.queued()) {
       if (task.queue === undefined || !isRipe(task)) continue;
       const lane = { queue: task.queue, class: task.class, shape: task.shape };
@@ -34,7 +34,7 @@ export class Sweeper {
   }
 
   /** Republishes what the lane has drained past. */
-  async #sweep(lane: Lane, tasks: OpenTask[]): Promise<void> {
+  async #sweep(lane: Lane, tasks: TaskHead[]): Promise<void> {
     const oldest = await this.#navvy.queues.oldestWaiting(lane);
     const lost = tasks.filter((task) => oldest === undefined || dueAt(task) < oldest.getTime() - SETTLE_MS);
     for (const task of lost) {
@@ -52,10 +52,10 @@ export class Sweeper {
 }
 
 /** When the ticket was to be on its lane. */
-function dueAt(task: OpenTask): number {
+function dueAt(task: TaskHead): number {
   return Math.max(Date.parse(task.enqueuedAt ?? ""), task.notBefore ? Date.parse(task.notBefore) : 0);
 }
 
-function isRipe(task: OpenTask): boolean {
+function isRipe(task: TaskHead): boolean {
   return Date.now() - dueAt(task) > SETTLE_MS;
 }
