@@ -8,6 +8,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import Table from "cli-table3";
 import { DiscardPolicy } from "nats";
 import { MIB, type ObjectsBed, objectsBed } from "../test/support/objects.js";
+import { residentBytes, startFleet } from "./fleet.js";
 
 const SIZE_MIB = Number(process.argv[2] ?? 256);
 const RUNS = 3;
@@ -39,7 +40,9 @@ const ratios = {
   putToBarePublish: own.putMibPerSecond / floor.putMibPerSecond,
 };
 print(rows);
-await save({ sizeMib: SIZE_MIB, runs: RUNS, node: process.version, natsServer: bed.nats.version, rows, ratios });
+const agentMemory = await agentGrowth();
+console.log(`an agent whose task leaves ${SIZE_MIB} MiB grows by ${agentMemory.growthMib} MiB (from ${agentMemory.beforeMib} MiB)`);
+await save({ agentMemory, sizeMib: SIZE_MIB, runs: RUNS, node: process.version, natsServer: bed.nats.version, rows, ratios });
 
 async function ours({ objects }: ObjectsBed): Promise<Row> {
   let name = "";
@@ -76,6 +79,27 @@ async function bare({ bus }: ObjectsBed): Promise<Row> {
   });
   await bus.jsm.streams.purge(BARE);
   return { what: `JetStream publishes, ${WINDOW} in flight, no hash`, putMibPerSecond: SIZE_MIB / put, getMibPerSecond: undefined };
+}
+
+/** The most that an agent's memory grows by while it uploads an artifact of that size, over what it is after a small one. */
+async function agentGrowth(): Promise<{ beforeMib: number; growthMib: number }> {
+  await using fleet = await startFleet({ slots: 1 });
+  const pid = fleet.agent.pid ?? 0;
+  const leave = async (mib: number) => {
+    const task = await fleet.navvy.tasks.create({
+      name: "big",
+      spec: { command: ["sh", "-c", `head -c ${mib}M /dev/urandom > "$NAVVY_ARTIFACTS/big"`] },
+    });
+    await fleet.navvy.tasks.enqueue(task.id, { queue: "default" });
+    await fleet.navvy.tasks.wait(task.id);
+  };
+  for (let i = 0; i < 3; i++) await leave(8);
+  const before = await residentBytes(pid);
+  let peak = before;
+  const watching = setInterval(() => void residentBytes(pid).then((bytes) => (peak = Math.max(peak, bytes))), 10);
+  await leave(SIZE_MIB);
+  clearInterval(watching);
+  return { beforeMib: Math.round(before / MIB), growthMib: Math.round((peak - before) / MIB) };
 }
 
 async function* slices(): AsyncGenerator<Uint8Array> {
