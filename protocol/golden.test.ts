@@ -3,12 +3,16 @@ import { describe, expect, test } from "vitest";
 import type { z } from "zod";
 import * as protocol from "./index.js";
 
-/** Every schema of a whole message that `protocol/` exports, by its type. */
+/** Every schema of a message that `protocol/` exports, by its type; of several the one with the most fields is the whole of it. */
 const schemas = new Map(
-  Object.values(protocol).flatMap((value) => {
-    const type = (value as { shape?: { type?: { value?: unknown } } }).shape?.type?.value;
-    return typeof type === "string" ? [[type, value as unknown as z.ZodType] as const] : [];
-  }),
+  Object.values(protocol)
+    .flatMap((value) => {
+      const { shape } = value as { shape?: { type?: { value?: unknown } } };
+      const type = shape?.type?.value;
+      return typeof type === "string" ? [{ type, fields: Object.keys(shape ?? {}).length, schema: value as unknown as z.ZodType }] : [];
+    })
+    .sort((a, b) => a.fields - b.fields)
+    .map(({ type, schema }) => [type, schema] as const),
 );
 
 const folder = new URL("./golden/", import.meta.url);

@@ -7,7 +7,8 @@ describe("the JSON Schemas", () => {
   test("there is one for every message", () => {
     const types = Object.values(protocol).flatMap((value) => (value as { shape?: { type?: { value?: string } } }).shape?.type?.value ?? []);
     expect(types.length).toBeGreaterThan(0);
-    expect(Object.keys(schemas).sort()).toEqual(types.sort());
+    // A second schema of a message reads a part of it.
+    expect(Object.keys(schemas).sort()).toEqual([...new Set(types)].sort());
   });
 
   test("each says which message it is of", () => {
