@@ -11,6 +11,7 @@ import { attemptFolder, removeLater } from "./folder.js";
 import { LogShipper } from "./log-shipper.js";
 import { Noter } from "./noter.js";
 import { type Cause, outcomeOf, setupOutcome } from "./outcome.js";
+import { Pace } from "./pace.js";
 import { prepare } from "./prepare.js";
 import { Reports } from "./reports.js";
 import { settle } from "./settle.js";
@@ -25,8 +26,6 @@ export interface AttemptParts {
   /** Whether the lease is young enough to start a process under it. */
   isLeaseFresh: () => boolean;
 }
-
-const TICK_MS = 50;
 
 /**
  * One try at one task, from its claim until it is settled: prepare, start, watch, collect, settle.
@@ -122,7 +121,7 @@ export class Attempt {
 
   async #live(): Promise<Outcome> {
     this.#noter.phase = "preparing";
-    const ticking = setInterval(() => this.#tick(), TICK_MS);
+    const pace = new Pace(() => this.#turn());
     try {
       const cwd = await prepare({ bundles: this.#parts.bundles, objects: this.#parts.navvy.objects }, this.claim.record, this.#folder);
       if (!this.#parts.isLeaseFresh()) this.#cause ??= { kind: "given_back", reason: "the lease ran short before the start" };
@@ -132,9 +131,9 @@ export class Attempt {
       if (this.#cause) return outcomeOf({ code: null, signal: null }, this.#cause, "");
       return setupOutcome(error);
     } finally {
-      clearInterval(ticking);
+      if (this.#state === "before") await pace.stop();
     }
-    return this.#watch();
+    return this.#watch(pace);
   }
 
   async #start(cwd: string): Promise<void> {
@@ -156,15 +155,16 @@ export class Attempt {
     });
     const { pid } = await runner.start({ ...place, argv: record.spec.command, cwd, env });
     this.#state = "running";
-    void journal.append({ op: "pid", key: this.key, pid });
+    journal
+      .append({ op: "pid", key: this.key, pid })
+      .catch((error: unknown) => config.log.error({ err: error }, "the host journal can not be written"));
   }
 
   /** Watches the process to its end. Whatever ended it, nothing of the tree lives when a cause of ours is reported. */
-  async #watch(): Promise<Outcome> {
+  async #watch(pace: Pace): Promise<Outcome> {
     const { timeLimitMs, graceMs } = this.claim.record.spec;
     this.#noter.phase = "executing";
     if (this.#cause) this.#deliver(this.#cause); // it came while the process was being started
-    const ticking = setInterval(() => this.#tick(), TICK_MS);
     const limit =
       timeLimitMs &&
       setTimeout(() => this.#end({ kind: "timed_out", reason: `hit its time limit of ${timeLimitMs} ms`, graceMs }), timeLimitMs);
@@ -174,29 +174,25 @@ export class Attempt {
       this.#state = "after";
       if (this.#cause) await this.#parts.runner.kill(this.key);
     } finally {
-      clearInterval(ticking);
       clearTimeout(limit || undefined);
       clearTimeout(this.#graceTimer);
     }
-    await this.#draining;
+    await pace.stop();
     await this.#shipper.drain();
     return outcomeOf(end, this.#cause, this.#shipper.tail);
   }
 
-  #draining: Promise<void> | undefined;
-
-  #tick(): void {
+  /** Takes in what the process printed and reported since the last turn. @returns whether there was any */
+  async #turn(): Promise<boolean> {
     this.#noter.tick();
-    if (this.#draining || this.#state !== "running") return;
-    this.#draining = this.#drain().finally(() => (this.#draining = undefined));
-  }
-
-  async #drain(): Promise<void> {
+    if (this.#state !== "running") return true;
     try {
-      await Promise.all([this.#shipper.drain(), this.#reports.drain()]);
+      const moved = await Promise.all([this.#shipper.drain(), this.#reports.drain()]);
+      return moved.includes(true);
     } catch (error) {
       if (!this.#revoked.signal.aborted)
         this.#parts.config.log.warn({ err: error, task: this.claim.id }, "a report could not be taken in; it is tried again");
+      return false;
     }
   }
 

@@ -27,10 +27,11 @@ export class LogShipper {
     this.#signal = parts.signal;
   }
 
-  /** Ships what is there. Resolves when all of it is read and at most a window is under way. */
-  async drain(): Promise<void> {
+  /** Ships what is there. Resolves when all of it is read and at most a window is under way. @returns whether there was any */
+  async drain(): Promise<boolean> {
     const tails = Object.entries(this.#tails) as [LogStream, Tail][];
     const open = new Set(tails);
+    const before = this.#tails.out.offset + this.#tails.err.offset;
     while (open.size > 0 && !this.#signal.aborted) {
       for (const one of open) {
         const [stream, tail] = one;
@@ -40,6 +41,7 @@ export class LogShipper {
         if (data.length < CHUNK_BYTES) open.delete(one);
       }
     }
+    return this.#tails.out.offset + this.#tails.err.offset > before;
   }
 
   /** A line of navvy's own, for what happens before and around the program. */

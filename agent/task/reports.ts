@@ -42,11 +42,11 @@ export class Reports {
     return this.#reported;
   }
 
-  /** Takes in what was appended since the last call. */
-  async drain(): Promise<void> {
-    for (;;) {
+  /** Takes in what was appended since the last call. @returns whether there was any */
+  async drain(): Promise<boolean> {
+    for (let isAny = false; ; isAny = true) {
       const bytes = await this.#events.read(READ_BYTES);
-      if (bytes.length === 0) return;
+      if (bytes.length === 0) return isAny;
       const lines = (this.#rest + Buffer.from(bytes).toString("latin1")).split("\n");
       this.#rest = lines.pop() ?? "";
       if (this.#rest.length > MAX_LINE_BYTES) this.#rest = this.#bad("a line of more than 1 MiB");
