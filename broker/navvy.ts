@@ -45,13 +45,16 @@ export async function connect(options: NavvyOptions = {}): Promise<Navvy> {
   return verbs(bus);
 }
 
+/** Events are an echo: with the server away, leaving does not wait for them longer than this. */
+const FLUSH_MS = 5_000;
+
 function verbs(bus: Awaited<ReturnType<typeof openBus>>): Navvy {
   const events = new Events(bus);
   const queues = new Queues(bus, events);
   const tasks = new Tasks(bus, queues, events);
   const objects = new Objects(bus);
   const close = async () => {
-    await events.flush();
+    await Promise.race([events.flush(), new Promise((resolve) => setTimeout(resolve, FLUSH_MS).unref())]);
     await bus.close();
   };
   return {

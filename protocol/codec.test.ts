@@ -58,11 +58,20 @@ describe("decode", () => {
 
 describe("what stands on the wire", () => {
   test("is a plain map with its keys in it, readable without this library's extensions", () => {
-    expect([...encode({ a: 1 })]).toEqual([0xde, 0, 1, 0xa1, 0x61, 1]);
+    expect([...encode({ a: 1 })]).toEqual([0x81, 0xa1, 0x61, 1]);
+  });
+
+  test("leaves out what is undefined, which MessagePack has no word for", () => {
+    expect([...encode({ a: undefined, b: { c: undefined } })]).toEqual([0x81, 0xa1, 0x62, 0x80]);
+  });
+
+  test("reads 64-bit integers of other languages as numbers", () => {
+    const uint64 = Buffer.from("81a161cf0000010000000000", "hex");
+    expect(unpack(uint64, "a message")).toEqual({ a: 2 ** 40 });
   });
 
   test("bytes are MessagePack's bin", () => {
-    expect([...encode({ a: new Uint8Array([1, 2]) })].slice(5)).toEqual([0xc4, 2, 1, 2]);
+    expect([...encode({ a: new Uint8Array([1, 2]) })].slice(3)).toEqual([0xc4, 2, 1, 2]);
   });
 
   test("log bytes survive, also those that are no text", () => {

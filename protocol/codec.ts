@@ -6,7 +6,7 @@ import { NavvyError } from "./errors.js";
  * MessagePack with plain maps (no records extension), so any language's library reads it. Every message carries
  * `type: "navvy.<noun>.v<major>"`. Strict out, tolerant in: unknown fields are dropped, never an error.
  */
-const packr = new Packr({ useRecords: false, encodeUndefinedAsNil: false });
+const packr = new Packr({ useRecords: false, int64AsType: "number", skipValues: [undefined] } as object);
 
 export function encode(message: object): Uint8Array {
   return packr.pack(message);

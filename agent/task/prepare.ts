@@ -1,5 +1,5 @@
 import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
+import { join, sep } from "node:path";
 import type { Objects } from "../../broker/index.js";
 import { isNavvyError, NavvyError, type TaskRecord } from "../../protocol/index.js";
 import type { BundleCache } from "../host/bundle-cache.js";
@@ -53,6 +53,6 @@ function workingDirectory(record: TaskRecord, folder: AttemptFolder): string {
   const directory = record.spec.directory;
   if (directory === undefined || directory === ".") return folder.work;
   const path = join(folder.work, directory);
-  if (path.startsWith(folder.work)) return path;
+  if (path.startsWith(`${folder.work}${sep}`)) return path;
   throw new NavvyError("setup_failed", `directory ${JSON.stringify(directory)} of task ${record.id} leaves its code`);
 }

@@ -161,7 +161,7 @@ export class Claims {
       by: record.by,
       attempt: record.attempt,
       key: revision,
-      data: { name: record.name, queue: record.queue, agent: record.owner?.agent, ...data },
+      data: { name: record.name, queue: record.queue, agent: record.owner?.agent ?? record.attempts.at(-1)?.agent, ...data },
     });
   }
 }

@@ -58,8 +58,8 @@ function makers(task: Command): void {
     .argument("<task>", TASK);
   addTaskOptions(clone);
   clone
-    .option("--enqueue", "and enqueue it")
-    .addOption(new Option("-q, --queue <queue>", "enqueue it here").env("NAVVY_DEFAULT_QUEUE"))
+    .option("--enqueue", "and enqueue it where its template was")
+    .option("-q, --queue <queue>", "and enqueue it here")
     .action(act(async () => (await import("./task/make.js")).clone));
   const edit = task.command("edit").description("change a draft").usage("[options] TASK [-- COMMAND [args]]").argument("<task>", TASK);
   addTaskOptions(edit);

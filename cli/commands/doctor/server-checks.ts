@@ -61,6 +61,7 @@ export async function checkStreams(navvy: Navvy): Promise<Check[]> {
 export async function checkDurability(navvy: Navvy): Promise<Check[]> {
   const info = await navvy.bus.jsm.streams.info(navvy.bus.assets.streams.queue.name);
   const replicas = info.config.num_replicas;
+  const version = navvy.bus.nc.info?.version ?? "0";
   if (replicas >= 3) return [{ id: "durability", status: "ok", text: `${replicas} replicas` }];
   return [
     {
@@ -68,7 +69,12 @@ export async function checkDurability(navvy: Navvy): Promise<Check[]> {
       status: "warn",
       text: `${replicas === 1 ? "one copy" : `${replicas} copies`} of everything`,
       why: "a server writes to disk every 2 minutes unless told otherwise: a power cut may lose what came since (a crash of the server alone does not)",
-      fix: ["in the server's configuration:  jetstream { sync_interval: always }", "or a cluster of three with 3 replicas"],
+      fix: [
+        isOlder(version, [2, 10, 0])
+          ? `upgrade the server (${version}): sync_interval is understood since 2.10`
+          : "in the server's configuration:  jetstream { sync_interval: always }",
+        "or a cluster of three with 3 replicas",
+      ],
     },
   ];
 }

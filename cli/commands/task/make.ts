@@ -37,7 +37,7 @@ export const clone: Handler<[string, string[]], CloneOptions> = async (call, ref
   const template = await findTask(call, reference);
   const overrides = { ...labelsOf(call.options), spec: await specOf(call, words, template.spec), ...(param ? { parameters: param } : {}) };
   const task = await navvy.tasks.clone(template.id, overrides);
-  if (!enqueue) return say(call, task, `cloned from ${shortId(template.id)} as a draft`);
+  if (!enqueue && queue === undefined) return say(call, task, `cloned from ${shortId(template.id)} as a draft`);
   const target = queue ?? template.queue ?? "default";
   say(call, await navvy.tasks.enqueue(task.id, { queue: target }), `cloned from ${shortId(template.id)}, queued on ${target}`);
 };
