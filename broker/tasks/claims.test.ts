@@ -1,0 +1,71 @@
+import { expect, test } from "vitest";
+import type { Outcome, TaskRecord } from "../../protocol/index.js";
+import { afterOutcome } from "./claims.js";
+import { newDraft } from "./draft.js";
+
+function running(change: Partial<TaskRecord> = {}, spec: Partial<TaskRecord["spec"]> = {}): TaskRecord {
+  const draft = newDraft({ name: "t", spec: { command: ["true"], ...spec } }, "me");
+  const owner = { agent: "a", session: "s" };
+  return {
+    ...draft,
+    status: "running",
+    queue: "default",
+    attempt: 1,
+    ticket: 1,
+    owner,
+    attempts: [{ attempt: 1, ...owner, claimedAt: draft.createdAt }],
+    ...change,
+  };
+}
+const retries = { retries: { limit: 2, backoffMs: 0 } };
+const failed: Outcome = { kind: "exited", code: 1 };
+const lost: Outcome = { kind: "lost" };
+
+test("each outcome takes a task where its cause says, and only its own counter counts", () => {
+  const table: [string, TaskRecord, Outcome, Partial<TaskRecord>][] = [
+    ["success", running(), { kind: "exited", code: 0 }, { status: "completed", failures: 0, losses: 0 }],
+    ["a failure without retries", running(), failed, { status: "failed", failures: 1 }],
+    [
+      "a failure with retries left",
+      running({ failures: 1 }, retries),
+      failed,
+      { status: "queued", failures: 2, ticket: 2, class: "normal" },
+    ],
+    ["the last retry", running({ failures: 2 }, retries), failed, { status: "failed", failures: 3 }],
+    ["a signal of someone else", running({}, retries), { kind: "signalled", signal: "SIGSEGV" }, { status: "queued", failures: 1 }],
+    ["a set-up that failed is not tried again", running({}, retries), { kind: "setup_failed" }, { status: "failed" }],
+    ["a lost machine", running(), lost, { status: "queued", class: "front", losses: 1, failures: 0 }],
+    ["a lost machine at its cap", running({ losses: 3 }), lost, { status: "failed", losses: 4, failures: 0 }],
+    ["a lost task that nobody can run again", running({}, { command: [] }), lost, { status: "failed", losses: 1 }],
+    ["given back", running({ losses: 3 }), { kind: "given_back" }, { status: "queued", class: "front", losses: 3, failures: 0 }],
+    ["aborted", running({}, retries), { kind: "aborted" }, { status: "aborted" }],
+    [
+      "lost under an open wish to abort",
+      running({ abort: { at: "", by: "me", reason: "enough" } }),
+      lost,
+      { status: "aborted", reason: "enough" },
+    ],
+    [
+      "success before a wish was heard",
+      running({ abort: { at: "", by: "me", reason: "enough" } }),
+      { kind: "exited", code: 0 },
+      { status: "completed" },
+    ],
+  ];
+  for (const [what, record, outcome, expected] of table) {
+    const next = afterOutcome(record, outcome);
+    expect(next, what).toMatchObject(expected);
+    expect(next.owner, what).toBeUndefined();
+    expect(next.attempts[0]?.outcome, what).toEqual(outcome);
+  }
+});
+
+test("back-off doubles and ends at ten minutes", () => {
+  const waitMs = (failures: number) => {
+    const next = afterOutcome(running({ failures }, { retries: { limit: 100, backoffMs: 1_000 } }), failed);
+    return Date.parse(next.notBefore ?? "") - Date.parse(next.changedAt);
+  };
+  expect(waitMs(0)).toBeGreaterThanOrEqual(990);
+  expect(waitMs(3) / waitMs(2)).toBeCloseTo(2, 1);
+  expect(waitMs(60)).toBeLessThanOrEqual(600_100);
+});
