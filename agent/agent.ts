@@ -34,6 +34,7 @@ export class Agent {
   readonly #closers: Closer[];
   #drain: { reason: string } | undefined;
   #leaving: Promise<void> | undefined;
+  #isLeavingNow = false;
   #resolveDone = () => {};
 
   private constructor(parts: AgentInnards, closers: Closer[]) {
@@ -69,16 +70,17 @@ export class Agent {
       { compute: config.slots, service: config.serviceSlots },
       machine.facts.gpus.map((gpu) => gpu.index),
     );
-    const parts = { config, navvy, machine, spawner, journal, running, slots } as AgentInnards;
+    const parts = { config, navvy, machine, spawner, journal, running, slots, unsettled: new Set() } as unknown as AgentInnards;
     const self: { agent?: Agent } = {};
     parts.holdReason = () => self.agent?.holdReason;
+    parts.isLeavingNow = () => self.agent?.isLeavingNow ?? false;
     await startLoops(parts);
     const stopServing = navvy.fleet.serve({
       agent: config.name,
       handlers: controlHandlers(parts, {
         drain: (reason) => self.agent?.drain(reason),
         resume: () => self.agent?.resume(),
-        stop: (now) => void self.agent?.stop({ now }),
+        stop: (now) => self.agent?.leave({ now }),
       }),
       onRefused: (verb, reply) => config.log.warn({ verb, errorId: reply.errorId, message: reply.message }, "request refused"),
     });
@@ -93,7 +95,7 @@ export class Agent {
       () => stopServing(),
       () => parts.claims.stop(),
     ]);
-    spawner.on("lost", () => void agent.stop({ now: true }));
+    spawner.on("lost", () => agent.leave({ now: true }));
     self.agent = agent;
     await parts.beats.beat();
     parts.claims.kick();
@@ -112,7 +114,8 @@ export class Agent {
     if (this.#drain) return;
     this.#drain = { reason };
     this.#parts.navvy.events.emit({ kind: "agent", id: this.name, event: "draining", reason });
-    void this.#parts.beats.beat();
+    this.#parts.beats.beatSoon();
+    this.#parts.claims.refresh();
   }
 
   /** Takes work again. */
@@ -121,7 +124,8 @@ export class Agent {
     this.#drain = undefined;
     this.#parts.navvy.events.emit({ kind: "agent", id: this.name, event: "resumed", reason: "resumed" });
     this.#parts.claims.kick();
-    void this.#parts.beats.beat();
+    this.#parts.beats.beatSoon();
+    this.#parts.claims.refresh();
   }
 
   /**
@@ -131,8 +135,27 @@ export class Agent {
   async stop(options: { now?: boolean } = {}): Promise<void> {
     this.drain("stopping");
     this.#leaving ??= this.#leave();
-    if (options.now) for (const attempt of this.#parts.running.all()) attempt.giveBack(`agent ${this.name} was told to leave at once`);
+    if (options.now) this.#leaveNow();
     await this.#leaving;
+  }
+
+  /** Like `stop`, for those who do not wait for it. */
+  leave(options: { now?: boolean }): void {
+    this.stop(options).catch((error: unknown) => this.#parts.config.log.error({ err: error }, "the agent did not leave cleanly"));
+  }
+
+  get isLeavingNow(): boolean {
+    return this.#isLeavingNow;
+  }
+
+  /** With a lease that can not be kept (NATS is away) nothing can be given back: the processes go, and the reaper does the rest. */
+  #leaveNow(): void {
+    const { running, lease } = this.#parts;
+    this.#isLeavingNow = true;
+    for (const attempt of running.all()) {
+      if (lease.isFresh) attempt.giveBack(`agent ${this.name} was told to leave at once`);
+      else attempt.revoke("told to leave at once while NATS is away");
+    }
   }
 
   /** Every step runs, last in first out; what failed is told together. */
@@ -142,7 +165,13 @@ export class Agent {
     const errors: unknown[] = [];
     const { navvy, config } = this.#parts;
     navvy.events.emit({ kind: "agent", id: this.name, event: "left", reason: this.#drain?.reason ?? "stopped" });
-    for (const close of this.#closers.toReversed()) await Promise.resolve(close()).catch((error: unknown) => errors.push(error));
+    for (const close of this.#closers.toReversed()) {
+      try {
+        await close();
+      } catch (error) {
+        errors.push(error);
+      }
+    }
     await navvy.close();
     config.log.info("agent has left");
     this.#resolveDone();

@@ -31,6 +31,10 @@ export interface AgentInnards {
   lanes: Lanes;
   beats: BeatLoop;
   coordinator: Coordinator;
+  /** Attempts that ended here and whose end could not be recorded. */
+  unsettled: Set<Claim>;
+  /** Told to leave at once: what is claimed from here on goes straight back. */
+  isLeavingNow: () => boolean;
   /** Why nothing is claimed right now; undefined while work is taken. */
   holdReason: () => string | undefined;
 }
@@ -43,7 +47,11 @@ export async function startLoops(parts: AgentInnards): Promise<void> {
     config,
     armFreeze: (freezeInMs) => spawner.lease(freezeInMs),
     onRevoked: () => revokeAll(running),
-    onRenewed: () => readWishes(parts),
+    onRenewed: async () => {
+      parts.claims?.refresh();
+      await readWishes(parts);
+      await loseUnsettled(parts);
+    },
     onSession: (session) => beginSession(parts, session),
   });
   const attemptParts: AttemptParts = {
@@ -52,12 +60,16 @@ export async function startLoops(parts: AgentInnards): Promise<void> {
     runner: processRunner(spawner),
     journal,
     bundles: new BundleCache({ dir: join(config.folder, "bundles"), fetch: (sha256, file) => navvy.objects.getToFile(sha256, file) }),
-    isLeaseFresh: () => parts.lease.isFresh,
+    isLeaseFresh: (owner) => parts.lease.isFresh && parts.lease.session.owner.session === owner.session,
   };
-  const onClaim = (claim: Claim, slot: Slot) => void runAttempt(parts, new Attempt(attemptParts, claim, slot));
+  const onClaim = (claim: Claim, slot: Slot) => {
+    runAttempt(parts, new Attempt(attemptParts, claim, slot)).catch((error: unknown) =>
+      config.log.error({ err: error, task: claim.id }, "an attempt broke"),
+    );
+  };
   let freeDiskBytes = Number.POSITIVE_INFINITY;
   const mayClaim = () => parts.holdReason() === undefined && parts.lease.isFresh && freeDiskBytes > config.minFreeDiskBytes;
-  parts.lanes = await Lanes.open(navvy, config.serves, () => parts.claims?.kick());
+  parts.lanes = await Lanes.open(navvy, { served: config.serves, onChange: () => parts.claims?.kick(), log: config.log });
   parts.claims = new ClaimLoop({
     navvy,
     config,
@@ -74,9 +86,11 @@ export async function startLoops(parts: AgentInnards): Promise<void> {
   parts.beats = new BeatLoop({
     navvy,
     machine,
+    log: config.log,
     view: () => beatView(parts, parts.holdReason() ?? diskReason()),
     onSample: (sample) => {
       freeDiskBytes = sample.disk.totalBytes > 0 ? sample.disk.freeBytes : Number.POSITIVE_INFINITY;
+      parts.claims.refresh();
     },
   });
 }
@@ -84,10 +98,23 @@ export async function startLoops(parts: AgentInnards): Promise<void> {
 /** One attempt from claim to free slot. */
 async function runAttempt(parts: AgentInnards, attempt: Attempt): Promise<void> {
   parts.running.add(attempt);
-  await attempt.run();
-  parts.running.remove(attempt);
-  parts.slots.free(attempt.slot);
-  parts.claims.kick();
+  if (parts.isLeavingNow()) attempt.giveBack(`agent ${parts.config.name} was told to leave at once`);
+  try {
+    if (!(await attempt.run())) parts.unsettled.add(attempt.claim);
+  } finally {
+    parts.running.remove(attempt);
+    parts.slots.free(attempt.slot);
+    parts.claims.kick();
+  }
+}
+
+/** What ended here without its end on the record must not stay running under a session that lives: it is given up as lost. */
+async function loseUnsettled({ unsettled, navvy, config }: AgentInnards): Promise<void> {
+  for (const claim of unsettled) {
+    const lost = await navvy.tasks.claims.lose(claim.id, claim.owner, `its end could not be recorded by ${config.name}`);
+    if (lost) config.log.warn({ task: claim.id, status: lost.status }, "a task whose end could not be recorded was given up");
+    unsettled.delete(claim);
+  }
 }
 
 async function beginSession(parts: AgentInnards, session: Session): Promise<void> {

@@ -1,4 +1,4 @@
-import { type Lane, parseShape, SERVICES_QUEUE } from "../protocol/index.js";
+import { type Lane, parseShape, SERVICES_QUEUE, shapeOf } from "../protocol/index.js";
 
 export type Pool = "compute" | "service";
 
@@ -38,6 +38,11 @@ export class Slots {
   fits(lane: Lane): boolean {
     const wants = parseShape(lane.shape);
     return wants !== undefined && wants.gpus <= this.#gpuCount && this.total[Slots.poolOf(lane.queue)] > 0;
+  }
+
+  /** Every shape that could ever fit here. */
+  shapes(): string[] {
+    return ["cpu", ...Array.from({ length: this.#gpuCount }, (_, i) => shapeOf({ gpus: i + 1 }))];
   }
 
   /** Holds a slot; undefined when there is no room. */

@@ -1,6 +1,8 @@
 import { type ArtifactRef, closest, NavvyError, type TaskRecord } from "../protocol/index.js";
 import type { Objects } from "./objects.js";
 
+const MAX_MANIFEST_BYTES = 256 * 1024 * 1024;
+
 /** Files that tasks produced: content-addressed objects, named by the record. */
 export class Artifacts {
   readonly #objects: Objects;
@@ -29,15 +31,28 @@ export class Artifacts {
     );
   }
 
+  /** All of them, also of a task that has more than its record names. */
+  async listAll(task: TaskRecord): Promise<ArtifactRef[]> {
+    const manifest = task.reported.artifacts.find((artifact) => artifact.kind === "manifest");
+    if (!manifest) return this.list(task);
+    const bytes = await this.#objects.getBytes(manifest.sha256, { maxBytes: MAX_MANIFEST_BYTES });
+    return [manifest, ...(JSON.parse(Buffer.from(bytes).toString("utf8")) as ArtifactRef[])];
+  }
+
   /** Streams the content into a file, verified; the file appears whole or not at all. */
   async download(task: TaskRecord, name: string, file: string): Promise<ArtifactRef> {
-    const found = this.find(task, name);
+    const found = await this.#resolve(task, name);
     await this.#objects.getToFile(found.sha256, file);
     return found;
   }
 
   /** The content, verified at its end. */
-  read(task: TaskRecord, name: string): AsyncIterable<Uint8Array> {
-    return this.#objects.get(this.find(task, name).sha256);
+  async *read(task: TaskRecord, name: string): AsyncGenerator<Uint8Array> {
+    yield* this.#objects.get((await this.#resolve(task, name)).sha256);
+  }
+
+  async #resolve(task: TaskRecord, name: string): Promise<ArtifactRef> {
+    const all = await this.listAll(task);
+    return all.find((artifact) => artifact.name === name) ?? this.find(task, name);
   }
 }

@@ -23,7 +23,10 @@ const BATCH = 64;
 export async function* follow(bus: Bus, options: FollowOptions): AsyncGenerator<PulledMessage> {
   const puller = new Puller(bus);
   const reader: Reader = { bus, puller, options, next: options.from, delivered: 0 };
-  const off = bus.onReconnect(() => void (reader.consumer = undefined));
+  const off = bus.onReconnect(() => {
+    reader.consumer = undefined;
+    reader.cancel?.abort(); // the parked pull is lost with the connection
+  });
   try {
     while (!options.signal?.aborted && !bus.nc.isClosed()) {
       const isDone = yield* readBatch(reader);
@@ -44,6 +47,8 @@ interface Reader {
   /** Deliveries of the present consumer so far. */
   delivered: number;
   consumer?: string | undefined;
+  /** Ends the pull that is parked. */
+  cancel?: AbortController;
 }
 
 /** Yields one batch as it arrives; returns whether all is read. */
@@ -55,12 +60,14 @@ async function* readBatch(reader: Reader): AsyncGenerator<PulledMessage, boolean
   const queue: PulledMessage[] = [];
   let ended: PullEnd | undefined;
   let wake = () => {};
+  reader.cancel = new AbortController();
+  const signals = [reader.cancel.signal, ...(options.signal ? [options.signal] : [])];
   const pulling = reader.puller.pull({
     stream: options.stream,
     consumer: reader.consumer,
     batch: BATCH,
     expiresMs: options.untilCaughtUp ? 0 : PARKED_MS,
-    signal: options.signal,
+    signal: AbortSignal.any(signals),
     onMessage: (message) => (queue.push(message), wake()),
   });
   void pulling.then((end) => ((ended = end), wake()));

@@ -12,12 +12,13 @@ export class Metrics {
   }
 
   /** Publishes one batch, over outages. `sequence` counts the attempt's batches from 0 and makes a repeat count once. */
-  publish(target: { id: string; attempt: number }, points: Point[], sequence: number): Promise<void> {
-    return publishPatiently(this.#bus, {
+  publish(target: { id: string; attempt: number; signal?: AbortSignal }, points: Point[], sequence: number): Promise<void> {
+    const message = {
       subject: this.#bus.subjects.metric(target.id, target.attempt),
       data: encode(toColumns(points, sequence)),
       msgID: `${target.id}.${target.attempt}.m${sequence}`,
-    });
+    };
+    return publishPatiently(this.#bus, message, target.signal);
   }
 
   /** An attempt's points in order of reporting, batch by batch; `follow` goes on live until the signal. */

@@ -56,7 +56,7 @@ export class Queues {
 
   async resume(name: string): Promise<void> {
     await this.#change(name, ({ paused: _paused, ...queue }) => queue, { event: "resumed", reason: "resumed" });
-    this.ring(name);
+    for (const { shape } of (await this.get(name)).lanes) this.ring({ queue: name, shape });
   }
 
   /** Removes the entry and its lanes. Whoever calls has moved the tasks away. */
@@ -75,31 +75,34 @@ export class Queues {
   /**
    * Puts a ticket on its lane and rings the doorbell. The message id makes a repeat of the same ticket count once;
    * `repair` makes it count again, for a message that was lost.
+   * @returns its sequence in the stream
    */
-  async publish(lane: Lane, ticket: Omit<Ticket, "type">, repair?: string): Promise<void> {
+  async publish(lane: Lane, ticket: Omit<Ticket, "type">, repair?: string): Promise<number> {
     await this.ensureLane(lane);
+    let sequence: number;
     const message: Ticket = { type: "navvy.ticket.v1", ...ticket };
     const msgID = [ticket.id, ticket.ticket, repair].filter((part) => part !== undefined).join(".");
     for (let tries = 0; ; tries++) {
       try {
-        await this.#bus.js.publish(this.#bus.subjects.lane(lane), encode(message), { msgID });
+        sequence = (await this.#bus.js.publish(this.#bus.subjects.lane(lane), encode(message), { msgID })).seq;
         break;
       } catch (error) {
         if (!isUnanswered(error) || tries >= 3) throw translate(error, `queue task ${ticket.id} on ${lane.queue}`, this.#bus.source);
       }
     }
-    this.ring(lane.queue);
+    this.ring(lane);
+    return sequence;
   }
 
   /** The doorbell: losing one costs latency only. */
-  ring(queue: string): void {
-    if (!this.#bus.nc.isClosed()) this.#bus.nc.publish(this.#bus.subjects.wake(queue));
+  ring({ queue, shape }: Pick<Lane, "queue" | "shape">): void {
+    if (!this.#bus.nc.isClosed()) this.#bus.nc.publish(this.#bus.subjects.wake(queue, shape));
   }
 
-  /** Calls back when a queue's doorbell goes to this connection: of all that listen, one is woken. Returns how to stop. */
-  onRing(queue: string, listener: () => void): () => void {
+  /** Calls back when the doorbell of a queue and shape goes to this connection: of all that listen, one is woken. Returns how to stop. */
+  onRing({ queue, shape }: Pick<Lane, "queue" | "shape">, listener: () => void): () => void {
     const { nc, subjects } = this.#bus;
-    const subscription = nc.subscribe(subjects.wake(queue), { queue: "agents", callback: () => listener() });
+    const subscription = nc.subscribe(subjects.wake(queue, shape), { queue: "agents", callback: () => listener() });
     return () => {
       if (!nc.isClosed()) subscription.unsubscribe();
     };
@@ -147,13 +150,14 @@ export class Queues {
     }
   }
 
-  /** When the oldest message that still waits on a lane was stored; undefined when the lane is drained. */
-  async oldestWaiting(lane: Lane): Promise<Date | undefined> {
+  /** The oldest message that still waits on a lane; undefined when the lane is drained. */
+  async oldestWaiting(lane: Lane): Promise<{ storedAt: Date; sequence: number } | undefined> {
     const info = await this.laneInfo(lane);
     if (!info || info.num_pending + info.num_ack_pending === 0) return undefined;
     try {
       const query = { seq: info.ack_floor.stream_seq + 1, next_by_subj: this.#bus.subjects.lane(lane) };
-      return (await direct(this.#bus.jsm).getMessage(this.#stream, query)).time;
+      const message = await direct(this.#bus.jsm).getMessage(this.#stream, query);
+      return { storedAt: message.time, sequence: message.seq };
     } catch (error) {
       if (jetStreamCode(error) === JS_ERROR.messageNotFound || isNats(error, "404")) return undefined;
       throw translate(error, `look at queue ${lane.queue}`, this.#bus.source);
@@ -222,7 +226,9 @@ export class Queues {
 /** The direct reads of the client, which its published types leave out of the manager. */
 function direct(jsm: JetStreamManager) {
   return (
-    jsm as unknown as { direct: { getMessage(stream: string, query: { seq: number; next_by_subj: string }): Promise<{ time: Date }> } }
+    jsm as unknown as {
+      direct: { getMessage(stream: string, query: { seq: number; next_by_subj: string }): Promise<{ time: Date; seq: number }> };
+    }
   ).direct;
 }
 

@@ -27,7 +27,7 @@ export function serveAgent(bus: Bus, options: ServeOptions): () => void {
   const subscriptions = AGENT_VERBS.map((verb) =>
     bus.nc.subscribe(bus.subjects.agent(options.agent, verb), {
       callback: (error, message) => {
-        if (error === null) void answer(message, verb, options);
+        if (error === null) answer(message, verb, options).catch(() => undefined); // closed meanwhile: nobody is there to be told
       },
     }),
   );

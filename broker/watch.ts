@@ -2,6 +2,9 @@ import type { KvEntry, QueuedIterator } from "nats";
 import type { Bucket } from "./bucket.js";
 import type { Bus } from "./bus.js";
 
+const ENDED_MS = 500;
+
+/** Handlers must not throw: whoever reads an entry that can not be read deals with it there. */
 export interface WatchHandlers {
   /** Every current entry first, then each change; a deleted key comes with operation DEL or PURGE. */
   onEntry: (entry: KvEntry) => void;
@@ -34,8 +37,13 @@ export class Watch {
   /** Resolves when the watch is made; the current entries follow by `onEntry`. */
   static async open(bus: Bus, bucket: Bucket<never>, options: { keys: string } & WatchHandlers): Promise<Watch> {
     const watch = new Watch(bus, bucket, options);
-    await watch.#make();
-    return watch;
+    try {
+      await watch.#make();
+      return watch;
+    } catch (error) {
+      watch.close();
+      throw error;
+    }
   }
 
   close(): void {
@@ -45,8 +53,9 @@ export class Watch {
   }
 
   /** A server that is just up may not answer at once: tried until it does or the watch is closed. */
-  async #renew(): Promise<void> {
+  async #renew(firstDelayMs = 0): Promise<void> {
     const generation = ++this.#generation;
+    if (firstDelayMs > 0) await new Promise((resolve) => setTimeout(resolve, firstDelayMs));
     for (let delayMs = 50; this.#isOpen && generation === this.#generation; delayMs = Math.min(delayMs * 2, 2_000)) {
       try {
         await this.#make();
@@ -58,6 +67,7 @@ export class Watch {
   }
 
   async #make(): Promise<void> {
+    const generation = this.#generation;
     this.#current?.stop();
     const kv = await this.#bucket.handle();
     const made: { iterator?: QueuedIterator<KvEntry> } = {};
@@ -68,6 +78,7 @@ export class Watch {
       else isEarly = true;
     };
     const iterator = await kv.watch({ key: this.#keys, initializedFn });
+    if (generation !== this.#generation) return iterator.stop(); // a newer one is being made
     made.iterator = iterator;
     this.#current = iterator;
     if (!this.#isOpen) iterator.stop();
@@ -88,7 +99,7 @@ export class Watch {
     try {
       for await (const entry of iterator) if (this.#isOpen && iterator === this.#current) this.#handlers.onEntry(entry);
     } catch {
-      if (this.#isOpen && iterator === this.#current) void this.#renew(); // the server ended the watch: make it anew
+      if (this.#isOpen && iterator === this.#current) void this.#renew(ENDED_MS); // the server ended the watch: made anew, with a breath in between
     }
   }
 }

@@ -14,7 +14,7 @@ describe("subjects", () => {
     [subjects.metric(id, 2), `navvy.v1.metric.${id}.2`],
     [subjects.beat("gpu-7"), "navvy.v1.fleet.gpu-7.beat"],
     [subjects.agent("gpu-7", "drain"), "navvy.v1.agent.gpu-7.drain"],
-    [subjects.wake("default"), "navvy.v1.wake.default"],
+    [subjects.wake("default", "g1"), "navvy.v1.wake.default.g1"],
   ])("%s is what the protocol says", (subject, expected) => {
     expect(subject).toBe(expected);
   });

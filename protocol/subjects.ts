@@ -9,7 +9,7 @@ import { checkName } from "./names.js";
  *   <ns>.v1.metric.<task>.<attempt>         stream: batches of points
  *   <ns>.v1.fleet.<agent>.beat              core: an agent's public sign of life
  *   <ns>.v1.agent.<agent>.<verb>            core: request and reply with one agent
- *   <ns>.v1.wake.<queue>                    core: doorbell; losing one costs latency only
+ *   <ns>.v1.wake.<queue>.<shape>            core: doorbell; losing one costs latency only
  */
 export const CLASSES = ["front", "high", "normal", "low"] as const;
 export type QueueClass = (typeof CLASSES)[number];
@@ -60,8 +60,8 @@ export class Subjects {
   agent(agent: string, verb: AgentVerb): string {
     return `${this.root}.agent.${agent}.${verb}`;
   }
-  wake(queue: string): string {
-    return `${this.root}.wake.${queue}`;
+  wake(queue: string, shape: string): string {
+    return `${this.root}.wake.${queue}.${shape}`;
   }
   /** Takes a subject apart: ["queue", "default", "normal", "cpu"]; undefined when it is not one of ours. */
   parse(subject: string): string[] | undefined {

@@ -87,6 +87,10 @@ export const ArtifactRef = z.object({
 });
 export type ArtifactRef = z.infer<typeof ArtifactRef>;
 
+/** A record names this many artifacts; with more, the artifact `MANIFEST_NAME` is the JSON list of all. */
+export const MAX_RECORD_ARTIFACTS = 100;
+export const MANIFEST_NAME = "artifacts.manifest.json";
+
 /** NaN and infinities are figures too: a diverged loss is worth knowing. */
 const Figure = z.custom<number>((value) => typeof value === "number", "expected a number");
 

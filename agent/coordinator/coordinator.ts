@@ -30,7 +30,8 @@ export class Coordinator {
   #timer: NodeJS.Timeout | undefined;
   #turn: Promise<void> | undefined;
   #isStopped = false;
-  #lastTurn = performance.now();
+  /** When the next pass was to begin. */
+  #dueAt = performance.now();
   #sweptAt = 0;
   #lanesAt = 0;
 
@@ -60,6 +61,7 @@ export class Coordinator {
 
   #schedule(delayMs: number): void {
     if (this.#isStopped) return;
+    this.#dueAt = performance.now() + delayMs;
     this.#timer = setTimeout(() => {
       this.#turn = this.#pass().finally(() => this.#schedule(this.#everyMs));
     }, delayMs);
@@ -67,9 +69,8 @@ export class Coordinator {
 
   async #pass(): Promise<void> {
     const { log } = this.#parts;
-    // Silence counts only while our own reads work: a pass that comes late (we were frozen) starts the counts over.
-    if (performance.now() - this.#lastTurn > this.#everyMs + this.#parts.leaseMs / 3) this.#reaper.forget();
-    this.#lastTurn = performance.now();
+    // Silence counts only while our own reads work: a timer that comes late means that we were frozen, so it starts over.
+    if (performance.now() - this.#dueAt > this.#parts.leaseMs / 3) this.#reaper.forget();
     try {
       if (!(await this.#leadership.campaign(this.#parts.owner()))) return this.#retire();
       await this.#takeOffice();
@@ -84,6 +85,7 @@ export class Coordinator {
     if (this.#open) return;
     const { navvy, log } = this.#parts;
     log.info("this agent coordinates the fleet");
+    this.#scheduler?.close(); // of a time in office that never got its watch
     const scheduler = new Scheduler(navvy, log);
     this.#reaper.forget();
     this.#scheduler = scheduler;

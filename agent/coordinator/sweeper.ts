@@ -3,16 +3,25 @@ import type { Navvy } from "../../broker/index.js";
 import type { Lane, TaskHead } from "../../protocol/index.js";
 import type { OpenTasks } from "./open-tasks.js";
 
-/** A queued record is left alone for this long: its message may be on its way. */
+/** A queued record is left alone for this long: its message may be on its way, and clocks may differ by as much. */
 const SETTLE_MS = 5_000;
+
+interface Repair {
+  at: number;
+  /** Of the message that was published again. */
+  sequence: number;
+}
 
 /**
  * Finds queued records that lost their message (a client died between its two writes, a server lost its last ones) and
- * publishes the same ticket again. A repeat is harmless: the claim is a compare-and-set.
+ * publishes the same ticket again. A repeat is harmless: the claim is a compare-and-set. A repaired ticket is repaired again
+ * only when the lane has drained past the message of the repair.
  */
 export class Sweeper {
   readonly #navvy: Navvy;
   readonly #log: Logger;
+  /** By task and ticket. */
+  #repairs = new Map<string, Repair>();
 
   constructor(navvy: Navvy, log: Logger) {
     this.#navvy = navvy;
@@ -21,8 +30,9 @@ export class Sweeper {
 
   async pass(open: OpenTasks): Promise<void> {
     if (!open.isComplete) return;
+    const queued = open.queued();
     const lanes = new Map<string, { lane: Lane; tasks: TaskHead[] }>();
-    for (const task of open.queued()) {
+    for (const task of queued) {
       if (task.queue === undefined || !isRipe(task)) continue;
       const lane = { queue: task.queue, class: task.class, shape: task.shape };
       const key = this.#navvy.bus.subjects.laneConsumer(lane);
@@ -30,26 +40,44 @@ export class Sweeper {
       known.tasks.push(task);
       lanes.set(key, known);
     }
+    this.#forget(queued);
     for (const { lane, tasks } of lanes.values()) await this.#sweep(lane, tasks);
   }
 
   /** Republishes what the lane has drained past. */
   async #sweep(lane: Lane, tasks: TaskHead[]): Promise<void> {
     const oldest = await this.#navvy.queues.oldestWaiting(lane);
-    const lost = tasks.filter((task) => oldest === undefined || dueAt(task) < oldest.getTime() - SETTLE_MS);
-    for (const task of lost) {
-      this.#log.warn({ task: task.id, queue: lane.queue }, "a queued task had lost its message: published again");
-      await this.#navvy.queues.publish(lane, { id: task.id, ticket: task.ticket }, `again.${Date.now()}`);
-      this.#navvy.events.emit({
-        kind: "task",
-        id: task.id,
-        event: "repaired",
-        reason: "its queue message was lost; published again",
-        data: { ticket: task.ticket },
-      });
-    }
+    for (const task of tasks) if (this.#isLost(task, oldest)) await this.#repair(lane, task);
+  }
+
+  #isLost(task: TaskHead, oldest: { storedAt: Date; sequence: number } | undefined): boolean {
+    const repair = this.#repairs.get(keyOf(task));
+    if (repair) return oldest ? oldest.sequence > repair.sequence : Date.now() - repair.at > SETTLE_MS;
+    return oldest === undefined || dueAt(task) < oldest.storedAt.getTime() - SETTLE_MS;
+  }
+
+  async #repair(lane: Lane, task: TaskHead): Promise<void> {
+    this.#log.warn({ task: task.id, queue: lane.queue }, "a queued task had lost its message: published again");
+    const sequence = await this.#navvy.queues.publish(lane, { id: task.id, ticket: task.ticket }, `again.${Date.now()}`);
+    this.#repairs.set(keyOf(task), { at: Date.now(), sequence });
+    this.#navvy.events.emit({
+      kind: "task",
+      id: task.id,
+      event: "repaired",
+      reason: "its queue message was lost; published again",
+      data: { ticket: task.ticket },
+    });
+  }
+
+  /** Only what is still queued with the same ticket is worth remembering. */
+  #forget(queued: TaskHead[]): void {
+    if (this.#repairs.size === 0) return;
+    const keys = new Set(queued.map(keyOf));
+    this.#repairs = new Map([...this.#repairs].filter(([key]) => keys.has(key)));
   }
 }
+
+const keyOf = (task: TaskHead) => `${task.id}.${task.ticket}`;
 
 /** When the ticket was to be on its lane. */
 function dueAt(task: TaskHead): number {

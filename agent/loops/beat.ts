@@ -1,3 +1,4 @@
+import type { Logger } from "pino";
 import type { Navvy } from "../../broker/index.js";
 import { type Beat } from "../../protocol/index.js";
 import type { Machine } from "../host/machine.js";
@@ -8,6 +9,7 @@ export interface BeatParts {
   /** Everything of the beat that is not the machine's. */
   view: () => Omit<Beat, "type" | "at" | "cpu" | "memory" | "disk" | "network" | "gpus">;
   onSample: (sample: Pick<Beat, "disk">) => void;
+  log: Logger;
 }
 
 const EVERY_MS = 2_000;
@@ -23,12 +25,17 @@ export class BeatLoop {
 
   constructor(parts: BeatParts) {
     this.#parts = parts;
-    this.#timer = setInterval(() => void this.beat(), EVERY_MS);
+    this.#timer = setInterval(() => this.beatSoon(), EVERY_MS);
   }
 
   /** The latest figures, with what runs right now. */
   get latest(): Beat | undefined {
     return this.#last && { ...this.#last, ...this.#parts.view(), at: new Date().toISOString() };
+  }
+
+  /** Like `beat`, for those who do not wait for it: a beat that fails is followed by the next one. */
+  beatSoon(): void {
+    this.beat().catch((error: unknown) => this.#parts.log.warn({ err: error }, "a beat failed"));
   }
 
   /** Samples the machine and publishes; a sample that takes longer than a beat skips one. */

@@ -1,8 +1,10 @@
 import { type Claim, type Navvy, type PulledMessage, Puller } from "../../broker/index.js";
-import { decode, isNavvyError, type Lane, type Owner, Ticket } from "../../protocol/index.js";
+import { decode, isNavvyError, type Lane, type NavvyError, type Owner, Ticket } from "../../protocol/index.js";
 import type { AgentConfig } from "../config.js";
 import type { Slot, Slots } from "../slots.js";
+import { Doorbells } from "./doorbells.js";
 import type { Lanes } from "./lanes.js";
+import { setAside } from "./set-aside.js";
 
 export interface ClaimParts {
   navvy: Navvy;
@@ -22,7 +24,6 @@ const SWEEP_EVERY_MS = 15_000;
 const SECOND_LOOK_MS = 30;
 const LOWEST_FIRST_EVERY = 16;
 const RETRY_MS = 200;
-const SET_ASIDE_BYTES = 16 * 1024;
 
 /**
  * Fills free slots: asks the lanes that fit for exactly as many tasks as there is room, never more.
@@ -35,7 +36,12 @@ export class ClaimLoop {
   readonly #puller: Puller;
   readonly #offReconnect: () => void;
   readonly #timer: NodeJS.Timeout;
-  readonly #bells = new Map<string, () => void>();
+  readonly #doorbells: Doorbells;
+  /** Shapes that can ever fit this machine. */
+  readonly #shapes: string[];
+  /** Tasks whose claim is under way. */
+  readonly #claiming = new Set<string>();
+  #mightClaim = true;
   #sweeping: Promise<void> | undefined;
   #isAskedAgain = false;
   #isStopped = false;
@@ -45,6 +51,8 @@ export class ClaimLoop {
   constructor(parts: ClaimParts) {
     this.#parts = parts;
     this.#puller = new Puller(parts.navvy.bus);
+    this.#doorbells = new Doorbells(parts.navvy, () => this.#rung());
+    this.#shapes = parts.slots.shapes();
     this.#offReconnect = parts.navvy.bus.onReconnect(() => this.kick());
     this.#timer = setInterval(() => this.kick(), SWEEP_EVERY_MS * (0.8 + Math.random() * 0.4));
     this.kick();
@@ -69,6 +77,14 @@ export class ClaimLoop {
           this.kick();
         }
       });
+  }
+
+  /** Looks again at whether work may be taken: after a drain, a resume, a renewal, a look at the disk. */
+  refresh(): void {
+    const mayClaim = this.#parts.mayClaim();
+    if (mayClaim && !this.#mightClaim) this.kick();
+    this.#mightClaim = mayClaim;
+    this.#listen();
   }
 
   /** Ends claiming; resolves when no claim is under way. */
@@ -117,89 +133,68 @@ export class ClaimLoop {
       },
     });
     await Promise.all(claims);
-    if (left > 0 && slots.room(lane) < 1) navvy.queues.ring(lane.queue); // more is waiting than fits here: wake another agent
+    if (left > 0 && slots.room(lane) < 1) navvy.queues.ring(lane); // more is waiting than fits here: wake another agent
     return claims.length > 0;
   }
 
   async #take(lane: Lane, message: PulledMessage): Promise<void> {
     const slot = this.#parts.slots.take(lane);
+    const ticket = slot && this.#read(lane, message);
     if (!slot) return message.nak();
-    let claim: Claim | undefined;
-    try {
-      claim = await this.#claim(lane, message);
-    } catch (error) {
-      message.nak();
-      this.#parts.slots.free(slot);
-      throw error;
-    }
-    message.ack(); // also a stale one: the record is the truth, and it says no
-    if (claim) this.#parts.onClaim(claim, slot);
+    // A second message for a task whose claim is under way is as stale as one for a task that runs.
+    const isTwice = ticket !== undefined && this.#claiming.has(ticket.id);
+    const claim = ticket && !isTwice ? await this.#claim(lane, message, ticket) : undefined;
+    if (claim === "unknown") message.nak();
+    else message.ack(); // also a stale one: the record is the truth, and it says no
+    if (claim && claim !== "unknown") this.#parts.onClaim(claim, slot);
     else this.#parts.slots.free(slot);
   }
 
   /** Claims, over outages: an answer that was lost may have been a yes, so it is asked until it is known. */
-  async #claim(lane: Lane, message: PulledMessage): Promise<Claim | undefined> {
-    const { navvy, owner, isHeld } = this.#parts;
-    const ticket = this.#read(lane, message);
-    if (!ticket) return undefined;
+  async #claim(lane: Lane, message: PulledMessage, ticket: Ticket): Promise<Claim | "unknown" | undefined> {
+    const { navvy, owner, isHeld, config } = this.#parts;
     const session = owner();
-    for (;;) {
-      try {
-        return await navvy.tasks.claims.claim(ticket, session, isHeld);
-      } catch (error) {
-        if (isNavvyError(error, "newer_version") || isNavvyError(error, "unreadable")) return this.#setAside(lane, message, error);
-        if (!isNavvyError(error) || !error.retryable || owner().session !== session.session || navvy.bus.nc.isClosed()) throw error;
-        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    this.#claiming.add(ticket.id);
+    try {
+      for (;;) {
+        try {
+          return await navvy.tasks.claims.claim(ticket, session, isHeld);
+        } catch (error) {
+          if (isNavvyError(error) && !error.retryable) return await this.#refuse(lane, message, { ticket, error });
+          if (!isNavvyError(error)) config.log.error({ err: error, task: ticket.id }, "a claim failed");
+          if (!isNavvyError(error) || this.#isStopped || owner().session !== session.session || navvy.bus.nc.isClosed()) return "unknown";
+          await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+        }
       }
+    } finally {
+      this.#claiming.delete(ticket.id);
     }
+  }
+
+  /** A claim that can never work must not stand in the way of what waits behind it. */
+  async #refuse(lane: Lane, message: PulledMessage, { ticket, error }: { ticket: Ticket; error: NavvyError }): Promise<undefined> {
+    setAside(this.#parts, lane, { message, error });
+    if (error.code === "newer_version" || error.code === "unreadable") return; // not ours to judge
+    await this.#parts.navvy.tasks.claims.refuse(ticket, error.message).catch((cause: unknown) => {
+      this.#parts.config.log.error({ err: cause, task: ticket.id }, "a task that can not be claimed could not be failed either");
+    });
   }
 
   #read(lane: Lane, message: PulledMessage): Ticket | undefined {
     try {
       return decode(Ticket, message.data, `message ${message.sequence} on ${message.subject}`);
     } catch (error) {
-      return this.#setAside(lane, message, error);
+      setAside(this.#parts, lane, { message, error });
+      return undefined;
     }
   }
 
-  /** A message that is not ours, or of a newer navvy, is taken off the queue with its bytes kept in an event. */
-  #setAside(lane: Lane, message: PulledMessage, error: unknown): undefined {
-    const { navvy, config } = this.#parts;
-    const reason = (error as Error).message;
-    config.log.warn({ queue: lane.queue, sequence: message.sequence, reason }, "a message was set aside");
-    const bytes = Buffer.from(message.data);
-    navvy.events.emit({
-      kind: "queue",
-      id: lane.queue,
-      event: "set_aside",
-      reason,
-      by: config.name,
-      key: message.sequence,
-      data: {
-        subject: message.subject,
-        sequence: message.sequence,
-        sizeBytes: bytes.length,
-        base64: bytes.subarray(0, SET_ASIDE_BYTES).toString("base64"),
-      },
-    });
-    return undefined;
-  }
-
-  /** Listens to the doorbells of those queues that there is room for. */
+  /** Listens to the doorbells of what there is room for, while work is taken at all. */
   #listen(): void {
-    const { navvy, slots, config } = this.#parts;
-    for (const queue of config.serves) {
-      const wants = !this.#isStopped && slots.room({ queue, class: "normal", shape: "cpu" }) > 0;
-      const bell = this.#bells.get(queue);
-      if (wants && !bell)
-        this.#bells.set(
-          queue,
-          navvy.queues.onRing(queue, () => this.#rung()),
-        );
-      if (wants || !bell) continue;
-      bell();
-      this.#bells.delete(queue);
-    }
+    const { slots, config } = this.#parts;
+    const mayClaim = !this.#isStopped && this.#parts.mayClaim();
+    const bells = config.serves.flatMap((queue) => this.#shapes.map((shape) => ({ queue, shape })));
+    this.#doorbells.set(mayClaim ? bells.filter((bell) => slots.room({ ...bell, class: "normal" }) > 0) : []);
   }
 
   #rung(): void {

@@ -1,5 +1,12 @@
+import type { Logger } from "pino";
 import { type Bucket, type Navvy, Watch } from "../../broker/index.js";
 import { CLASSES, type Lane, type QueueRecord } from "../../protocol/index.js";
+
+export interface LanesOptions {
+  served: string[];
+  onChange: () => void;
+  log: Logger;
+}
 
 /** The lanes of the queues that an agent serves, kept current by a watch on the queues' entries. */
 export class Lanes {
@@ -12,18 +19,22 @@ export class Lanes {
   }
 
   /** Resolves when every queue is known: claiming from half of them would break their order. */
-  static async open(navvy: Navvy, served: string[], onChange: () => void): Promise<Lanes> {
-    const lanes = new Lanes(served);
+  static async open(navvy: Navvy, options: LanesOptions): Promise<Lanes> {
+    const lanes = new Lanes(options.served);
     const { bucket } = navvy.queues;
     let ready = () => {};
     const isReady = new Promise<void>((resolve) => (ready = resolve));
     lanes.#watch = await Watch.open(navvy.bus, bucket as unknown as Bucket<never>, {
       keys: ">",
       onEntry: (raw) => {
-        const entry = raw.operation === "PUT" ? bucket.read(raw) : undefined;
-        if (entry) lanes.#queues.set(raw.key, entry.value);
-        else lanes.#queues.delete(raw.key);
-        onChange();
+        try {
+          const entry = bucket.read(raw);
+          if (entry) lanes.#queues.set(raw.key, entry.value);
+          else lanes.#queues.delete(raw.key);
+        } catch (error) {
+          options.log.warn({ err: error, queue: raw.key }, "a queue's entry can not be read: served as it was known before");
+        }
+        options.onChange();
       },
       onReady: () => ready(),
     });

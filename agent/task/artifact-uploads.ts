@@ -1,7 +1,7 @@
 import { lstat, readdir, stat } from "node:fs/promises";
 import { join, relative, sep } from "node:path";
 import type { Objects } from "../../broker/index.js";
-import { type ArtifactRef, NavvyError } from "../../protocol/index.js";
+import { type ArtifactRef, isNavvyError, MANIFEST_NAME, NavvyError } from "../../protocol/index.js";
 
 /** Uploads what an attempt leaves; a file that was uploaded early and has not changed since goes only once. */
 export class ArtifactUploads {
@@ -27,16 +27,33 @@ export class ArtifactUploads {
     return ref;
   }
 
-  /** Every file below the folder, named by its path there. Links are not followed: they could lead anywhere. */
-  async collect(folder: string): Promise<ArtifactRef[]> {
+  /**
+   * Every file below the folder, named by its path there. Links are not followed: they could lead anywhere. One that can not
+   * be read keeps none of the others back.
+   */
+  async collect(folder: string): Promise<{ refs: ArtifactRef[]; problems: string[] }> {
     const refs: ArtifactRef[] = [];
+    const problems: string[] = [];
     const top = await readdir(folder).catch(() => [] as string[]); // the task removed its folder
     const names = top.length === 0 ? top : await readdir(folder, { recursive: true });
     for (const entry of names.sort()) {
       const path = join(folder, entry);
       const found = await lstat(path).catch(() => undefined);
-      if (found?.isFile()) refs.push(await this.upload(relative(folder, path).split(sep).join("/"), path));
+      if (!found?.isFile()) continue;
+      const name = relative(folder, path).split(sep).join("/");
+      try {
+        refs.push(await this.upload(name, path));
+      } catch (error) {
+        if (isNavvyError(error) && error.retryable) throw error; // the store is away: all of it is tried again
+        problems.push(`artifact ${name}: ${(error as Error).message}`);
+      }
     }
-    return refs;
+    return { refs, problems };
+  }
+
+  /** The whole list of an attempt's artifacts as an artifact. */
+  async manifest(artifacts: ArtifactRef[]): Promise<ArtifactRef> {
+    const { sha256, sizeBytes } = await this.#objects.putBytes(Buffer.from(JSON.stringify(artifacts, null, 1)));
+    return { name: MANIFEST_NAME, sha256, sizeBytes, attempt: this.#attempt, uploadedAt: new Date().toISOString(), kind: "manifest" };
   }
 }

@@ -1,10 +1,11 @@
 import type { Claim, Navvy } from "../../broker/index.js";
-import { type Beat, isNavvyError, type Outcome } from "../../protocol/index.js";
+import { type Beat, isNavvyError, NavvyError, type Outcome, type Owner } from "../../protocol/index.js";
 import type { AgentConfig } from "../config.js";
 import type { BundleCache } from "../host/bundle-cache.js";
 import type { Journal } from "../host/journal.js";
 import type { ProcessEnd, Runner } from "../runners/runner.js";
 import type { Slot } from "../slots.js";
+import { after } from "./after.js";
 import { ArtifactUploads } from "./artifact-uploads.js";
 import { taskEnvironment } from "./environment.js";
 import { attemptFolder, removeLater } from "./folder.js";
@@ -24,7 +25,7 @@ export interface AttemptParts {
   journal: Journal;
   bundles: BundleCache;
   /** Whether the lease is young enough to start a process under it. */
-  isLeaseFresh: () => boolean;
+  isLeaseFresh: (owner: Owner) => boolean;
 }
 
 /**
@@ -45,8 +46,8 @@ export class Attempt {
   /** Fires when the lease is revoked: nothing may be published or recorded any more. */
   readonly #revoked = new AbortController();
   #cause: Cause | undefined;
-  #state: "before" | "running" | "after" = "before";
-  #graceTimer: NodeJS.Timeout | undefined;
+  #state: "before" | "starting" | "running" | "after" = "before";
+  #cancelGrace = () => {};
 
   constructor(parts: AttemptParts, claim: Claim, slot: Slot) {
     const target = { id: claim.id, attempt: claim.attempt };
@@ -63,12 +64,15 @@ export class Attempt {
       signal: this.#revoked.signal,
     });
     const uploads = new ArtifactUploads(parts.navvy.objects, claim.attempt);
-    this.#reports = new Reports({ folder: this.#folder, target, metrics: parts.navvy.metrics, uploads });
+    this.#reports = new Reports({ folder: this.#folder, target, metrics: parts.navvy.metrics, uploads, signal: this.#revoked.signal });
     this.#noter = new Noter(parts.navvy.tasks.claims, claim, this.#reports);
   }
 
-  /** Runs the attempt to its end; never throws. The slot is free when it resolves. */
-  async run(): Promise<void> {
+  /**
+   * Runs the attempt to its end; never throws. The slot is free when it resolves.
+   * @returns false when it is not known that its end stands on the record: whoever calls sees to that
+   */
+  async run(): Promise<boolean> {
     const { log } = this.#parts.config;
     try {
       const outcome = await this.#live();
@@ -80,9 +84,10 @@ export class Attempt {
         isRevoked: () => this.#revoked.signal.aborted,
         log,
       });
+      return true;
     } catch (error) {
-      // Not known how it ended on the record: the sweep of this session's claims, or the reaper, sets it right.
       log.error({ err: error, task: this.claim.id, attempt: this.claim.attempt }, "attempt could not be settled");
+      return this.#revoked.signal.aborted;
     } finally {
       await this.#cleanUp();
     }
@@ -124,14 +129,15 @@ export class Attempt {
     const pace = new Pace(() => this.#turn());
     try {
       const cwd = await prepare({ bundles: this.#parts.bundles, objects: this.#parts.navvy.objects }, this.claim.record, this.#folder);
-      if (!this.#parts.isLeaseFresh()) this.#cause ??= { kind: "given_back", reason: "the lease ran short before the start" };
+      if (!this.#parts.isLeaseFresh(this.claim.owner))
+        this.#cause ??= { kind: "given_back", reason: "the lease ran short before the start" };
       if (this.#cause) return outcomeOf({ code: null, signal: null }, this.#cause, "");
       await this.#start(cwd);
     } catch (error) {
       if (this.#cause) return outcomeOf({ code: null, signal: null }, this.#cause, "");
       return setupOutcome(error);
     } finally {
-      if (this.#state === "before") await pace.stop();
+      if (this.#state !== "running") await pace.stop();
     }
     return this.#watch(pace);
   }
@@ -153,6 +159,8 @@ export class Attempt {
       gpus: this.slot.gpus,
       at,
     });
+    if (this.#cause) throw new NavvyError("aborted", `task ${record.id} was ended before it started`);
+    this.#state = "starting";
     const { pid } = await runner.start({ ...place, argv: record.spec.command, cwd, env });
     this.#state = "running";
     journal
@@ -165,17 +173,18 @@ export class Attempt {
     const { timeLimitMs, graceMs } = this.claim.record.spec;
     this.#noter.phase = "executing";
     if (this.#cause) this.#deliver(this.#cause); // it came while the process was being started
-    const limit =
-      timeLimitMs &&
-      setTimeout(() => this.#end({ kind: "timed_out", reason: `hit its time limit of ${timeLimitMs} ms`, graceMs }), timeLimitMs);
+    const cancelLimit =
+      timeLimitMs === undefined
+        ? () => {}
+        : after(timeLimitMs, () => this.#end({ kind: "timed_out", reason: `hit its time limit of ${timeLimitMs} ms`, graceMs }));
     let end: ProcessEnd;
     try {
       end = await this.#parts.runner.exited(this.key);
       this.#state = "after";
       if (this.#cause) await this.#parts.runner.kill(this.key);
     } finally {
-      clearTimeout(limit || undefined);
-      clearTimeout(this.#graceTimer);
+      cancelLimit();
+      this.#cancelGrace();
     }
     await pace.stop();
     await this.#shipper.drain();
@@ -214,7 +223,9 @@ export class Attempt {
   #end(cause: Cause): void {
     if (this.#cause && cause.kind !== "revoked") return;
     this.#cause = this.#cause?.kind === "revoked" ? this.#cause : cause;
-    if (this.#state === "running") this.#deliver(cause);
+    // A start that a frozen machine holds back has no process to signal yet: what must go at once is dropped there.
+    const mustGo = cause.kind === "revoked" || cause.kind === "given_back";
+    if (this.#state === "running" || (this.#state === "starting" && mustGo)) this.#deliver(cause);
   }
 
   #deliver(cause: Cause): void {
@@ -225,7 +236,7 @@ export class Attempt {
     if (cause.kind === "given_back" || cause.kind === "revoked") return kill();
     this.#noter.phase = "aborting";
     runner.signal(this.key, "SIGTERM");
-    this.#graceTimer = setTimeout(kill, cause.graceMs);
+    this.#cancelGrace = after(cause.graceMs, kill);
   }
 
   /** Nobody waits for the journal here: an end that is lost is found out at the next start. */

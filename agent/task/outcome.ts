@@ -18,9 +18,17 @@ export function outcomeOf(end: ProcessEnd, cause: Cause | undefined, tail: strin
   return { kind: "exited", code, ...(code !== 0 && tail ? { tail } : {}) };
 }
 
-/** The outcome of a start that failed: the task's own set-up, or this machine (then it goes back to its queue). */
+/** What the operating system says when the machine and not the task is short of something. */
+const MACHINE_ERRNOS = new Set<unknown>(["EAGAIN", "ENOMEM", "EMFILE", "ENFILE", "EIO", "ENOSPC", "EDQUOT", "EROFS"]);
+
+function isMachines(error: unknown): boolean {
+  if (!isNavvyError(error)) return true;
+  return error.retryable || error.code === "internal" || MACHINE_ERRNOS.has(error.detail.errno);
+}
+
+/** The outcome of a start that failed: the task's own set-up, or this machine (it is tried elsewhere, up to its cap). */
 export function setupOutcome(error: unknown): Outcome {
-  if (isNavvyError(error, "disk_full") || isNavvyError(error, "internal")) return { kind: "given_back", reason: error.message };
+  if (isMachines(error)) return { kind: "lost", reason: `could not be started there: ${(error as Error).message}` };
   const lines = isNavvyError(error)
     ? [error.message, ...(error.why ? [`why: ${error.why}`] : []), ...error.fix.map((fix) => `fix: ${fix}`)]
     : [String(error)];

@@ -1,7 +1,15 @@
 import { readFile } from "node:fs/promises";
 import { isAbsolute, join } from "node:path";
 import type { Metrics } from "../../broker/index.js";
-import { type ArtifactRef, addPoint, MAX_SUMMARY_METRICS, type Point, type Reported } from "../../protocol/index.js";
+import {
+  type ArtifactRef,
+  addPoint,
+  MANIFEST_NAME,
+  MAX_RECORD_ARTIFACTS,
+  MAX_SUMMARY_METRICS,
+  type Point,
+  type Reported,
+} from "../../protocol/index.js";
 import type { ArtifactUploads } from "./artifact-uploads.js";
 import type { AttemptFolder } from "./folder.js";
 import { parseOutputs, parseReportLine, pointsOf, type ReportLine } from "./report-line.js";
@@ -9,8 +17,10 @@ import { Tail } from "./tail.js";
 
 const READ_BYTES = 256 * 1024;
 const MAX_LINE_BYTES = 1024 * 1024;
-const MAX_NOTES = 50;
-const MAX_OUTPUT_BYTES = 64 * 1024;
+const MAX_NOTES = 30;
+const MAX_NOTE_CHARACTERS = 500;
+const MAX_OUTPUT_BYTES = 16 * 1024;
+const BATCH_POINTS = 4_000;
 
 /**
  * What the running attempt reports through its files, gathered for the record and shipped as batches of points. The
@@ -21,6 +31,7 @@ export class Reports {
   readonly #target: { id: string; attempt: number };
   readonly #metrics: Metrics;
   readonly #uploads: ArtifactUploads;
+  readonly #signal: AbortSignal;
   readonly #events: Tail;
   readonly #steps = new Map<string, number>();
   #rest = "";
@@ -30,7 +41,14 @@ export class Reports {
   /** Counts changes, so that the record is written only when there is something new. */
   version = 0;
 
-  constructor(parts: { folder: AttemptFolder; target: { id: string; attempt: number }; metrics: Metrics; uploads: ArtifactUploads }) {
+  constructor(parts: {
+    folder: AttemptFolder;
+    target: { id: string; attempt: number };
+    metrics: Metrics;
+    uploads: ArtifactUploads;
+    signal: AbortSignal;
+  }) {
+    this.#signal = parts.signal;
     this.#folder = parts.folder;
     this.#target = parts.target;
     this.#metrics = parts.metrics;
@@ -57,15 +75,19 @@ export class Reports {
   /** The last lines, the outputs file, and the artifacts: what the attempt leaves. */
   async finish(): Promise<Reported> {
     await this.drain();
-    if (this.#rest !== "") await this.#take([this.#rest]);
+    const last = this.#rest;
+    this.#rest = ""; // once, also when this is called again after an outage
+    if (last !== "") await this.#take([last]);
     await this.#events.close();
     await this.#readOutputs();
-    for (const artifact of await this.#uploads.collect(this.#folder.artifacts)) this.#addArtifact(artifact);
+    await this.#collectArtifacts();
     return this.#reported;
   }
 
   note(level: "info" | "warn" | "error", text: string): void {
-    this.#change({ notes: [...this.#reported.notes, { at: new Date().toISOString(), level, text }].slice(-MAX_NOTES) });
+    this.#change({
+      notes: [...this.#reported.notes, { at: new Date().toISOString(), level, text: text.slice(0, MAX_NOTE_CHARACTERS) }].slice(-MAX_NOTES),
+    });
   }
 
   async close(): Promise<void> {
@@ -82,7 +104,14 @@ export class Reports {
     }
     if (points.length === 0) return;
     this.#summarize(points);
-    await this.#metrics.publish(this.#target, points, this.#sequence++);
+    await this.#ship(points);
+  }
+
+  /** In batches that stay far below what a server takes in one message. */
+  async #ship(points: Point[]): Promise<void> {
+    for (let i = 0; i < points.length; i += BATCH_POINTS) {
+      await this.#metrics.publish({ ...this.#target, signal: this.#signal }, points.slice(i, i + BATCH_POINTS), this.#sequence++);
+    }
   }
 
   async #report(line: ReportLine, points: Point[]): Promise<void> {
@@ -128,6 +157,18 @@ export class Reports {
       else metrics[point.key] = addPoint(metrics[point.key], point);
     }
     this.#change({ metrics, metricsOmitted: this.#reported.metricsOmitted + omitted.size });
+  }
+
+  async #collectArtifacts(): Promise<void> {
+    const { refs, problems } = await this.#uploads.collect(this.#folder.artifacts);
+    for (const artifact of refs) this.#addArtifact(artifact);
+    for (const problem of problems) this.note("error", problem);
+    const { artifacts } = this.#reported;
+    if (artifacts.length <= MAX_RECORD_ARTIFACTS) return;
+    // A record holds only so many: the whole list is an artifact of its own, which readers look into.
+    const manifest = await this.#uploads.manifest(artifacts);
+    this.#change({ artifacts: [manifest, ...artifacts.slice(0, MAX_RECORD_ARTIFACTS)] });
+    this.note("info", `${artifacts.length} artifacts: the whole list is in ${MANIFEST_NAME}`);
   }
 
   async #readOutputs(): Promise<void> {

@@ -1,5 +1,14 @@
 import type { TaskRecord as Schema } from "../../protocol/index.js";
-import { blame, isSuccess, type Outcome, type Owner, type Reported, type TaskRecord, type Ticket } from "../../protocol/index.js";
+import {
+  blame,
+  isNavvyError,
+  isSuccess,
+  type Outcome,
+  type Owner,
+  type Reported,
+  type TaskRecord,
+  type Ticket,
+} from "../../protocol/index.js";
 import type { Bucket } from "../bucket.js";
 import type { Events } from "../events.js";
 import type { Queues } from "../queues.js";
@@ -86,6 +95,17 @@ export class Claims {
     return written !== undefined;
   }
 
+  /** A queued task that can never be claimed (its record would pass the limit) fails, instead of standing in the way. */
+  async refuse(ticket: Pick<Ticket, "id" | "ticket">, reason: string): Promise<void> {
+    const entry = await this.#bucket.modify(ticket.id, (record) => {
+      if (record.status !== "queued" || record.ticket !== ticket.ticket) return undefined;
+      return smaller(
+        moved(record, "failed", { reason, by: "navvy", patch: { outcome: { kind: "setup_failed", reason }, endedAt: now() } }),
+      );
+    });
+    if (entry?.value.status === "failed") this.#changed(entry.value, entry.revision);
+  }
+
   /** The record as it stands, without touching the claim; undefined when the attempt is no longer ours. */
   async look(claim: Claim): Promise<TaskRecord | undefined> {
     const entry = await this.#bucket.get(claim.id);
@@ -114,7 +134,7 @@ export class Claims {
     if (revision === undefined || !next) return "superseded";
     this.#changed(next, revision, { outcome: { kind: outcome.kind, code: outcome.code, signal: outcome.signal } });
     if (next.status !== "queued") return "ended";
-    await this.requeue(next);
+    await this.#requeueOrLeave(next);
     return "retried";
   }
 
@@ -135,8 +155,15 @@ export class Claims {
     });
     if (!next || !entry) return undefined;
     this.#changed(next, entry.revision, { repaired: "lost session" });
-    await this.requeue(next);
+    await this.#requeueOrLeave(next);
     return next;
+  }
+
+  /** The record says queued, so the move is made; a ticket that could not be published is the sweeper's to publish. */
+  async #requeueOrLeave(record: TaskRecord): Promise<void> {
+    await this.requeue(record).catch((error: unknown) => {
+      if (!isNavvyError(error)) throw error;
+    });
   }
 
   async #write(claim: Claim, change: (record: TaskRecord) => TaskRecord): Promise<number | undefined> {
@@ -164,6 +191,34 @@ export class Claims {
       data: { name: record.name, queue: record.queue, agent: record.owner?.agent ?? record.attempts.at(-1)?.agent, ...data },
     });
   }
+}
+
+const KEPT_ARTIFACTS = 40;
+const KEPT_METRICS = 40;
+const KEPT_NOTES = 5;
+const KEPT_ATTEMPTS = 5;
+
+/** What of a record's history and reports must stay when all of it would pass the limit; its own note says what went. */
+function smaller(record: TaskRecord): TaskRecord {
+  const { artifacts, metrics, notes, progress } = record.reported;
+  const note = {
+    at: now(),
+    level: "error" as const,
+    text: "the record passed its limit: outputs and the longer lists of what was reported were left out",
+  };
+  const clip = (text: string) => text.slice(0, 500);
+  return {
+    ...record,
+    attempts: record.attempts.slice(-KEPT_ATTEMPTS),
+    reported: {
+      outputs: {},
+      metrics: Object.fromEntries(Object.entries(metrics).slice(0, KEPT_METRICS)),
+      metricsOmitted: record.reported.metricsOmitted + Math.max(0, Object.keys(metrics).length - KEPT_METRICS),
+      artifacts: artifacts.slice(0, KEPT_ARTIFACTS),
+      ...(progress ? { progress } : {}),
+      notes: [...notes.slice(-KEPT_NOTES).map((one) => ({ ...one, text: clip(one.text) })), note],
+    },
+  };
 }
 
 function holds(record: TaskRecord, claim: Pick<Claim, "attempt" | "owner">): boolean {

@@ -1,4 +1,4 @@
-import { closest, isEnded, NavvyError, TASK_TYPES, type TaskRecord } from "../../protocol/index.js";
+import { closest, encode, isEnded, MAX_RECORD_BYTES, NavvyError, TASK_TYPES, type TaskRecord } from "../../protocol/index.js";
 import type { NewTask } from "./draft.js";
 
 /** @throws NavvyError invalid_argument */
@@ -51,4 +51,17 @@ export function notQueued(record: TaskRecord): NavvyError {
       ? `navvy task abort ${record.id.slice(-8)}`
       : `navvy task enqueue ${record.id.slice(-8)} QUEUE`;
   return new NavvyError("illegal_move", `task ${record.id} is ${record.status}, not queued`, { fix });
+}
+
+/** What a draft may take up: the rest of a record's room is for its attempts and reports. */
+const MAX_DRAFT_BYTES = MAX_RECORD_BYTES - 16 * 1024;
+
+/** @throws NavvyError too_large */
+export function checkRoom(draft: TaskRecord): void {
+  const bytes = encode(draft).length;
+  if (bytes <= MAX_DRAFT_BYTES) return;
+  throw new NavvyError("too_large", `task ${draft.name} would be ${bytes} bytes, over the limit of ${MAX_DRAFT_BYTES}`, {
+    fix: "keep large values in a file or an artifact and pass its name",
+    detail: { bytes },
+  });
 }

@@ -18,7 +18,7 @@ import type { Watch } from "../watch.js";
 import { Claims } from "./claims.js";
 import { type CloneOverrides, cloneOf, emptyReport, type NewTask, newDraft, setParameters } from "./draft.js";
 import { findTask, isTaskId, listTasks, noSuchTask, type TaskFilter } from "./find.js";
-import { alreadyOnItsWay, checked, checkType, notDraft, nothingToRun, notQueued, notWhile } from "./refusals.js";
+import { alreadyOnItsWay, checked, checkRoom, checkType, notDraft, nothingToRun, notQueued, notWhile } from "./refusals.js";
 import { moved, now, requeued } from "./transition.js";
 import { type WaitOptions, waitForTask } from "./wait.js";
 import { type WatchHandlers, watchRecords } from "./watch-records.js";
@@ -79,7 +79,16 @@ export class Tasks {
   async edit(reference: string, change: (draft: TaskRecord) => TaskRecord, reason = "edited"): Promise<TaskRecord> {
     return this.#change(reference, { event: "edited" }, (record) => {
       if (record.status !== "draft") throw notDraft(record);
-      return TaskRecord.parse({ ...change(record), id: record.id, status: record.status, reason, by: this.#bus.actor, changedAt: now() });
+      const next = TaskRecord.parse({
+        ...change(record),
+        id: record.id,
+        status: record.status,
+        reason,
+        by: this.#bus.actor,
+        changedAt: now(),
+      });
+      checkRoom(next);
+      return next;
     });
   }
 
@@ -253,6 +262,7 @@ export class Tasks {
   }
 
   async #insert(draft: TaskRecord): Promise<TaskRecord> {
+    checkRoom(draft);
     const revision = await this.bucket.create(draft.id, draft);
     if (revision === undefined) return (await this.bucket.get(draft.id))?.value ?? draft;
     this.#events.emit({ kind: "task", id: draft.id, event: "created", reason: draft.reason, key: revision, data: { name: draft.name } });

@@ -33,7 +33,10 @@ export function withOutcome(
   outcome: Outcome,
   end: { endedAt: string; logBytes?: Record<string, number> | undefined },
 ): Pick<TaskRecord, "attempts"> {
-  const attempts = record.attempts.map((attempt) => (attempt.attempt === record.attempt ? { ...attempt, outcome, ...end } : attempt));
+  const { tail: _tail, ...brief } = outcome; // the last lines stand once, in the record's own outcome
+  const attempts = record.attempts.map((attempt) =>
+    attempt.attempt === record.attempt ? { ...attempt, outcome: brief, ...end } : attempt,
+  );
   return { attempts };
 }
 

@@ -34,7 +34,8 @@ export async function waitForTask(parts: Parts, reference: string, options: Wait
       stop = () => reject(new NavvyError("aborted", `stopped waiting for task ${id}`));
       if (options.signal?.aborted) return stop();
       options.signal?.addEventListener("abort", stop, { once: true });
-      if (options.timeoutMs !== undefined) timer = setTimeout(() => reject(late(id, options.timeoutMs ?? 0)), options.timeoutMs);
+      if (options.timeoutMs !== undefined)
+        timer = setTimeout(() => reject(late(id, options.timeoutMs ?? 0)), Math.min(options.timeoutMs, 2 ** 31 - 1));
       const onTask = (task: TaskRecord) => {
         options.onChange?.(task);
         if (isDone(task)) resolve(task);

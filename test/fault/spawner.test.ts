@@ -114,11 +114,14 @@ test("a frozen tree can be killed", async () => {
   expect([pid, daemon].map(isAlive)).toEqual([false, false]);
 });
 
-test("a frozen tree acts on SIGTERM", async () => {
-  await start(own("a.1"), ["sleep", "1000"]);
+test("a frozen tree acts on SIGTERM when it is thawed, and not before", async () => {
+  const { pid } = await start(own("a.1"), ["sleep", "1000"]);
   spawner.lease(0);
   await once(spawner, "frozen");
   spawner.signal(own("a.1"), "SIGTERM");
+  await new Promise((resolve) => setTimeout(resolve, 200)); // time in which a thaw would show
+  expect(isAlive(pid)).toBe(true);
+  spawner.lease(60_000);
   expect(await spawner.exited(own("a.1"))).toEqual({ code: null, signal: "SIGTERM" });
 });
 

@@ -66,8 +66,7 @@ export class Trees {
     const tree = this.#trees.get(key);
     if (tree === undefined || tree.isEnded || !(signal in constants.signals)) return;
     sendSignal(-tree.pid, signal as NodeJS.Signals);
-    // A stopped process acts on no signal but SIGKILL before it is continued.
-    if (this.#isFrozen && signal !== "SIGKILL" && signal !== "SIGSTOP") sendSignal(-tree.pid, "SIGCONT");
+    // A frozen tree acts on it when it is thawed, not before: nothing may run without a lease. SIGKILL needs no thaw.
   }
 
   /** Also for a key that was never started here: whoever carries it is left over from an earlier run. */
