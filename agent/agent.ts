@@ -47,7 +47,14 @@ export class Agent {
   /** @throws NavvyError nats_unreachable, conflict (an agent of that name is up), invalid_argument, setup_failed */
   static async start(options: AgentOptions): Promise<Agent> {
     const config = resolveConfig(options);
-    const navvy = await connect({ ...config.connection, wait: true, actor: config.name, clientName: `navvy agent ${config.name}` });
+    const onWaiting = (sentence: string) => config.log.warn(sentence);
+    const navvy = await connect({
+      ...config.connection,
+      wait: true,
+      onWaiting,
+      actor: config.name,
+      clientName: `navvy agent ${config.name}`,
+    });
     try {
       return await Agent.#assemble(config, navvy);
     } catch (error) {
@@ -87,9 +94,9 @@ export class Agent {
     const agent = new Agent(parts, [
       () => journal.close(),
       () => spawner.close(),
-      () => parts.lease.stop(),
-      () => navvy.fleet.leave(config.name, parts.lease.session.owner.session).catch(() => undefined), // out of reach: seen by its session's end
-      () => parts.coordinator.stop(),
+      () => within(POLITE_MS, parts.lease.stop()),
+      () => within(POLITE_MS, navvy.fleet.leave(config.name, parts.lease.session.owner.session)),
+      () => within(POLITE_MS, parts.coordinator.stop()),
       () => parts.beats.stop(),
       () => parts.lanes.close(),
       () => stopServing(),
@@ -177,6 +184,13 @@ export class Agent {
     this.#resolveDone();
     if (errors.length > 0) throw new AggregateError(errors, `agent ${this.name} did not close cleanly`);
   }
+}
+
+/** With NATS away, taking leave of it is not waited for: leases and registrations end by themselves. */
+const POLITE_MS = 3_000;
+
+function within(limitMs: number, leaving: Promise<unknown>): Promise<unknown> {
+  return Promise.race([leaving.catch(() => undefined), new Promise((resolve) => setTimeout(resolve, limitMs).unref())]);
 }
 
 /** Two agents of one name would answer each other's requests. */

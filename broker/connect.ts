@@ -21,6 +21,8 @@ export interface ConnectOptions extends SettingValues {
   actor?: string;
   /** Keep trying when the server is not there yet (an agent), instead of failing (a command). */
   wait?: boolean;
+  /** Told once, in a sentence, when it has to wait. */
+  onWaiting?: (sentence: string) => void;
   env?: Record<string, string | undefined>;
 }
 
@@ -67,16 +69,23 @@ export async function openBus(options: ConnectOptions = {}): Promise<OpenBus> {
   };
 }
 
+const FIRST_RETRY_MS = 1_000;
+
+/** The first connection. With `wait` it is tried until the server is there; credentials that are refused end it at once. */
 async function reach(settings: ConnectionSettings, options: ConnectOptions, source: string): Promise<NatsConnection> {
-  try {
-    return await dial(clientOptions(settings, options));
-  } catch (error) {
-    if (isNats(error, ErrorCode.AuthorizationViolation, ErrorCode.AuthenticationExpired, ErrorCode.BadAuthentication, ErrorCode.BadCreds)) {
-      throw denied("connect", source, error);
+  for (let tries = 0; ; tries++) {
+    try {
+      return await dial(clientOptions(settings, options));
+    } catch (error) {
+      if (isNats(error, ...REFUSED)) throw denied("connect", source, error);
+      if (!options.wait) throw unreachable(source, error);
+      if (tries === 0) options.onWaiting?.(`no NATS server answers at ${source}: trying again until one does`);
+      await new Promise((resolve) => setTimeout(resolve, FIRST_RETRY_MS));
     }
-    throw unreachable(source, error);
   }
 }
+
+const REFUSED = [ErrorCode.AuthorizationViolation, ErrorCode.AuthenticationExpired, ErrorCode.BadAuthentication, ErrorCode.BadCreds];
 
 function clientOptions(settings: ConnectionSettings, options: ConnectOptions): ConnectionOptions {
   const inboxPrefix = settings.inboxPrefix?.value;
@@ -84,7 +93,6 @@ function clientOptions(settings: ConnectionSettings, options: ConnectOptions): C
     servers: settings.servers.value.split(",").map((server) => server.trim()),
     name: options.clientName ?? "navvy",
     maxReconnectAttempts: -1,
-    waitOnFirstConnect: options.wait ?? false,
     reconnectTimeWait: 250,
     reconnectJitter: 250,
     ignoreAuthErrorAbort: true,

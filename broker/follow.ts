@@ -27,12 +27,15 @@ export async function* follow(bus: Bus, options: FollowOptions): AsyncGenerator<
     reader.consumer = undefined;
     reader.cancel?.abort(); // the parked pull is lost with the connection
   });
+  const stop = () => reader.cancel?.abort();
+  options.signal?.addEventListener("abort", stop, { once: true });
   try {
     while (!options.signal?.aborted && !bus.nc.isClosed()) {
       const isDone = yield* readBatch(reader);
       if (isDone) return;
     }
   } finally {
+    options.signal?.removeEventListener("abort", stop);
     off();
     if (reader.consumer && !bus.nc.isClosed()) void bus.jsm.consumers.delete(options.stream, reader.consumer).catch(() => undefined); // else it ends by itself
     puller.close();
@@ -61,13 +64,12 @@ async function* readBatch(reader: Reader): AsyncGenerator<PulledMessage, boolean
   let ended: PullEnd | undefined;
   let wake = () => {};
   reader.cancel = new AbortController();
-  const signals = [reader.cancel.signal, ...(options.signal ? [options.signal] : [])];
   const pulling = reader.puller.pull({
     stream: options.stream,
     consumer: reader.consumer,
     batch: BATCH,
     expiresMs: options.untilCaughtUp ? 0 : PARKED_MS,
-    signal: AbortSignal.any(signals),
+    signal: reader.cancel.signal,
     onMessage: (message) => (queue.push(message), wake()),
   });
   void pulling.then((end) => ((ended = end), wake()));

@@ -71,7 +71,7 @@ export function denied(doing: string, source: string, cause: unknown): NavvyErro
   return new NavvyError("permission_denied", `${doing}: ${source} refuses these credentials`, {
     cause,
     why: (cause as Error)?.message ?? String(cause),
-    fix: "give credentials: --creds FILE, or a context that holds them: --context NAME",
+    fix: "give credentials: --token, --user and --password, --nkey or --creds FILE (or NAVVY_TOKEN …), or a context: --context NAME",
   });
 }
 

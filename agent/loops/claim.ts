@@ -152,22 +152,31 @@ export class ClaimLoop {
 
   /** Claims, over outages: an answer that was lost may have been a yes, so it is asked until it is known. */
   async #claim(lane: Lane, message: PulledMessage, ticket: Ticket): Promise<Claim | "unknown" | undefined> {
-    const { navvy, owner, isHeld, config } = this.#parts;
+    const { navvy, owner } = this.#parts;
     const session = owner();
+    const isOver = () => this.#isStopped || owner().session !== session.session || navvy.bus.nc.isClosed();
     this.#claiming.add(ticket.id);
     try {
-      for (;;) {
-        try {
-          return await navvy.tasks.claims.claim(ticket, session, isHeld);
-        } catch (error) {
-          if (isNavvyError(error) && !error.retryable) return await this.#refuse(lane, message, { ticket, error });
-          if (!isNavvyError(error)) config.log.error({ err: error, task: ticket.id }, "a claim failed");
-          if (!isNavvyError(error) || this.#isStopped || owner().session !== session.session || navvy.bus.nc.isClosed()) return "unknown";
-          await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
-        }
-      }
+      do {
+        const claim = await this.#try(ticket, session);
+        if (!(claim instanceof Error)) return claim;
+        if (!isNavvyError(claim)) return "unknown";
+        if (!claim.retryable) return await this.#refuse(lane, message, { ticket, error: claim });
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      } while (!isOver());
+      return "unknown";
     } finally {
       this.#claiming.delete(ticket.id);
+    }
+  }
+
+  async #try(ticket: Ticket, session: Owner): Promise<Claim | undefined | Error> {
+    const { navvy, isHeld, config } = this.#parts;
+    try {
+      return await navvy.tasks.claims.claim(ticket, session, isHeld);
+    } catch (error) {
+      if (!isNavvyError(error)) config.log.error({ err: error, task: ticket.id }, "a claim failed");
+      return error as Error;
     }
   }
 

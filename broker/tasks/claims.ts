@@ -127,10 +127,11 @@ export class Claims {
    */
   async finish(claim: Claim, outcome: Outcome, end: AttemptEnd): Promise<Settled> {
     let next: TaskRecord | undefined;
-    const revision = await this.#write(
-      claim,
-      (record) => (next = afterOutcome({ ...record, reported: end.reported }, outcome, end.logBytes)),
-    );
+    const settle = (record: TaskRecord) => (next = afterOutcome({ ...record, reported: end.reported }, outcome, end.logBytes));
+    const revision = await this.#write(claim, settle).catch((error: unknown) => {
+      if (!isNavvyError(error, "too_large")) throw error;
+      return this.#write(claim, (record) => (next = smaller(settle(record))));
+    });
     if (revision === undefined || !next) return "superseded";
     this.#changed(next, revision, { outcome: { kind: outcome.kind, code: outcome.code, signal: outcome.signal } });
     if (next.status !== "queued") return "ended";

@@ -1,7 +1,13 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { connect, isNavvyError, type NavvyError } from "../../broker/index.js";
 import { client } from "../support/agent.js";
+import { eventually } from "../support/eventually.js";
 import { startNats } from "../support/nats.js";
+
+const MAIN = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
 
 /** The error of ours that something ends with. */
 async function refusal(acting: Promise<unknown>): Promise<NavvyError> {
@@ -113,4 +119,23 @@ test("a queue that holds tasks is not deleted unless forced, and then its tasks 
   expect(await c.navvy.tasks.removeQueue("old", { force: true })).toBe(1);
   expect((await c.record(id)).status).toBe("draft");
   expect(await c.navvy.queues.names()).toEqual([]);
+});
+
+test("an agent whose server is not there says so and waits; one whose credentials are refused ends at once", async () => {
+  await using nats = await startNats({ config: "authorization { token: right }" });
+  const started = (url: string, env: Record<string, string>) => {
+    const child = spawn(process.execPath, [MAIN, "agent", "start", "--name", "x", "--log-format", "json"], {
+      env: { ...process.env, NAVVY_SERVER: url, ...env },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    let said = "";
+    for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk: Buffer) => (said += chunk.toString()));
+    return { child, said: () => said, exit: once(child, "exit") };
+  };
+  const waiting = started("nats://127.0.0.1:1", {});
+  await eventually("it says why it waits", () => waiting.said().includes("127.0.0.1:1 (from NAVVY_SERVER): trying again"));
+  waiting.child.kill("SIGKILL");
+  const refused = started(nats.url, { NAVVY_TOKEN: "wrong" });
+  expect((await refused.exit)[0]).toBe(4);
+  expect(refused.said()).toContain("refuses these credentials");
 });
