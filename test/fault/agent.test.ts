@@ -258,3 +258,25 @@ function stateOf(pid: number): string {
 function journalOf(workDir: string, name: string): string {
   return readFileSync(join(workDir, name, "journal.jsonl"), "utf8");
 }
+
+test("NATS lost for a whole minute in mid-task: the task freezes, goes on as the same attempt, and nothing it said is missing", async () => {
+  await using nats = await startNats();
+  await using c = await client(nats);
+  await using _agent = await spawnAgent(nats, { lease: "15s" });
+  const id = await c.submit(
+    sh(
+      'echo "pid $$"; i=0; while [ $i -lt 400 ]; do echo "1.$i"; echo "{\\"t\\":\\"scalar\\",\\"k\\":\\"x\\",\\"v\\":$i,\\"step\\":$i}" >> "$NAVVY_EVENTS"; i=$((i+1)); sleep 0.05; done',
+    ),
+  );
+  const waiting = c.navvy.tasks.wait(id, { timeoutMs: 150_000 });
+  await eventually("it prints", async () => (await c.logOf(id)).includes("1.3"));
+  const pid = Number(/pid (\d+)/.exec(await c.logOf(id))?.[1]);
+  await nats.kill("SIGKILL");
+  await new Promise((resolve) => setTimeout(resolve, 60_000)); // the minute itself
+  expect(stateOf(pid)).toBe("T");
+  await nats.restart();
+  expect(await waiting).toMatchObject({ status: "completed", attempt: 1, losses: 0 });
+  expect((await c.logOf(id)).trim().split("\n").slice(1)).toEqual(Array.from({ length: 400 }, (_, i) => `1.${i}`));
+  const points = await c.navvy.metrics.series({ id, attempt: 1 }, "x");
+  expect(points.map((point) => point.value)).toEqual(Array.from({ length: 400 }, (_, i) => i));
+}, 200_000);
