@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { commandPath } from "./command-path.js";
 import { makeProgram } from "./program.js";
 
 /** The program with `run`'s work taken out: gives the words that would be the task's command. */
@@ -40,6 +41,20 @@ test("global flags are understood before and after the command's name", async ()
     await program.parseAsync(["node", "navvy", ...args]);
     expect(seen).toBe("json");
   }
+});
+
+test("help on a command that is not there is refused", async () => {
+  for (const args of [
+    ["frobnicate", "--help"],
+    ["task", "frobnicate", "--help"],
+  ])
+    await expect(makeProgram().parseAsync(["node", "navvy", ...args])).rejects.toMatchObject({ code: "commander.unknownCommand" });
+});
+
+test("the words before -- name the command, by alias too", () => {
+  expect(commandPath(makeProgram(), ["-o", "json", "t", "ls", "--frob"])).toBe("task ls");
+  expect(commandPath(makeProgram(), ["run", "-n", "x", "--", "task", "ls"])).toBe("run");
+  expect(commandPath(makeProgram(), ["frobnicate"])).toBe("");
 });
 
 test("every command and flag says what it is for", () => {

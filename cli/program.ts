@@ -1,4 +1,5 @@
 import { Command, Option } from "commander";
+import { childOf } from "./command-path.js";
 import { agentCommand } from "./commands/agent.js";
 import { artifactCommand } from "./commands/artifact.js";
 import { completionCommand } from "./commands/completion.js";
@@ -36,11 +37,21 @@ export function makeProgram(): Command {
   for (const add of [taskCommand, queueCommand, agentCommand, artifactCommand, watchCommand, contextCommand, helpCommand, versionCommand])
     add(program);
   completionCommand(program);
+  program.addHelpText("beforeAll", ({ command }) => refuseUnknown(command));
+  program.addHelpText("afterAll", `\nMore global flags, for credentials and TLS (navvy help environment):\n${HIDDEN_FLAGS}`);
   program.addHelpText(
     "after",
     "\nStart here:\n  navvy dev                                        a server, an agent and queues on this machine\n  navvy run -- python -c 'print(\"hello\")'           in another terminal: run a task, see its output\n",
   );
   return program;
+}
+
+/** `navvy frobnicate --help` asks for help on what is not there: commander itself would print the help of all. */
+function refuseUnknown(command: Command): string {
+  const [word] = command.args;
+  if (word !== undefined && !word.startsWith("-") && command.commands.length > 0 && !childOf(command, word))
+    command.error(`error: unknown command '${word}'`, { code: "commander.unknownCommand" });
+  return "";
 }
 
 /** Connection flags have variables too (`NAVVY_SERVER` …): the broker reads those itself, so that it can say where a value is from. */
@@ -64,7 +75,7 @@ function addGlobalOptions(program: Command): void {
   program.optionsGroup("Options:");
 }
 
-/** In `navvy help environment`. */
+/** Named at the end of each help, told in `navvy help environment`. */
 const HIDDEN_SETTINGS = [
   ["--user <name>", "NATS user (NAVVY_USER)"],
   ["--password <text>", "NATS password (NAVVY_PASSWORD)"],
@@ -76,3 +87,8 @@ const HIDDEN_SETTINGS = [
   ["--domain <name>", "JetStream domain, behind a leaf node (NAVVY_DOMAIN)"],
   ["--inbox-prefix <subject>", "prefix of reply subjects (NAVVY_INBOX_PREFIX)"],
 ] as const;
+
+/** Their names, in lines of 80 columns. */
+const HIDDEN_FLAGS = [HIDDEN_SETTINGS.slice(0, 5), HIDDEN_SETTINGS.slice(5)]
+  .map((part) => `  ${part.map(([flags]) => flags.split(" ")[0]).join("  ")}`)
+  .join("\n");

@@ -110,7 +110,7 @@ test("busy and draining agents are told apart, and a drain can be ended", () => 
   const text = words({
     agents: [
       agent("gpu-7", { beat: { slots: { used: 2, total: 2 }, running } }),
-      agent("gpu-9", { beat: { state: "draining", reason: "upgrade" } }),
+      agent("gpu-9", { beat: { state: "draining", reason: "draining: upgrade" } }),
     ],
   });
   expect(text).toContain("gpu-7 serves gpu: busy 2/2 (other 5C9F3K)");

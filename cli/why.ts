@@ -1,7 +1,8 @@
 import type { AgentView } from "../broker/index.js";
 import { describeOutcome, parseShape, type QueueRecord, type TaskRecord } from "../protocol/index.js";
+import { outcomeWords } from "./output/outcome.js";
 import { age, duration } from "./output/quantities.js";
-import { count, shortId } from "./output/words.js";
+import { count, once, shortId } from "./output/words.js";
 
 /** All that `why` looks at; `waiting` is the queue in the order in which it will run. */
 export interface Situation {
@@ -100,7 +101,7 @@ function obstacleAt({ record, beat }: AgentView, needs: { gpus: number; queue: s
     return { kind: "too_small", text: `it has ${count(record.gpus.length, "GPU")}, the task needs ${needs.gpus}` };
   if (!beat) return { kind: "none", text: "up, but does not answer just now" };
   if (beat.state === "draining" || beat.state === "stopping")
-    return { kind: "draining", text: `${beat.state}${beat.reason ? `: ${beat.reason}` : ""}` };
+    return { kind: "draining", text: `${beat.state}${beat.reason ? `: ${once(beat.state, beat.reason)}` : ""}` };
   if (beat.state === "disconnected") return { kind: "busy", text: "cut off from NATS just now" };
   const { used, total } = needs.queue === "services" ? beat.services : beat.slots;
   if (total === 0) return { kind: "too_small", text: "it has no slots for that queue" };
@@ -143,7 +144,7 @@ function explainRunning({ task, agents, nowMs }: Situation): Explanation {
 
 function explainEnd(task: TaskRecord): Explanation {
   const { outcome } = task;
-  const how = outcome ? describeOutcome(outcome) : task.reason;
+  const how = outcome ? outcomeWords(task.status, outcome) : once(task.status, task.reason);
   const lost = task.losses > 0 ? [`lost with its machine ${count(task.losses, "time")}`] : [];
   const attempts = task.attempts
     .slice(0, -1)
@@ -154,6 +155,7 @@ function explainEnd(task: TaskRecord): Explanation {
   const fixes = isGood
     ? []
     : [
+        ...shellHint(task),
         `navvy logs ${shortId(task.id)}`,
         `navvy task reset ${shortId(task.id)} && navvy task enqueue ${shortId(task.id)} -q ${task.queue ?? "default"}`,
       ];
@@ -162,6 +164,13 @@ function explainEnd(task: TaskRecord): Explanation {
     facts,
     fixes,
   };
+}
+
+/** A whole shell line that was given as one word is no program's name. */
+export function shellHint({ outcome, spec: { command } }: TaskRecord): string[] {
+  const [line = ""] = command;
+  const isShell = outcome?.kind === "setup_failed" && command.length === 1 && /[\s|&;<>$`*]/.test(line);
+  return isShell ? [`navvy run --shell '${line.replaceAll("'", "'\\''")}'   a pipe or words in one argument need a shell`] : [];
 }
 
 function tailLines(tail: string | undefined): string[] {

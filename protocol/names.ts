@@ -11,12 +11,16 @@ export function checkName(kind: "namespace" | "queue" | "agent" | "label", name:
   if (NAME.test(name)) return name;
   throw new NavvyError("invalid_argument", `${kind} name ${JSON.stringify(name)} is not acceptable`, {
     why: "a name is 1 to 64 of: letters, digits, - and _",
-    fix: `use for example ${JSON.stringify(suggestName(name))}`,
+    fix: `use for example ${JSON.stringify(suggestName(kind, name))}`,
   });
 }
 
-function suggestName(name: string): string {
-  return name.replace(/[^A-Za-z0-9_-]+/g, "-").slice(0, 64) || "default";
+/** The name without what is not acceptable; where nothing readable is left of it, one of the kind's own. */
+function suggestName(kind: string, name: string): string {
+  const plain = name.normalize("NFKD").replace(/\p{M}/gu, "");
+  const kept = plain.replace(/[^A-Za-z0-9_-]+/g, "-").slice(0, 64);
+  if (/[A-Za-z0-9]/.test(kept)) return kept;
+  return kind === "queue" ? DEFAULT_QUEUE : `${kind}-1`;
 }
 
 /** The queue whose tasks run in the light service slots. */

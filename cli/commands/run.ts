@@ -14,6 +14,11 @@ export interface RunOptions extends TaskOptions {
   exitZero?: boolean;
 }
 
+const NOTES = `
+The command's stdin is empty; give it files with --code or --input.
+With -o json or jsonl its log goes to stderr, and stdout holds nothing but the ended task.
+The command is no shell's: for pipes, variables and quotes use --shell 'echo "a b" | wc'.`;
+
 /** `navvy run` */
 export function runCommand(program: Command): void {
   const run = program
@@ -30,5 +35,6 @@ export function runCommand(program: Command): void {
     .option("--require-agent", "exit 8 when nobody that is up serves the queue")
     .option("--dry-run", "print the task document and create nothing")
     .option("--exit-zero", "exit 0 however the task ends")
+    .addHelpText("after", NOTES)
     .action(act(async () => (await import("./run/run.js")).run));
 }

@@ -78,7 +78,12 @@ function movers(task: Command): void {
     .command("enqueue")
     .description("send drafts to a queue")
     .argument("<task...>", TASK)
-    .addOption(new Option("-q, --queue <queue>", "where").default("default").env("NAVVY_DEFAULT_QUEUE"))
+    .addOption(
+      new Option(
+        "-q, --queue <queue>",
+        "where (default: where it was last; else services for controllers; else NAVVY_DEFAULT_QUEUE, default)",
+      ),
+    )
     .addOption(new Option("--class <class>", "its place there").choices([...CLASS_NAMES]).default("normal"))
     .option("--delay <duration>", "not before", parseDuration)
     .option("--create-queue", "make the queue even if its name looks like a slip of another's")
@@ -87,7 +92,7 @@ function movers(task: Command): void {
     .command("abort")
     .description("end tasks: SIGTERM, the grace, SIGKILL")
     .argument("<task...>", TASK)
-    .option("--reason <text>", "kept with the task", "aborted by hand")
+    .option("--reason <text>", "kept with the task", "by hand")
     .option("--grace <duration>", "in place of the task's own", parseDuration)
     .option("--now", "no grace")
     .option("--wait", "until they have ended")
@@ -140,7 +145,7 @@ function waits(command: Command): void {
 
 function readsLogs(command: Command): void {
   command
-    .description("what a task printed")
+    .description("what a task printed; with -o jsonl or json one JSON document for each line")
     .argument("<task>", TASK)
     .option("-f, --follow", "go on until it has ended")
     .option("--attempt <n>", "of this attempt (default: the latest)", parseCount)

@@ -28,6 +28,12 @@ test("a slip in a flag keeps its suggestion", () => {
   expect(text).toContain("Did you mean --status?");
 });
 
+test("a wrong option is told what fits its command", () => {
+  const error = new CommanderError(1, "commander.unknownOption", "error: unknown option '--frob'");
+  expect(describeError(error, { path: "run" })).toMatch(/go after --: navvy run … -- COMMAND …\n +navvy run --help$/);
+  expect(describeError(error, { path: "queue ls" })).toMatch(/--frob'\n {2}fix: navvy queue ls --help$/);
+});
+
 test("the chain of causes shows with verbose only", () => {
   const error = new NavvyError("timeout", "late", { cause: new Error("socket hung up") });
   expect(describeError(error)).not.toContain("socket");

@@ -10,9 +10,12 @@ interface Failure {
   fix: string[];
 }
 
-/** The lines `✖ what`, `why: …`, `fix: …`; with `verbose` the chain of causes too. */
-export function describeError(error: unknown, options: { verbose?: boolean } = {}): string {
-  const { message, why, fix } = failureOf(error);
+/** Commands that take another one after `--`. */
+const TAKES_COMMAND = ["run", "task create", "task clone", "task edit"];
+
+/** The lines `✖ what`, `why: …`, `fix: …`; with `verbose` the chain of causes too. `path` is the command in use: `task ls`. */
+export function describeError(error: unknown, options: { path?: string; verbose?: boolean } = {}): string {
+  const { message, why, fix } = failureOf(error, options.path);
   const lines = [`${paint("red", "✖", process.stderr)} ${message}`];
   if (why) lines.push(`  why: ${why}`);
   fix.forEach((line, i) => lines.push(i === 0 ? `  fix: ${line}` : `       ${line}`));
@@ -21,13 +24,13 @@ export function describeError(error: unknown, options: { verbose?: boolean } = {
 }
 
 /** The same for programs. */
-export function errorDocument(error: unknown): string {
-  const { code, message, why, fix } = failureOf(error);
+export function errorDocument(error: unknown, options: { path?: string } = {}): string {
+  const { code, message, why, fix } = failureOf(error, options.path);
   return JSON.stringify({ schema: "navvy.error/1", code, message, ...(why ? { why } : {}), fix });
 }
 
-function failureOf(error: unknown): Failure {
-  if (error instanceof CommanderError) return usage(error);
+function failureOf(error: unknown, path = ""): Failure {
+  if (error instanceof CommanderError) return usage(error, path);
   if (isOurs(error)) return { code: error.code, message: error.message, why: error.why, fix: error.fix };
   const message = error instanceof Error ? error.message : String(error);
   return { code: "internal", message, why: "a fault of navvy itself", fix: ["run it again with --verbose and report what it prints"] };
@@ -38,12 +41,14 @@ function isOurs(error: unknown): error is Error & Failure {
   return error instanceof Error && error.name === "NavvyError";
 }
 
-function usage(error: CommanderError): Failure {
-  const [first = "", ...more] = error.message.replace(/^error: /, "").split("\n");
-  const hint = more.map((line) => line.replace(/^\((.*)\)$/, "$1")).filter((line) => line !== "");
-  const fix =
-    error.code === "commander.unknownOption" ? [...hint, "options of the task's own command go after --: navvy run -- COMMAND …"] : hint;
-  return { code: "invalid_argument", message: first, fix: fix.length ? fix : ["navvy --help"] };
+function usage(error: CommanderError, path: string): Failure {
+  const [first = "", ...rest] = error.message.replace(/^error: /, "").split("\n");
+  const hint = rest.map((line) => line.replace(/^\((.*)\)$/, "$1")).filter((line) => line !== "");
+  const isOption = error.code === "commander.unknownOption";
+  const more =
+    isOption && TAKES_COMMAND.includes(path) ? [`options of the task's own command go after --: navvy ${path} … -- COMMAND …`] : [];
+  const help = hint.length === 0 || isOption ? [["navvy", path, "--help"].filter(Boolean).join(" ")] : [];
+  return { code: "invalid_argument", message: first, fix: [...hint, ...more, ...help] };
 }
 
 function causes(error: unknown): string[] {

@@ -40,6 +40,11 @@ export function paint(style: Style, text: string, stream: NodeJS.WriteStream = p
   return styleText(style, text, { stream, validateStream: true } as Parameters<typeof styleText>[2]);
 }
 
+/** A reason that may repeat the word before it: `draining: draining: upgrade` is said once. */
+export function once(word: string, reason: string): string {
+  return reason.startsWith(`${word}: `) ? reason.slice(word.length + 2) : reason;
+}
+
 /** The last six characters of an id: what tables show and every command takes. */
 export function shortId(id: string): string {
   return id.slice(-6);

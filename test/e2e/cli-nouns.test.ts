@@ -183,6 +183,14 @@ describe("navvy doctor, context and help", () => {
     expect((await fleet.run(["help", "task", "enqueue"], { env })).out).toContain("--delay");
   });
 
+  test("a noun alone prints its help and no error, help on no command is refused", async () => {
+    const alone = await fleet.run(["watch"]);
+    expect(alone).toMatchObject({ code: 2, out: "" });
+    expect(alone.err).toContain("watch fleet");
+    expect(alone.err).not.toMatch(/✖|outputHelp/);
+    expect(await fleet.run(["frobnicate", "--help"])).toMatchObject({ code: 2, out: "" });
+  });
+
   test("wrong usage is 2 with a suggestion, an unreachable server 5, as an object for programs", async () => {
     const slip = await fleet.run(["tsak", "ls"]);
     expect(slip).toMatchObject({ code: 2, out: "" });

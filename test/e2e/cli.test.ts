@@ -100,6 +100,17 @@ describe("navvy run", () => {
     expect(absent.code).toBe(125);
   });
 
+  test("begins a line of its own after output that has no end of line, and hints at --shell for a shell line in one word", async () => {
+    expect((await fleet.run(["run", "--shell", "printf half"])).err).toMatch(/\n\n?✔ completed/);
+    const said = await fleet.run(["run", "--", 'echo "a b" | wc']);
+    expect(said.code).toBe(125);
+    expect(said.err).toContain(`navvy run --shell 'echo "a b" | wc'`);
+  });
+
+  test("refuses a name that reads as a reference", async () => {
+    expect((await fleet.run(["run", "-n", "@last", "--", "true"])).code).toBe(2);
+  });
+
   test("retries as often as it was told", async () => {
     const said = await fleet.run(["run", "--retries", "1", "--shell", 'test "$NAVVY_ATTEMPT" = 2']);
     expect(said.code).toBe(0);
@@ -163,7 +174,9 @@ describe("navvy task", () => {
     await fleet.run(["task", "enqueue", task, "-q", "unserved"]);
     expect((await fleet.run(["task", "edit", task, "--tag", "late"])).code).toBe(1);
     expect((await fleet.run(["task", "dequeue", task])).code).toBe(0);
-    expect((await fleet.run(["task", "enqueue", task, "--class", "high"])).out).toContain("queued on default");
+    expect((await fleet.run(["task", "enqueue", task])).out).toContain("queued on unserved");
+    expect((await fleet.run(["task", "dequeue", task])).code).toBe(0);
+    expect((await fleet.run(["task", "enqueue", task, "-q", "default", "--class", "high"])).out).toContain("queued on default");
     expect(await fleet.run(["task", "wait", task])).toMatchObject({ code: 0, out: expect.stringContaining("✔ completed") as string });
     expect((await fleet.run(["task", "publish", task])).out).toContain("published");
     expect((await fleet.run(["task", "reset", task])).code).toBe(1);
@@ -245,6 +258,14 @@ describe("navvy logs and wait", () => {
     expect((await fleet.run(["logs", "two-streams", "--prefix", "--timestamps"])).out).toMatch(/^\d{4}-.*Z two-streams │ one\n$/);
     expect((await fleet.run(["logs", "two-streams", "--raw", "--attempt", "1"])).out).toBe("one\n");
     expect((await fleet.run(["logs", "two-streams", "--exit-code"])).code).toBe(9);
+  });
+
+  test("wait for several tasks prints one JSON document", async () => {
+    const ids = [await draft("--", "true"), await draft("--", "true")];
+    const queued = await fleet.json<{ items: { id: string }[] }>(["task", "enqueue", ...ids]);
+    expect(queued.items.map((task) => task.id)).toEqual(ids);
+    const { items } = await fleet.json<{ items: { status: string }[] }>(["wait", ...ids]);
+    expect(items.map((task) => task.status)).toEqual(["completed", "completed"]);
   });
 
   test("wait gives up after --timeout with 6, and --any ends with the first", async () => {

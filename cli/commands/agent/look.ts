@@ -3,7 +3,7 @@ import type { Gpu } from "../../../protocol/index.js";
 import type { Handler } from "../../call.js";
 import type { View } from "../../output/output.js";
 import { age, bar, size } from "../../output/quantities.js";
-import { shortId, stateWord } from "../../output/words.js";
+import { once, shortId, stateWord } from "../../output/words.js";
 
 /** An agent for programs: its registration, whether it is up, and its last beat. */
 const AGENT_VIEW: View<AgentView> = {
@@ -69,7 +69,7 @@ function labelsOf(view: AgentView): string {
 function describe(view: AgentView): string {
   const { record, beat } = view;
   const lines = [
-    `${record.name}  ${stateWord(stateOf(view))}${beat?.reason ? `: ${beat.reason}` : ""}`,
+    `${record.name}  ${stateWord(stateOf(view))}${beat?.reason ? `: ${once(stateOf(view), beat.reason)}` : ""}`,
     `host      ${record.host}, ${record.os}, pid ${record.pid}, navvy ${record.version}`,
     `serves    ${record.queues.join(", ") || "nothing"} (${record.order}), ${record.slots} slots, ${record.serviceSlots} service slots`,
     `machine   ${record.cpus} cpu, ${size(record.memoryBytes)}, GPUs: ${gpusOf(record.gpus)}`,

@@ -2,7 +2,7 @@ import { rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { pino } from "pino";
 import { type Agent, startAgent } from "../../../agent/index.js";
-import { connect, type EmbeddedServer, isNavvyError, startServer } from "../../../broker/index.js";
+import { connect, type EmbeddedServer, isNavvyError, NavvyError, startServer } from "../../../broker/index.js";
 import type { Call, Handler } from "../../call.js";
 import { dataFolder } from "../../data-folder.js";
 import { EXIT } from "../../exit-codes.js";
@@ -45,9 +45,16 @@ async function startDevServer(call: Call<DevOptions>, dir: string): Promise<Embe
     return server;
   } catch (error) {
     if (!isNavvyError(error, "setup_failed")) throw error;
-    process.stderr.write(`${describeError(error)}\n`);
+    process.stderr.write(`${describeError(withPortFlag(error, call.options.port))}\n`);
     return undefined;
   }
+}
+
+/** A taken port is left with this command's own flag. */
+function withPortFlag(error: NavvyError, port: number): NavvyError {
+  if (error.detail?.["code"] !== "EADDRINUSE") return error;
+  const fix = [`navvy dev --port ${port + 1}`, ...error.fix.filter((line) => line !== "choose another port")];
+  return new NavvyError(error.code, error.message, { fix, ...(error.why === undefined ? {} : { why: error.why }), cause: error });
 }
 
 async function makeStreams(call: Call<DevOptions>, server: EmbeddedServer): Promise<void> {

@@ -1,5 +1,6 @@
 import { type Command, CommanderError } from "commander";
 import type { Handler } from "../../call.js";
+import { childOf } from "../../command-path.js";
 import { EXIT, EXIT_MEANINGS } from "../../exit-codes.js";
 import { stateWord } from "../../output/words.js";
 
@@ -10,7 +11,7 @@ export function help(program: Command): Handler<[string[]]> {
   return async (call, words) => {
     const topic = TOPICS[words[0] ?? ""];
     if (topic && words.length === 1) return call.out.line(topic());
-    call.out.line(commandAt(program, words).helpInformation().trimEnd());
+    commandAt(program, words).outputHelp();
     if (words.length === 0) call.out.line(`\nTopics:  navvy help ${Object.keys(TOPICS).join("|")}`);
   };
 }
@@ -18,7 +19,7 @@ export function help(program: Command): Handler<[string[]]> {
 function commandAt(program: Command, words: string[]): Command {
   let command = program;
   for (const word of words) {
-    const next = command.commands.find((each) => each.name() === word || each.aliases().includes(word));
+    const next = childOf(command, word);
     if (!next)
       throw new CommanderError(
         1,
@@ -63,7 +64,7 @@ function environment(): string {
     ["NAVVY_INBOX_PREFIX", "prefix of reply subjects (--inbox-prefix)"],
     ["NAVVY_FORMAT", "table, wide, json, jsonl or name (-o)"],
     ["NAVVY_QUIET, NAVVY_VERBOSE", "--quiet, --verbose"],
-    ["NAVVY_DEFAULT_QUEUE", "where run, enqueue and clone send tasks (-q)"],
+    ["NAVVY_DEFAULT_QUEUE", "where run and task enqueue send new tasks (-q)"],
     ["NAVVY_PROJECT", "project of new tasks; set inside tasks"],
     ["NAVVY_AGENT_NAME, NAVVY_SLOTS", "for agent start (--name, --slots)"],
     ["NAVVY_AGENT_GPUS, _WORK_DIR", "for agent start (--gpus, --work-dir)"],

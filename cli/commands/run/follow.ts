@@ -1,12 +1,14 @@
 import type { Navvy } from "../../../broker/index.js";
-import { describeOutcome, isEnded, isNavvyError, type TaskRecord } from "../../../protocol/index.js";
+import { isEnded, isNavvyError, type TaskRecord } from "../../../protocol/index.js";
 import type { Call } from "../../call.js";
+import { outcomeWords } from "../../output/outcome.js";
 import { duration, figure, size } from "../../output/quantities.js";
-import { paint, shortId, stateWord } from "../../output/words.js";
+import { once, paint, shortId, stateWord } from "../../output/words.js";
 import { onInterrupt } from "../../signals.js";
-import { explain, explanationLines } from "../../why.js";
+import { explain, explanationLines, shellHint } from "../../why.js";
 import { lookAround } from "../why/look.js";
 
+const NEWLINE = 0x0a;
 /** After this long without being claimed, `run` says why. */
 const EXPLAIN_AFTER_MS = 3_000;
 /** A second Ctrl-C within this time aborts the task. */
@@ -24,7 +26,7 @@ export async function followRun(call: Call<unknown>, task: TaskRecord): Promise<
   const teller = new Teller(call, navvy);
   const off = handleInterrupts(call, { navvy, task, stop });
   try {
-    const log = printLog(call, { navvy, task, signal: stop.signal });
+    const log = printLog(call, { navvy, task, teller, signal: stop.signal });
     const ended = await navvy.tasks.wait(task.id, { signal: stop.signal, onChange: (record) => teller.see(record) });
     await log;
     teller.end(ended);
@@ -39,10 +41,12 @@ export async function followRun(call: Call<unknown>, task: TaskRecord): Promise<
   }
 }
 
-async function printLog(call: Call<unknown>, of: { navvy: Navvy; task: TaskRecord; signal: AbortSignal }): Promise<void> {
+async function printLog(call: Call<unknown>, of: { navvy: Navvy; task: TaskRecord; teller: Teller; signal: AbortSignal }): Promise<void> {
   for await (const piece of of.navvy.logs.read(of.task, { follow: true, signal: of.signal })) {
     const isOut = piece.stream === "out" && !call.out.isData;
-    await call.out.bytes(piece.data, isOut ? process.stdout : process.stderr);
+    const to = isOut ? process.stdout : process.stderr;
+    await call.out.bytes(piece.data, to);
+    of.teller.printed(piece.data, to);
   }
 }
 
@@ -80,10 +84,24 @@ class Teller {
   readonly #startedMs = Date.now();
   #seen = "queued 0";
   #timer: NodeJS.Timeout | undefined;
+  #isLineOpen = false;
 
   constructor(call: Call<unknown>, navvy: Navvy) {
     this.#call = call;
     this.#navvy = navvy;
+  }
+
+  /** What the log printed last: a line that has no end gets one before anything is said. */
+  printed(data: Uint8Array, to: NodeJS.WriteStream): void {
+    if (data.length === 0) return;
+    // Text that went into a file leaves no line open on the terminal.
+    const isSeen = to === process.stderr || process.stdout.isTTY === process.stderr.isTTY;
+    this.#isLineOpen = isSeen && data.at(-1) !== NEWLINE;
+  }
+
+  #say(text: string): void {
+    this.#call.out.talk(this.#isLineOpen ? `\n${text}` : text);
+    this.#isLineOpen = false;
   }
 
   see(task: TaskRecord): void {
@@ -94,10 +112,10 @@ class Teller {
     this.#seen = key;
     if (task.status === "running") {
       const after = duration(Date.now() - this.#startedMs);
-      this.#call.out.talk(
+      this.#say(
         `${stateWord("running")}  on ${task.owner?.agent ?? "?"} after ${after}${task.attempt > 1 ? `, attempt ${task.attempt}` : ""}`,
       );
-    } else if (task.status === "queued") this.#call.out.talk(`${stateWord("queued")}   again: ${task.reason}`);
+    } else if (task.status === "queued") this.#say(`${stateWord("queued")}   again: ${task.reason}`);
   }
 
   end(task: TaskRecord): void {
@@ -110,10 +128,11 @@ class Teller {
     const how =
       task.status === "completed"
         ? ""
-        : `: ${task.status === "aborted" ? task.reason : task.outcome ? describeOutcome(task.outcome) : task.reason}`;
+        : `: ${task.outcome && task.status !== "aborted" ? outcomeWords(task.status, task.outcome) : once(task.status, task.reason)}`;
     const extras = [metrics.join("  "), artifacts.length ? `artifacts: ${artifacts.join(", ")}` : ""].filter(Boolean);
-    this.#call.out.talk([`${stateWord(task.status)}${ranMs === undefined ? "" : ` in ${duration(ranMs)}`}${how}`, ...extras].join("   "));
-    if (task.status === "failed") this.#call.out.talk(paint("dim", `  more: navvy why ${shortId(task.id)}`, process.stderr));
+    this.#say([`${stateWord(task.status)}${ranMs === undefined ? "" : ` in ${duration(ranMs)}`}${how}`, ...extras].join("   "));
+    for (const hint of shellHint(task)) this.#say(`  fix: ${hint}`);
+    if (task.status === "failed") this.#say(paint("dim", `  more: navvy why ${shortId(task.id)}`, process.stderr));
   }
 
   close(): void {
@@ -126,9 +145,9 @@ class Teller {
     try {
       const latest = await this.#navvy.tasks.get(task.id);
       if (isEnded(latest.status) || latest.status === "running") return;
-      for (const line of explanationLines(explain(await lookAround(this.#navvy, latest)))) this.#call.out.talk(`  ${line}`);
+      for (const line of explanationLines(explain(await lookAround(this.#navvy, latest)))) this.#say(`  ${line}`);
     } catch (error) {
-      this.#call.out.talk(`  waiting; why can not be told just now: ${(error as Error).message}`);
+      this.#say(`  waiting; why can not be told just now: ${(error as Error).message}`);
     }
   }
 }

@@ -6,6 +6,7 @@ import { shortId } from "../../output/words.js";
 import { findTask } from "../../references.js";
 import type { TaskOptions } from "../task-options.js";
 import { labelsOf, nameOf, specOf } from "./spec.js";
+import { usualQueue } from "./usual-queue.js";
 import { TASK_VIEW } from "./view.js";
 
 interface CloneOptions extends TaskOptions {
@@ -38,7 +39,7 @@ export const clone: Handler<[string, string[]], CloneOptions> = async (call, ref
   const overrides = { ...labelsOf(call.options), spec: await specOf(call, words, template.spec), ...(param ? { parameters: param } : {}) };
   const task = await navvy.tasks.clone(template.id, overrides);
   if (!enqueue && queue === undefined) return say(call, task, `cloned from ${shortId(template.id)} as a draft`);
-  const target = queue ?? template.queue ?? "default";
+  const target = queue ?? usualQueue(template);
   say(call, await navvy.tasks.enqueue(task.id, { queue: target }), `cloned from ${shortId(template.id)}, queued on ${target}`);
 };
 

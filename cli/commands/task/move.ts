@@ -3,10 +3,11 @@ import { isEnded, type QueueClass, type TaskRecord } from "../../../protocol/ind
 import type { Call, Handler } from "../../call.js";
 import { shortId } from "../../output/words.js";
 import { findTask } from "../../references.js";
+import { usualQueue } from "./usual-queue.js";
 import { TASK_VIEW } from "./view.js";
 
 interface EnqueueOptions {
-  queue: string;
+  queue?: string;
   class: QueueClass;
   delay?: number;
   createQueue?: boolean;
@@ -37,9 +38,12 @@ export function moveBy(verb: Verb): Handler<[string[]]> {
 
 /** `navvy task enqueue TASK… -q QUEUE` */
 export const enqueue: Handler<[string[]], EnqueueOptions> = (call, references) => {
-  const { queue, delay, createQueue = false } = call.options;
-  const options = { queue, class: call.options.class, createQueue, ...(delay === undefined ? {} : { delayMs: delay }) };
-  return each(call, references, async (navvy, task) => ({ task: await navvy.tasks.enqueue(task.id, options), done: `queued on ${queue}` }));
+  const { delay, createQueue = false } = call.options;
+  const options = { class: call.options.class, createQueue, ...(delay === undefined ? {} : { delayMs: delay }) };
+  return each(call, references, async (navvy, task) => {
+    const queue = call.options.queue ?? usualQueue(task);
+    return { task: await navvy.tasks.enqueue(task.id, { ...options, queue }), done: `queued on ${queue}` };
+  });
 };
 
 /** `navvy task abort TASK…` */
@@ -74,8 +78,22 @@ async function each(
 ): Promise<void> {
   const navvy = await call.navvy();
   const tasks = await Promise.all(references.map((reference) => findTask(call, reference)));
-  for (const found of tasks) {
-    const { task, done } = await change(navvy, found);
+  const changed: { task: TaskRecord; done: string }[] = [];
+  const isOneDocument = call.out.format === "json" && tasks.length > 1;
+  const say = ({ task, done }: { task: TaskRecord; done: string }) =>
     call.out.show(TASK_VIEW, task, () => `${shortId(task.id)}  ${task.name}  ${done}`);
+  try {
+    for (const found of tasks) {
+      const latest = await change(navvy, found);
+      changed.push(latest);
+      if (!isOneDocument) say(latest);
+    }
+  } finally {
+    // Also when one was refused: what was changed before it has changed.
+    if (isOneDocument)
+      call.out.list(
+        TASK_VIEW,
+        changed.map(({ task }) => task),
+      );
   }
 }

@@ -18,7 +18,7 @@ export function commandOf(words: string[], options: Pick<TaskOptions, "shell">):
 /** The name of a task that was given none: its program's. */
 export function nameOf(command: string[] | undefined): string | undefined {
   const program = command?.[0];
-  return program === undefined ? undefined : basename(program) || "task";
+  return program === undefined ? undefined : basename(program).replace(/^@+/, "") || "task";
 }
 
 /**
@@ -42,9 +42,14 @@ export async function specOf(call: Call<TaskOptions>, words: string[], before?: 
   return spec;
 }
 
-/** What the flags say about the task itself. */
+/** What the flags say about the task itself. @throws NavvyError invalid_argument for a name that reads as a reference */
 export function labelsOf(options: TaskOptions): Partial<Pick<TaskRecord, "name" | "project" | "taskType" | "tags" | "comment">> {
   const { name, project, type, tag, comment } = options;
+  if (name?.startsWith("@"))
+    throw new NavvyError("invalid_argument", `task name ${JSON.stringify(name)} is not acceptable`, {
+      why: "@ begins references such as @last",
+      fix: `--name ${name.replace(/^@+/, "") || "NAME"}`,
+    });
   return Object.fromEntries(
     Object.entries({ name, project, taskType: type, tags: tag, comment }).filter(([, value]) => value !== undefined),
   );

@@ -23,8 +23,9 @@ export const TASK_VIEW: View<TaskRecord> = {
   ],
 };
 
-/** The agent that runs a task or ran it last; a dash for none. */
+/** The agent that runs a task or ran it last; a dash for none, and while it waits for any. */
 export function agentOf(task: TaskRecord): string {
+  if (task.status === "queued" || task.status === "draft") return "—";
   return task.owner?.agent ?? task.attempts.at(-1)?.agent ?? "—";
 }
 

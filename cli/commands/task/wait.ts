@@ -1,8 +1,9 @@
 import { isNavvyError, type Navvy } from "../../../broker/index.js";
-import { describeOutcome, type TaskRecord } from "../../../protocol/index.js";
+import type { TaskRecord } from "../../../protocol/index.js";
 import type { Handler } from "../../call.js";
 import { EXIT, exitCodeOfOutcome } from "../../exit-codes.js";
 import { describeError } from "../../output/errors.js";
+import { outcomeWords } from "../../output/outcome.js";
 import { shortId, stateWord } from "../../output/words.js";
 import { findTask } from "../../references.js";
 import { TASK_VIEW } from "./view.js";
@@ -20,7 +21,9 @@ export const wait: Handler<[string[]], WaitOptions> = async (call, references) =
   const { any, timeout, exitZero } = call.options;
   try {
     const ended = await waitFor(navvy, tasks, { isAny: any ?? false, timeoutMs: timeout });
-    for (const task of ended) call.out.show(TASK_VIEW, task, () => endLine(task));
+    // One document on stdout, of a form that hangs on what was asked alone.
+    if (tasks.length > 1 && call.out.format === "json") call.out.list(TASK_VIEW, ended);
+    else for (const task of ended) call.out.show(TASK_VIEW, task, () => endLine(task));
     return exitZero ? EXIT.ok : (ended.map((task) => exitCodeOfOutcome(task.outcome)).find((code) => code !== 0) ?? EXIT.ok);
   } catch (error) {
     if (timeout === undefined || !isNavvyError(error, "timeout")) throw error;
@@ -47,5 +50,5 @@ async function waitFor(
 
 /** `9F3K2Q train ✔ completed: exited 0` */
 export function endLine(task: TaskRecord): string {
-  return `${shortId(task.id)}  ${task.name}  ${stateWord(task.status)}${task.outcome ? `: ${describeOutcome(task.outcome)}` : ""}`;
+  return `${shortId(task.id)}  ${task.name}  ${stateWord(task.status)}${task.outcome ? `: ${outcomeWords(task.status, task.outcome)}` : ""}`;
 }
