@@ -49,6 +49,9 @@ test("help on a command that is not there is refused", async () => {
     ["task", "frobnicate", "--help"],
   ])
     await expect(makeProgram().parseAsync(["node", "navvy", ...args])).rejects.toMatchObject({ code: "commander.unknownCommand" });
+  const program = makeProgram();
+  for (const command of [program, ...program.commands]) command.configureOutput({ writeOut: () => {} });
+  await expect(program.parseAsync(["node", "navvy", "task", "help"])).rejects.toMatchObject({ exitCode: 0 });
 });
 
 test("the words before -- name the command, by alias too", () => {

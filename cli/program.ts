@@ -41,7 +41,7 @@ export function makeProgram(): Command {
   program.addHelpText("afterAll", `\nMore global flags, for credentials and TLS (navvy help environment):\n${HIDDEN_FLAGS}`);
   program.addHelpText(
     "after",
-    "\nStart here:\n  navvy dev                                        a server, an agent and queues on this machine\n  navvy run -- python -c 'print(\"hello\")'           in another terminal: run a task, see its output\n",
+    "\nStart here:\n  navvy dev                                        a server, an agent and queues on this machine\n  navvy run -- python -c 'print(\"hello\")'           in another terminal: run a task, see its output",
   );
   return program;
 }
@@ -49,7 +49,8 @@ export function makeProgram(): Command {
 /** `navvy frobnicate --help` asks for help on what is not there: commander itself would print the help of all. */
 function refuseUnknown(command: Command): string {
   const [word] = command.args;
-  if (word !== undefined && !word.startsWith("-") && command.commands.length > 0 && !childOf(command, word))
+  // Nouns have a `help` that is in no list.
+  if (word !== undefined && word !== "help" && !word.startsWith("-") && command.commands.length > 0 && !childOf(command, word))
     command.error(`error: unknown command '${word}'`, { code: "commander.unknownCommand" });
   return "";
 }

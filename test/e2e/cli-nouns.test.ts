@@ -186,7 +186,7 @@ describe("navvy doctor, context and help", () => {
   test("a noun alone prints its help and no error, help on no command is refused", async () => {
     const alone = await fleet.run(["watch"]);
     expect(alone).toMatchObject({ code: 2, out: "" });
-    expect(alone.err).toContain("watch fleet");
+    expect(alone.err).toContain("Usage: navvy watch");
     expect(alone.err).not.toMatch(/✖|outputHelp/);
     expect(await fleet.run(["frobnicate", "--help"])).toMatchObject({ code: 2, out: "" });
   });
