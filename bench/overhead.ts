@@ -12,7 +12,7 @@ import { bareLoop } from "./bare-loop.js";
 import { eachOf, median, report, startFleet } from "./fleet.js";
 
 const { values } = parseArgs({
-  options: { tasks: { type: "string", default: "2000" }, rounds: { type: "string", default: "3" }, prof: { type: "string" } },
+  options: { tasks: { type: "string", default: "2000" }, rounds: { type: "string", default: "5" }, prof: { type: "string" } },
 });
 const tasks = Number(values.tasks);
 const slots = cpus().length * 2;
