@@ -2,7 +2,7 @@ import { type Claim, type Navvy, type PulledMessage, Puller } from "../../broker
 import { decode, isNavvyError, type Lane, type NavvyError, type Owner, Ticket } from "../../protocol/index.js";
 import type { AgentConfig } from "../config.js";
 import type { Slot, Slots } from "../slots.js";
-import { Doorbells } from "./doorbells.js";
+import { type Bell, Doorbells } from "./doorbells.js";
 import type { Lanes } from "./lanes.js";
 import { setAside } from "./set-aside.js";
 
@@ -37,6 +37,8 @@ export class ClaimLoop {
   readonly #offReconnect: () => void;
   readonly #timer: NodeJS.Timeout;
   readonly #doorbells: Doorbells;
+  /** Rings that the sweep under way, or the next one, is for. */
+  readonly #rang = new Set<Bell>();
   /** Shapes that can ever fit this machine. */
   readonly #shapes: string[];
   /** Tasks whose claim is under way. */
@@ -51,7 +53,7 @@ export class ClaimLoop {
   constructor(parts: ClaimParts) {
     this.#parts = parts;
     this.#puller = new Puller(parts.navvy.bus);
-    this.#doorbells = new Doorbells(parts.navvy, () => this.#rung());
+    this.#doorbells = new Doorbells(parts.navvy, (bell) => this.#rung(bell));
     this.#shapes = parts.slots.shapes();
     this.#offReconnect = parts.navvy.bus.onReconnect(() => this.kick());
     this.#timer = setInterval(() => this.kick(), SWEEP_EVERY_MS * (0.8 + Math.random() * 0.4));
@@ -72,6 +74,7 @@ export class ClaimLoop {
       .finally(() => {
         this.#sweeping = undefined;
         this.#listen();
+        this.#passOn();
         if (this.#isAskedAgain) {
           this.#isAskedAgain = false;
           this.kick();
@@ -206,7 +209,15 @@ export class ClaimLoop {
     this.#doorbells.set(mayClaim ? bells.filter((bell) => slots.room({ ...bell, class: "normal" }) > 0) : []);
   }
 
-  #rung(): void {
+  /** A ring that came while the last slot was being taken is for someone else: by now this agent no longer listens. */
+  #passOn(): void {
+    const { slots, navvy } = this.#parts;
+    for (const bell of this.#rang) if (this.#isStopped || slots.room({ ...bell, class: "normal" }) < 1) navvy.queues.ring(bell);
+    this.#rang.clear();
+  }
+
+  #rung(bell: Bell): void {
+    this.#rang.add(bell);
     this.kick();
     setTimeout(() => this.kick(), SECOND_LOOK_MS);
   }

@@ -1,15 +1,16 @@
 import type { Navvy } from "../../broker/index.js";
 import type { Lane } from "../../protocol/index.js";
 
-type Bell = Pick<Lane, "queue" | "shape">;
+/** What a doorbell is for. */
+export type Bell = Pick<Lane, "queue" | "shape">;
 
 /** Listens to the doorbells of what there is room for, and to no others: one that nobody can answer must reach someone else. */
 export class Doorbells {
   readonly #navvy: Navvy;
-  readonly #onRing: () => void;
+  readonly #onRing: (bell: Bell) => void;
   readonly #bells = new Map<string, () => void>();
 
-  constructor(navvy: Navvy, onRing: () => void) {
+  constructor(navvy: Navvy, onRing: (bell: Bell) => void) {
     this.#navvy = navvy;
     this.#onRing = onRing;
   }
@@ -23,7 +24,11 @@ export class Doorbells {
       this.#bells.delete(key);
     }
     for (const [key, bell] of keys) {
-      if (!this.#bells.has(key)) this.#bells.set(key, this.#navvy.queues.onRing(bell, this.#onRing));
+      if (!this.#bells.has(key))
+        this.#bells.set(
+          key,
+          this.#navvy.queues.onRing(bell, () => this.#onRing(bell)),
+        );
     }
   }
 }

@@ -1,4 +1,4 @@
-import { link, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { link, mkdir, readFile, rename, rm, rmdir, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { NavvyError } from "../../protocol/index.js";
 import { birthOf } from "./birth.js";
@@ -83,14 +83,35 @@ async function refuseOrClear(storeDir: string): Promise<void> {
   await clear(path, holder);
 }
 
-/** Removes the lock of this holder and no other's: a new one may have come since it was read. */
+const GATE_WAIT_MS = 10;
+/** A gate as old as this was left by a crash: passing it takes well under a second. */
+const GATE_STALE_MS = 10_000;
+
+/**
+ * Removes the lock of this holder and no other's: a new one may have come since it was read. One at a time through a gate,
+ * looking again behind it: between a look and a removal without it, a third could come in.
+ */
 async function clear(path: string, holder: StoreUser | undefined): Promise<void> {
-  const aside = `${path}.${process.pid}.old`;
-  // Someone else was faster: the next try to link tells.
-  await rename(path, aside).catch(() => undefined);
-  const moved = await read(aside);
-  if (moved !== undefined && moved.pid !== holder?.pid) await linked(aside, path);
-  await rm(aside, { force: true });
+  const gate = `${path}.gate`;
+  while (!(await entered(gate))) await new Promise((resolve) => setTimeout(resolve, GATE_WAIT_MS));
+  try {
+    const now = await read(path);
+    if (now?.pid === holder?.pid && now?.birth === holder?.birth) await rm(path, { force: true });
+  } finally {
+    await rmdir(gate);
+  }
+}
+
+async function entered(gate: string): Promise<boolean> {
+  try {
+    await mkdir(gate);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+    const found = await stat(gate).catch(() => undefined); // gone meanwhile: the next try tells
+    if (found && Date.now() - found.mtimeMs > GATE_STALE_MS) await rmdir(gate).catch(() => undefined);
+    return false;
+  }
 }
 
 async function read(path: string): Promise<StoreUser | undefined> {
