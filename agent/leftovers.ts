@@ -1,6 +1,6 @@
 import { rm } from "node:fs/promises";
 import { hostname } from "node:os";
-import { Leadership, type Navvy, sessionsBucket, snapshot } from "../broker/index.js";
+import { isAlive, Leadership, type Navvy, sessionsBucket, snapshot } from "../broker/index.js";
 import type { AgentConfig } from "./config.js";
 import type { Journal } from "./host/journal.js";
 import type { SpawnerClient } from "./host/spawner-client.js";
@@ -33,14 +33,5 @@ async function releaseDeadSessions(navvy: Navvy, config: AgentConfig): Promise<v
     config.log.warn({ session: value.session }, "an earlier run's session was still there: given up");
     await bucket.delete(key, revision);
     await new Leadership(navvy.bus, config.leaseMs).vacate(value.session);
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
   }
 }

@@ -41,17 +41,18 @@ export class Artifacts {
 
   /** Streams the content into a file, verified; the file appears whole or not at all. */
   async download(task: TaskRecord, name: string, file: string): Promise<ArtifactRef> {
-    const found = await this.#resolve(task, name);
+    const found = await this.resolve(task, name);
     await this.#objects.getToFile(found.sha256, file);
     return found;
   }
 
   /** The content, verified at its end. */
   async *read(task: TaskRecord, name: string): AsyncGenerator<Uint8Array> {
-    yield* this.#objects.get((await this.#resolve(task, name)).sha256);
+    yield* this.#objects.get((await this.resolve(task, name)).sha256);
   }
 
-  async #resolve(task: TaskRecord, name: string): Promise<ArtifactRef> {
+  /** Like `find`, also among those that the record does not name. @throws NavvyError not_found */
+  async resolve(task: TaskRecord, name: string): Promise<ArtifactRef> {
     const all = await this.listAll(task);
     return all.find((artifact) => artifact.name === name) ?? this.find(task, name);
   }

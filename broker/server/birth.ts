@@ -15,7 +15,8 @@ export async function birthOf(pid: number): Promise<string | undefined> {
   return fields[0] === "Z" ? undefined : fields[19];
 }
 
-function isAlive(pid: number): boolean {
+/** Whether a process of that number exists on this machine. */
+export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;

@@ -1,4 +1,3 @@
-import type { TaskRecord as Schema } from "../../protocol/index.js";
 import {
   blame,
   isNavvyError,
@@ -38,11 +37,11 @@ const MAX_BACKOFF_MS = 10 * 60_000;
 
 /** The verbs of whoever runs tasks. Every one is a compare-and-set; a stale ticket or attempt loses and nothing happens. */
 export class Claims {
-  readonly #bucket: Bucket<typeof Schema>;
+  readonly #bucket: Bucket<typeof TaskRecord>;
   readonly #queues: Queues;
   readonly #events: Events;
 
-  constructor(parts: { bucket: Bucket<typeof Schema>; queues: Queues; events: Events }) {
+  constructor(parts: { bucket: Bucket<typeof TaskRecord>; queues: Queues; events: Events }) {
     this.#bucket = parts.bucket;
     this.#queues = parts.queues;
     this.#events = parts.events;

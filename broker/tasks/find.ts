@@ -1,4 +1,3 @@
-import type { TaskRecord as Schema } from "../../protocol/index.js";
 import { closest, NavvyError, type TaskRecord, type TaskStatus } from "../../protocol/index.js";
 import type { Bucket } from "../bucket.js";
 import type { Bus } from "../bus.js";
@@ -26,7 +25,7 @@ export const isTaskId = (reference: string) => ID.test(reference);
 
 const SUFFIX = /^[0-9A-HJKMNP-TV-Z]{4,25}$/i;
 
-type Tasks = Bucket<typeof Schema>;
+type Tasks = Bucket<typeof TaskRecord>;
 
 export interface ListOptions extends TaskFilter {
   /** Told of each record that is left out. */

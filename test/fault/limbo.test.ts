@@ -1,10 +1,14 @@
+import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { expect, test } from "vitest";
 import { client, lives, spawnAgent } from "../support/agent.js";
 import { eventually } from "../support/eventually.js";
 import { startNats } from "../support/nats.js";
 import { startProxy } from "../support/tcp-proxy.js";
 
+const MAIN = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
 const sh = (script: string) => ["sh", "-c", script];
 
 test("a task that leaves more than a record can name is settled, and every artifact can be fetched", async () => {
@@ -22,6 +26,18 @@ test("a task that leaves more than a record can name is settled, and every artif
   const parts: Uint8Array[] = [];
   for await (const part of c.navvy.artifacts.read(done, "a-rather-long-name-of-an-artifact-699.txt")) parts.push(part);
   expect(Buffer.concat(parts).toString()).toBe("699\n");
+  const cat = promisify(execFile)(process.execPath, [
+    MAIN,
+    "artifact",
+    "cat",
+    id,
+    "a-rather-long-name-of-an-artifact-699.txt",
+    "-s",
+    nats.url,
+  ]);
+  expect((await cat).stdout).toBe("699\n");
+  const listed = await promisify(execFile)(process.execPath, [MAIN, "artifact", "ls", id, "-o", "json", "-s", nats.url]);
+  expect(listed.stdout).toContain("a-rather-long-name-of-an-artifact-699.txt");
 });
 
 test("many failed attempts that print much do not fill the record up", async () => {

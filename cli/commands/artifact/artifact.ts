@@ -24,14 +24,14 @@ const ARTIFACT_VIEW: View<ArtifactRef> = {
 /** `navvy artifact ls TASK` */
 export const list: Handler<[string]> = async (call, reference) => {
   const navvy = await call.navvy();
-  call.out.list(ARTIFACT_VIEW, navvy.artifacts.list(await findTask(call, reference)));
+  call.out.list(ARTIFACT_VIEW, await navvy.artifacts.listAll(await findTask(call, reference)));
 };
 
 /** `navvy artifact get TASK [NAME] [--to PATH]`: prints where each file lies now. */
 export const get: Handler<[string, string | undefined], ArtifactGetOptions> = async (call, reference, name) => {
   const navvy = await call.navvy();
   const task = await findTask(call, reference);
-  const wanted = name === undefined ? navvy.artifacts.list(task) : [navvy.artifacts.find(task, name)];
+  const wanted = name === undefined ? await navvy.artifacts.listAll(task) : [await navvy.artifacts.resolve(task, name)];
   if (wanted.length === 0) return call.out.talk("no artifacts");
   const isFolder = name === undefined || (await isDirectory(call.options.to));
   for (const artifact of wanted) {

@@ -63,7 +63,7 @@ async function inputsOf(call: Call<TaskOptions>, inputs: string[]): Promise<Reco
       throw new NavvyError("invalid_argument", `input ${JSON.stringify(text)} is not acceptable`, { fix: "--input NAME=TASK/ARTIFACT" });
     }
     const task = await findTask(call, reference);
-    const { sha256, sizeBytes } = navvy.artifacts.find(task, artifactName);
+    const { sha256, sizeBytes } = await navvy.artifacts.resolve(task, artifactName);
     return [name, { sha256, sizeBytes, from: { task: task.id, artifact: artifactName } }] as const;
   });
   return Object.fromEntries(await Promise.all(found));
