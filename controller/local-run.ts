@@ -54,7 +54,8 @@ export class LocalRun {
     const queued = await navvy.tasks.bucket.modify(draft.id, (record) => {
       return { ...record, status: "queued", ticket: record.ticket + 1, reason: "started by hand", changedAt: at, enqueuedAt: at };
     });
-    const claim = queued && (await navvy.tasks.claims.claim({ id: draft.id, ticket: queued.value.ticket }, session.owner, () => false));
+    const claim =
+      queued && (await navvy.tasks.claims.claim({ id: draft.id, ticket: queued.value.ticket }, session.owner, { isHeld: () => false }));
     if (claim) return new LocalRun(navvy, session, claim);
     await session.release();
     throw new NavvyError("superseded", `task ${draft.id} was changed by someone else before it could start here`, {

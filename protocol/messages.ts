@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { ON_DISCONNECT } from "./states.js";
 import { CLASSES, EVENT_KINDS } from "./subjects.js";
 
 const Bytes = z.custom<Uint8Array>((value) => value instanceof Uint8Array, "expected bytes");
@@ -15,6 +16,8 @@ export const QueueRecord = z.object({
   createdBy: z.string(),
   paused: z.object({ at: z.string(), by: z.string(), reason: z.string() }).optional(),
   lanes: z.array(z.object({ class: z.enum(CLASSES), shape: z.string() })).default([]),
+  /** For tasks that say nothing themselves, from their next claim on. */
+  onDisconnect: z.enum(ON_DISCONNECT).optional(),
 });
 export type QueueRecord = z.infer<typeof QueueRecord>;
 

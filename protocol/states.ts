@@ -29,6 +29,13 @@ export const MOVES = {
 export const PHASES = ["claimed", "preparing", "executing", "aborting", "collecting"] as const;
 export type Phase = (typeof PHASES)[number];
 
+/**
+ * What becomes of a running attempt whose agent can not renew its lease: its processes stand still until it can again, run on
+ * without a lease (nobody else is given the task by itself), or are ended at once. Absent: freeze.
+ */
+export const ON_DISCONNECT = ["freeze", "continue", "kill"] as const;
+export type OnDisconnect = (typeof ON_DISCONNECT)[number];
+
 export function canMove(from: TaskStatus, to: TaskStatus): boolean {
   return (MOVES[from] as readonly TaskStatus[]).includes(to);
 }

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { Outcome } from "./outcome.js";
-import { PHASES, STATUSES } from "./states.js";
+import { ON_DISCONNECT, PHASES, STATUSES } from "./states.js";
 import { CLASSES } from "./subjects.js";
 
 /** A parameter's value keeps its type on the wire: no strings made of numbers. */
@@ -73,6 +73,8 @@ export const TaskSpec = z.object({
   retries: z.object({ limit: z.number().int().min(0), backoffMs: z.number().min(0) }).default({ limit: 0, backoffMs: 1000 }),
   /** How often a machine may be lost under it before it is given up. */
   lostLimit: z.number().int().min(0).default(3),
+  /** Default: what its queue says, else freeze. */
+  onDisconnect: z.enum(ON_DISCONNECT).optional(),
 });
 export type TaskSpec = z.infer<typeof TaskSpec>;
 
@@ -181,6 +183,10 @@ export const TaskRecord = z.object({
   /** Number of the running or last attempt; 0: never ran. The fencing token. */
   attempt: z.number().int().default(0),
   owner: Owner.optional(),
+  /** What holds for the running attempt, settled at its claim. Absent: freeze. */
+  onDisconnect: z.enum(ON_DISCONNECT).optional(),
+  /** Since when its session is gone while it runs on (`continue`): until its agent is back, or a person gives it up. */
+  unreachableAt: z.string().optional(),
   abort: AbortWish.optional(),
   /** Failures of the program that used up a retry, and losses of a machine, since the last enqueue by a person. */
   failures: z.number().int().default(0),
@@ -207,5 +213,7 @@ export const TaskHead = TaskRecord.pick({
   notBefore: true,
   enqueuedAt: true,
   attempt: true,
+  onDisconnect: true,
+  unreachableAt: true,
 });
 export type TaskHead = z.infer<typeof TaskHead>;

@@ -176,7 +176,7 @@ export class ClaimLoop {
   async #try(ticket: Ticket, session: Owner): Promise<Claim | undefined | Error> {
     const { navvy, isHeld, config } = this.#parts;
     try {
-      return await navvy.tasks.claims.claim(ticket, session, isHeld);
+      return await navvy.tasks.claims.claim(ticket, session, { isHeld });
     } catch (error) {
       if (!isNavvyError(error)) config.log.error({ err: error, task: ticket.id }, "a claim failed");
       return error as Error;

@@ -1,7 +1,6 @@
 import {
-  blame,
   isNavvyError,
-  isSuccess,
+  type OnDisconnect,
   type Outcome,
   type Owner,
   type Reported,
@@ -11,8 +10,9 @@ import {
 import type { Bucket } from "../bucket.js";
 import type { Events } from "../events.js";
 import type { Queues } from "../queues.js";
+import { afterOutcome, smaller } from "./after-outcome.js";
 import { emptyReport } from "./draft.js";
-import { moved, now, requeued, withAttempt, withOutcome } from "./transition.js";
+import { moved, now, withAttempt } from "./transition.js";
 
 /** A task that this session holds: the record as last written by it, and the revision for the next write. */
 export interface Claim {
@@ -29,11 +29,23 @@ export interface AttemptEnd {
   logBytes?: Record<string, number>;
 }
 
+/** What an agent knows when it claims. */
+export interface ClaimOptions {
+  /** Whether the session runs this task: a running record of ours that it does not know is a claim whose answer was lost. */
+  isHeld: (id: string) => boolean;
+  /** What the task's queue says; the task's own word comes first. */
+  onDisconnect?: OnDisconnect | undefined;
+}
+
+/** An attempt that runs on a machine, as its agent's earlier session held it. */
+export interface Held {
+  id: string;
+  attempt: number;
+  session: string;
+}
+
 /** What became of an outcome: where the task went, or that a newer attempt holds it and the outcome was dropped. */
 export type Settled = "ended" | "retried" | "superseded";
-
-const BACKOFF_FACTOR = 2;
-const MAX_BACKOFF_MS = 10 * 60_000;
 
 /** The verbs of whoever runs tasks. Every one is a compare-and-set; a stale ticket or attempt loses and nothing happens. */
 export class Claims {
@@ -47,21 +59,19 @@ export class Claims {
     this.#events = parts.events;
   }
 
-  /**
-   * Takes a queued task for a session; undefined when the ticket is stale or someone else was first. `isHeld` says what
-   * the session knows that it runs: a running record of ours that it does not know is a claim whose answer was lost.
-   */
-  async claim(ticket: Pick<Ticket, "id" | "ticket">, owner: Owner, isHeld: (id: string) => boolean): Promise<Claim | undefined> {
+  /** Takes a queued task for a session; undefined when the ticket is stale or someone else was first. */
+  async claim(ticket: Pick<Ticket, "id" | "ticket">, owner: Owner, options: ClaimOptions): Promise<Claim | undefined> {
     for (;;) {
       const entry = await this.#bucket.get(ticket.id);
       if (!entry) return undefined;
       const { value: record } = entry;
       if (record.status !== "queued" || record.ticket !== ticket.ticket) {
-        const isOurs = record.status === "running" && record.owner?.session === owner.session && !isHeld(record.id);
+        const isOurs = record.status === "running" && record.owner?.session === owner.session && !options.isHeld(record.id);
         return isOurs ? { id: record.id, attempt: record.attempt, owner, record, revision: entry.revision } : undefined;
       }
       const at = now();
       const attempt = record.attempt + 1;
+      const onDisconnect = record.spec.onDisconnect ?? options.onDisconnect;
       const next = moved(record, "running", {
         reason: `claimed by ${owner.agent}`,
         by: owner.agent,
@@ -72,12 +82,34 @@ export class Claims {
           attempts: withAttempt(record, { attempt, ...owner, claimedAt: at }),
           phase: "claimed",
           reported: emptyReport(),
+          ...(onDisconnect ? { onDisconnect } : {}),
         },
       });
       const revision = await this.#bucket.update(ticket.id, next, entry.revision);
       if (revision === undefined) continue; // changed under us: look again, it may have been an edit of its class
       this.#changed(next, revision);
       return { id: ticket.id, attempt, owner, record: next, revision };
+    }
+  }
+
+  /**
+   * Takes a running attempt over from an earlier session of the same agent; attempt, phase and reports stay as they are.
+   * Safe to repeat when an answer was lost: a record that names the new session already is won.
+   * @returns undefined when the attempt is no longer there: superseded, ended or deleted
+   */
+  async adopt(held: Held, owner: Owner): Promise<Claim | undefined> {
+    const { id, attempt, session } = held;
+    for (;;) {
+      const entry = await this.#bucket.get(id);
+      const record = entry?.value;
+      if (record?.status !== "running" || record.attempt !== attempt) return undefined;
+      if (record.owner?.session === owner.session) return this.#adopted({ id, attempt, owner, record, revision: entry?.revision ?? 0 });
+      if (!entry || record.owner?.session !== session) return undefined;
+      const { unreachableAt: _unreachableAt, ...rest } = record;
+      const attempts = record.attempts.map((each) => (each.attempt === attempt ? { ...each, ...owner } : each));
+      const next = { ...rest, owner, attempts };
+      const revision = await this.#bucket.update(id, next, entry.revision);
+      if (revision !== undefined) return this.#adopted({ id, attempt, owner, record: next, revision });
     }
   }
 
@@ -145,18 +177,52 @@ export class Claims {
     await this.#queues.publish({ queue: record.queue, class: record.class, shape: record.shape }, { id: record.id, ticket: record.ticket });
   }
 
-  /** The reaper's verb: a running task whose session is gone goes on to its next attempt, or fails at its cap. */
+  /** Gives a running attempt of this session up: it goes on to its next attempt, or fails at its cap. */
   async lose(id: string, owner: Owner, reason: string): Promise<TaskRecord | undefined> {
+    return this.#repair(id, owner, (record) => afterOutcome(record, { kind: "lost", reason }));
+  }
+
+  /**
+   * The reaper's verb, for a running task whose session is gone. One that runs on without a lease (`continue`) may still
+   * live on its machine: it is only marked, once, and stays where it is.
+   * @returns the record as it was changed; undefined when nothing was to be done
+   */
+  async reap(id: string, owner: Owner): Promise<TaskRecord | undefined> {
+    return this.#repair(id, owner, (record) => {
+      if (record.onDisconnect !== "continue") return afterOutcome(record, { kind: "lost", reason: `agent ${owner.agent} was lost` });
+      return record.unreachableAt === undefined ? { ...record, unreachableAt: now() } : undefined;
+    });
+  }
+
+  async #repair(id: string, owner: Owner, change: (record: TaskRecord) => TaskRecord | undefined): Promise<TaskRecord | undefined> {
     let next: TaskRecord | undefined;
-    const entry = await this.#bucket.modify(id, (record) => {
-      next =
-        record.status === "running" && record.owner?.session === owner.session ? afterOutcome(record, { kind: "lost", reason }) : undefined;
+    const repair = (record: TaskRecord) => {
+      next = record.status === "running" && record.owner?.session === owner.session ? change(record) : undefined;
       return next;
+    };
+    const entry = await this.#bucket.modify(id, repair).catch((error: unknown) => {
+      if (!isNavvyError(error, "too_large")) throw error;
+      return this.#bucket.modify(id, (record) => (repair(record) ? (next = smaller(next ?? record)) : undefined));
     });
     if (!next || !entry) return undefined;
+    if (next.status === "running") {
+      this.#told(next, {
+        event: "unreachable",
+        reason: `agent ${owner.agent} is out of reach; the task runs on there`,
+        key: entry.revision,
+      });
+      return next;
+    }
     this.#changed(next, entry.revision, { repaired: "lost session" });
     await this.#requeueOrLeave(next);
     return next;
+  }
+
+  /** The key makes a repeat after a lost answer count once. */
+  #adopted(claim: Claim): Claim {
+    const { agent, session } = claim.owner;
+    this.#told(claim.record, { event: "adopted", reason: `goes on under a new session of ${agent}`, key: `${claim.attempt}.${session}` });
+    return claim;
   }
 
   /** The record says queued, so the move is made; a ticket that could not be published is the sweeper's to publish. */
@@ -180,90 +246,25 @@ export class Claims {
   }
 
   #changed(record: TaskRecord, revision: number, data?: Record<string, unknown>): void {
+    this.#told(record, { event: record.status, reason: record.reason, by: record.by, key: revision, data });
+  }
+
+  #told(
+    record: TaskRecord,
+    said: { event: string; reason: string; by?: string; key: string | number; data?: Record<string, unknown> | undefined },
+  ): void {
+    const { data, ...rest } = said;
+    const agent = record.owner?.agent ?? record.attempts.at(-1)?.agent;
     this.#events.emit({
       kind: "task",
       id: record.id,
-      event: record.status,
-      reason: record.reason,
-      by: record.by,
       attempt: record.attempt,
-      key: revision,
-      data: { name: record.name, queue: record.queue, agent: record.owner?.agent ?? record.attempts.at(-1)?.agent, ...data },
+      ...rest,
+      data: { name: record.name, queue: record.queue, agent, ...data },
     });
   }
-}
-
-const KEPT_ARTIFACTS = 40;
-const KEPT_METRICS = 40;
-const KEPT_NOTES = 5;
-const KEPT_ATTEMPTS = 5;
-
-/** What of a record's history and reports must stay when all of it would pass the limit; its own note says what went. */
-function smaller(record: TaskRecord): TaskRecord {
-  const { artifacts, metrics, notes, progress } = record.reported;
-  const note = {
-    at: now(),
-    level: "error" as const,
-    text: "the record passed its limit: outputs and the longer lists of what was reported were left out",
-  };
-  const clip = (text: string) => text.slice(0, 500);
-  return {
-    ...record,
-    attempts: record.attempts.slice(-KEPT_ATTEMPTS),
-    reported: {
-      outputs: {},
-      metrics: Object.fromEntries(Object.entries(metrics).slice(0, KEPT_METRICS)),
-      metricsOmitted: record.reported.metricsOmitted + Math.max(0, Object.keys(metrics).length - KEPT_METRICS),
-      artifacts: artifacts.slice(0, KEPT_ARTIFACTS),
-      ...(progress ? { progress } : {}),
-      notes: [...notes.slice(-KEPT_NOTES).map((one) => ({ ...one, text: clip(one.text) })), note],
-    },
-  };
 }
 
 function holds(record: TaskRecord, claim: Pick<Claim, "attempt" | "owner">): boolean {
   return record.status === "running" && record.attempt === claim.attempt && record.owner?.session === claim.owner.session;
-}
-
-/**
- * Where an outcome takes a running record.
- *
- *   success → completed · aborted, or any end under an open abort wish → aborted
- *   failure of the program → queued again while the user's retries last, else failed
- *   failure of the machine → queued again in front while its cap lasts, else failed; never a user's retry
- */
-export function afterOutcome(record: TaskRecord, outcome: Outcome, logBytes?: Record<string, number>): TaskRecord {
-  const at = now();
-  const by = record.owner?.agent ?? "navvy";
-  const { owner: _owner, abort, ...rest } = record;
-  const attempts = withOutcome(record, outcome, { endedAt: at, ...(logBytes ? { logBytes } : {}) });
-  const closed = { ...attempts, outcome, endedAt: at };
-  const end = (status: "completed" | "failed" | "aborted", reason: string) =>
-    moved(rest, status, {
-      reason,
-      by,
-      at,
-      patch: { ...closed, ...(abort ? { abort: { ...abort, deliveredAt: abort.deliveredAt ?? at } } : {}) },
-    });
-  const again = (patch: Partial<TaskRecord>, reason: string) => requeued(rest, { reason, by, patch: { ...attempts, outcome, ...patch } });
-
-  if (isSuccess(outcome)) return end("completed", "exited 0");
-  if (outcome.kind === "aborted" || abort !== undefined) return end("aborted", abort?.reason ?? outcome.reason ?? "aborted");
-  if (blame(outcome) === "machine") {
-    if (outcome.kind === "given_back") return again({ class: "front" }, outcome.reason ?? "given back");
-    const losses = record.losses + 1;
-    if (losses > record.spec.lostLimit || record.spec.command.length === 0)
-      return { ...end("failed", `lost: ${outcome.reason ?? "its machine was lost"}`), losses };
-    return again({ class: "front", losses }, `lost ${losses} of ${record.spec.lostLimit}: ${outcome.reason ?? "its machine was lost"}`);
-  }
-  const failures = record.failures + 1;
-  const { limit, backoffMs } = record.spec.retries;
-  if (failures > limit || outcome.kind === "setup_failed") return { ...end("failed", outcome.reason ?? describe(outcome)), failures };
-  const delayMs = Math.min(backoffMs * BACKOFF_FACTOR ** (failures - 1), MAX_BACKOFF_MS);
-  const patch = delayMs > 0 ? { failures, notBefore: new Date(Date.now() + delayMs).toISOString() } : { failures };
-  return again(patch, `retry ${failures} of ${limit} after ${describe(outcome)}`);
-}
-
-function describe(outcome: Outcome): string {
-  return outcome.kind === "exited" ? `exit code ${outcome.code}` : outcome.kind === "signalled" ? `signal ${outcome.signal}` : outcome.kind;
 }

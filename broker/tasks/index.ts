@@ -1,4 +1,5 @@
-export { afterOutcome, type Claim, type Claims, type Settled } from "./claims.js";
+export { afterOutcome } from "./after-outcome.js";
+export { type Claim, type ClaimOptions, type Claims, type Held, type Settled } from "./claims.js";
 export { type CloneOverrides, DEFAULT_PROJECT, type NewTask } from "./draft.js";
 export type { TaskFilter } from "./find.js";
 export { type AbortProgress, type EnqueueOptions, Tasks } from "./tasks.js";

@@ -14,7 +14,7 @@ const MAX_ATTEMPTS_KEPT = 20;
  */
 export function moved(record: TaskRecord, to: TaskStatus, change: MoveReason & { patch?: Partial<TaskRecord> }): TaskRecord {
   assertMove(record.id, record.status, to);
-  const { phase: _phase, ...rest } = record;
+  const { phase: _phase, onDisconnect: _onDisconnect, unreachableAt: _unreachableAt, ...rest } = record;
   return { ...rest, status: to, reason: change.reason, by: change.by, changedAt: change.at ?? now(), ...change.patch };
 }
 

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Outcome, TaskRecord } from "../../protocol/index.js";
-import { afterOutcome } from "./claims.js";
+import { afterOutcome } from "./after-outcome.js";
 import { newDraft } from "./draft.js";
 
 function running(change: Partial<TaskRecord> = {}, spec: Partial<TaskRecord["spec"]> = {}): TaskRecord {

@@ -1,0 +1,80 @@
+import { blame, isSuccess, type Outcome, type TaskRecord } from "../../protocol/index.js";
+import { moved, now, requeued, withOutcome } from "./transition.js";
+
+const BACKOFF_FACTOR = 2;
+const MAX_BACKOFF_MS = 10 * 60_000;
+
+/**
+ * Where an outcome takes a running record.
+ *
+ *   success → completed · aborted, or any end under an open abort wish → aborted
+ *   failure of the program → queued again while the user's retries last, else failed
+ *   failure of the machine → queued again in front while its cap lasts, else failed; never a user's retry
+ */
+export function afterOutcome(record: TaskRecord, outcome: Outcome, logBytes?: Record<string, number>): TaskRecord {
+  const at = now();
+  const by = record.owner?.agent ?? "navvy";
+  const { owner: _owner, abort, ...rest } = record;
+  const attempts = withOutcome(record, outcome, { endedAt: at, ...(logBytes ? { logBytes } : {}) });
+  const closed = { ...attempts, outcome, endedAt: at };
+  const end = (status: "completed" | "failed" | "aborted", reason: string) =>
+    moved(rest, status, {
+      reason,
+      by,
+      at,
+      // An attempt that was lost with the wish still open, or that ended before it came, never heard of it.
+      patch: {
+        ...closed,
+        ...(abort ? { abort: outcome.kind === "aborted" ? { ...abort, deliveredAt: abort.deliveredAt ?? at } : abort } : {}),
+      },
+    });
+  const again = (patch: Partial<TaskRecord>, reason: string) => requeued(rest, { reason, by, patch: { ...attempts, outcome, ...patch } });
+
+  if (isSuccess(outcome)) return end("completed", "exited 0");
+  if (outcome.kind === "aborted" || abort !== undefined) return end("aborted", abort?.reason ?? outcome.reason ?? "aborted");
+  if (blame(outcome) === "machine") {
+    if (outcome.kind === "given_back") return again({ class: "front" }, outcome.reason ?? "given back");
+    const losses = record.losses + 1;
+    if (losses > record.spec.lostLimit || record.spec.command.length === 0)
+      return { ...end("failed", `lost: ${outcome.reason ?? "its machine was lost"}`), losses };
+    return again({ class: "front", losses }, `lost ${losses} of ${record.spec.lostLimit}: ${outcome.reason ?? "its machine was lost"}`);
+  }
+  const failures = record.failures + 1;
+  const { limit, backoffMs } = record.spec.retries;
+  if (failures > limit || outcome.kind === "setup_failed") return { ...end("failed", outcome.reason ?? describe(outcome)), failures };
+  const delayMs = Math.min(backoffMs * BACKOFF_FACTOR ** (failures - 1), MAX_BACKOFF_MS);
+  const patch = delayMs > 0 ? { failures, notBefore: new Date(Date.now() + delayMs).toISOString() } : { failures };
+  return again(patch, `retry ${failures} of ${limit} after ${describe(outcome)}`);
+}
+
+function describe(outcome: Outcome): string {
+  return outcome.kind === "exited" ? `exit code ${outcome.code}` : outcome.kind === "signalled" ? `signal ${outcome.signal}` : outcome.kind;
+}
+
+const KEPT_ARTIFACTS = 40;
+const KEPT_METRICS = 40;
+const KEPT_NOTES = 5;
+const KEPT_ATTEMPTS = 5;
+
+/** What of a record's history and reports must stay when all of it would pass the limit; its own note says what went. */
+export function smaller(record: TaskRecord): TaskRecord {
+  const { artifacts, metrics, notes, progress } = record.reported;
+  const note = {
+    at: now(),
+    level: "error" as const,
+    text: "the record passed its limit: outputs and the longer lists of what was reported were left out",
+  };
+  const clip = (text: string) => text.slice(0, 500);
+  return {
+    ...record,
+    attempts: record.attempts.slice(-KEPT_ATTEMPTS),
+    reported: {
+      outputs: {},
+      metrics: Object.fromEntries(Object.entries(metrics).slice(0, KEPT_METRICS)),
+      metricsOmitted: record.reported.metricsOmitted + Math.max(0, Object.keys(metrics).length - KEPT_METRICS),
+      artifacts: artifacts.slice(0, KEPT_ARTIFACTS),
+      ...(progress ? { progress } : {}),
+      notes: [...notes.slice(-KEPT_NOTES).map((one) => ({ ...one, text: clip(one.text) })), note],
+    },
+  };
+}
