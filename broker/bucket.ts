@@ -2,7 +2,8 @@ import type { KV, KvEntry } from "nats";
 import type { z } from "zod";
 import { decode, encode, MAX_RECORD_BYTES, NavvyError } from "../protocol/index.js";
 import type { Bus } from "./bus.js";
-import { isUnanswered, JS_ERROR, jetStreamCode, translate } from "./nats-error.js";
+import { JS_ERROR, jetStreamCode, mayPass, translate } from "./nats-error.js";
+import { PATIENCE_MS, persist } from "./persist.js";
 
 /** A value with the revision that the next compare-and-set must name. */
 export interface Entry<T> {
@@ -20,26 +21,30 @@ export class Bucket<S extends z.ZodType> {
   readonly #bus: Bus;
   readonly #schema: S;
   readonly name: string;
+  readonly #patienceMs: number;
   #kv: Promise<KV> | undefined;
   readonly #written = new Written<z.infer<S>>();
 
-  constructor(bus: Bus, name: string, schema: S) {
+  /** @param named `patienceMs`: how long an outage is waited out before it is an error; default 10 s */
+  constructor(bus: Bus, named: string | { name: string; patienceMs: number }, schema: S) {
+    const { name, patienceMs } = typeof named === "string" ? { name: named, patienceMs: PATIENCE_MS } : named;
     this.#bus = bus;
     this.name = name;
+    this.#patienceMs = patienceMs;
     this.#schema = schema;
   }
 
   /** The client's handle; made on first use, so that connecting costs no round trips. */
-  handle(): Promise<KV> {
-    this.#kv ??= this.#bus.js.views.kv(this.name, { bindOnly: true }).catch((error: unknown) => {
-      this.#kv = undefined;
+  async handle(): Promise<KV> {
+    try {
+      return await this.#open();
+    } catch (error) {
       throw translate(error, `open bucket ${this.name}`, this.#bus.source);
-    });
-    return this.#kv;
+    }
   }
 
   async get(key: string): Promise<Entry<z.infer<S>> | undefined> {
-    const entry = await this.#ask(`read ${key}`, async () => (await this.handle()).get(key));
+    const entry = await this.ask(`read ${key}`, async () => (await this.#open()).get(key));
     return entry ? this.read(entry) : undefined;
   }
 
@@ -52,13 +57,13 @@ export class Bucket<S extends z.ZodType> {
   /** @returns the revision, or undefined when the key exists already */
   async create(key: string, value: z.infer<S>): Promise<number | undefined> {
     const bytes = this.#encode(key, value);
-    return this.#noted(key, value, await this.#write(key, bytes, async () => (await this.handle()).create(key, bytes)));
+    return this.#noted(key, value, await this.#write(key, bytes, async () => (await this.#open()).create(key, bytes)));
   }
 
   /** @returns the new revision, or undefined when someone else changed the key first */
   async update(key: string, value: z.infer<S>, revision: number): Promise<number | undefined> {
     const bytes = this.#encode(key, value);
-    return this.#noted(key, value, await this.#write(key, bytes, async () => (await this.handle()).update(key, bytes, revision)));
+    return this.#noted(key, value, await this.#write(key, bytes, async () => (await this.#open()).update(key, bytes, revision)));
   }
 
   /**
@@ -90,8 +95,8 @@ export class Bucket<S extends z.ZodType> {
   /** @returns false when the revision is no longer the one named */
   async delete(key: string, revision?: number): Promise<boolean> {
     try {
-      await this.#ask(`delete ${key}`, async () =>
-        (await this.handle()).delete(key, revision === undefined ? {} : { previousSeq: revision }),
+      await this.ask(`delete ${key}`, async () =>
+        (await this.#open()).delete(key, revision === undefined ? {} : { previousSeq: revision }),
       );
       return true;
     } catch (error) {
@@ -116,31 +121,44 @@ export class Bucket<S extends z.ZodType> {
 
   async #write(key: string, bytes: Uint8Array, put: () => Promise<number>): Promise<number | undefined> {
     let isRepeat = false;
-    for (let tries = 0; ; tries++) {
-      try {
-        return await put();
-      } catch (error) {
-        if (jetStreamCode(error) === JS_ERROR.wrongLastSequence) return isRepeat ? this.#readBack(key, bytes) : undefined;
-        if (!isUnanswered(error) || tries >= 2) throw translate(error, `write ${this.name}/${key}`, this.#bus.source);
-        isRepeat = true; // the lost answer may have been a yes
-      }
+    try {
+      return await this.#persist(async () => {
+        try {
+          return await put();
+        } catch (error) {
+          if (jetStreamCode(error) === JS_ERROR.wrongLastSequence) return isRepeat ? this.#readBack(key, bytes) : undefined;
+          isRepeat ||= mayPass(error); // the lost answer may have been a yes
+          throw error;
+        }
+      });
+    } catch (error) {
+      throw translate(error, `write ${this.name}/${key}`, this.#bus.source);
     }
   }
 
   async #readBack(key: string, bytes: Uint8Array): Promise<number | undefined> {
-    const entry = await this.#ask(`read ${key}`, async () => (await this.handle()).get(key));
+    const entry = await this.ask(`read ${key}`, async () => (await this.#open()).get(key));
     return entry && Buffer.compare(entry.value, bytes) === 0 ? entry.revision : undefined;
   }
 
-  /** Reads are asked again: an answer that never came changes nothing. */
-  async #ask<T>(doing: string, ask: () => Promise<T>): Promise<T> {
-    for (let tries = 0; ; tries++) {
-      try {
-        return await ask();
-      } catch (error) {
-        if (!isUnanswered(error) || tries >= 2) throw translate(error, `${doing} in ${this.name}`, this.#bus.source);
-      }
+  async ask<T>(doing: string, ask: () => Promise<T>): Promise<T> {
+    try {
+      return await this.#persist(ask);
+    } catch (error) {
+      throw translate(error, `${doing} in ${this.name}`, this.#bus.source);
     }
+  }
+
+  #persist<T>(ask: () => Promise<T>): Promise<T> {
+    return persist(this.#bus, ask, this.#patienceMs);
+  }
+
+  #open(): Promise<KV> {
+    this.#kv ??= this.#bus.js.views.kv(this.name, { bindOnly: true }).catch((error: unknown) => {
+      this.#kv = undefined;
+      throw error;
+    });
+    return this.#kv;
   }
 }
 

@@ -1,6 +1,7 @@
 import { AckPolicy, DeliverPolicy, nanos, ReplayPolicy } from "nats";
 import type { Bus } from "./bus.js";
 import { translate } from "./nats-error.js";
+import { persist } from "./persist.js";
 import { type PullEnd, type PulledMessage, Puller } from "./pull.js";
 
 export interface FollowOptions {
@@ -101,7 +102,8 @@ async function prepare(reader: Reader): Promise<number | undefined> {
   if (reader.consumer !== undefined) return undefined;
   const { bus, options } = reader;
   try {
-    const info = await bus.jsm.consumers.add(options.stream, consumerConfig(options, reader.next));
+    const add = () => bus.jsm.consumers.add(options.stream, consumerConfig(options, reader.next));
+    const info = options.untilCaughtUp ? await persist(bus, add) : await add();
     // From now on by sequence, so that nothing between two consumers is missed.
     if (reader.next === "new") reader.next = info.delivered.stream_seq + 1;
     reader.consumer = info.name;

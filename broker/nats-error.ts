@@ -12,7 +12,32 @@ export const JS_ERROR = {
   insufficientResources: 10023,
   storageExceeded: 10047,
   streamStoreFailed: 10077,
+  noSuitablePeers: 10005,
+  replicasNotSupported: 10074,
+  temporarilyUnavailable: 10008,
+  notLeader: 10009,
+  streamOffline: 10118,
+  consumerOffline: 10119,
+  duplicateUnderWay: 10158,
+  sequenceNotReady: 10163,
+  keyUnderWay: 10164,
+  tooManyRequests: 10167,
 } as const;
+
+/**
+ * Refusals that pass by themselves: a cluster elects a leader, or another write of the same key or message is still under way
+ * among its copies. That write may be our own, whose answer was lost.
+ */
+const PASSING = new Set<number | undefined>([
+  JS_ERROR.temporarilyUnavailable,
+  JS_ERROR.notLeader,
+  JS_ERROR.streamOffline,
+  JS_ERROR.consumerOffline,
+  JS_ERROR.duplicateUnderWay,
+  JS_ERROR.sequenceNotReady,
+  JS_ERROR.keyUnderWay,
+  JS_ERROR.tooManyRequests,
+]);
 
 export function isNats(error: unknown, ...codes: string[]): error is NatsError {
   return error instanceof Error && error.name === "NatsError" && codes.includes((error as NatsError).code);
@@ -36,17 +61,29 @@ export function isUnanswered(error: unknown): boolean {
   );
 }
 
+/** The same request may be answered later. It may also have been carried out already. */
+export function mayPass(error: unknown): boolean {
+  const number = jetStreamCode(error);
+  return number === undefined ? isUnanswered(error) : PASSING.has(number);
+}
+
 const FULL = new Set<number | undefined>([JS_ERROR.insufficientResources, JS_ERROR.storageExceeded]);
 
-/** Puts a NATS client's error into our words; errors of ours pass unchanged. */
+/** JetStream is off for good, as far as a first request can tell. */
+export function translateFirst(error: unknown, doing: string, source: string): NavvyError {
+  if (jetStreamCode(error) === JS_ERROR.notEnabledForAccount) return noAccount(doing, source, error);
+  return isOff(error) ? noJetStream(doing, source, error) : translate(error, doing, source);
+}
+
+/**
+ * Puts a NATS client's error into our words; errors of ours pass unchanged. JetStream was there when the connection was made, so
+ * that nobody answers for it is an outage like any other: a server that shuts down, a cluster without a leader.
+ */
 export function translate(error: unknown, doing: string, source: string): NavvyError {
   if (isNavvyError(error)) return error;
   const number = jetStreamCode(error);
-  if (number === JS_ERROR.notEnabledForAccount) return noAccount(doing, source, error);
   if (FULL.has(number) || (number === JS_ERROR.streamStoreFailed && isFull(error))) return full(doing, source, error);
-  // A refusal of the API can carry 503 as well: only one without a number of its own means that nobody answered.
-  if (number === JS_ERROR.notEnabled || (number === undefined && isNats(error, ErrorCode.NoResponders)))
-    return noJetStream(doing, source, error);
+  if (isOff(error) || PASSING.has(number) || number === JS_ERROR.notEnabledForAccount) return unable(doing, source, error);
   if (isNats(error, ErrorCode.PermissionsViolation)) return denied(doing, source, error);
   if (isNats(error, ErrorCode.Timeout)) {
     return new NavvyError("timeout", `${doing}: no answer from ${source}`, {
@@ -72,6 +109,21 @@ export function denied(doing: string, source: string, cause: unknown): NavvyErro
     cause,
     why: (cause as Error)?.message ?? String(cause),
     fix: "give credentials: --token, --user and --password, --nkey or --creds FILE (or NAVVY_TOKEN …), or a context: --context NAME",
+  });
+}
+
+/** A refusal of the API can carry 503 as well: only one without a number of its own means that nobody answered. */
+export function isOff(error: unknown): boolean {
+  const number = jetStreamCode(error);
+  return number === JS_ERROR.notEnabled || (number === undefined && isNats(error, ErrorCode.NoResponders));
+}
+
+function unable(doing: string, source: string, cause: unknown): NavvyError {
+  const said = (cause as NatsError).api_error?.description;
+  return new NavvyError("timeout", `${doing}: JetStream can not answer just now at ${source}`, {
+    cause,
+    why: said ? `it says: ${said}` : "nobody leads it: the server shuts down or lost its store, or a cluster elects a leader",
+    fix: "navvy doctor",
   });
 }
 

@@ -37,7 +37,7 @@ export interface Navvy extends AsyncDisposable {
 export async function connect(options: NavvyOptions = {}): Promise<Navvy> {
   const bus = await openBus(options);
   try {
-    await setUp(bus, options.replicas === undefined ? {} : { replicas: options.replicas });
+    await setUp(bus, options);
   } catch (error) {
     await bus.close();
     throw error;

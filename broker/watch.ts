@@ -68,7 +68,9 @@ export class Watch {
 
   async #make(): Promise<void> {
     const generation = this.#generation;
-    this.#current?.stop();
+    const before = this.#current;
+    this.#current = undefined; // that it ends is no news
+    before?.stop();
     const kv = await this.#bucket.handle();
     const made: { iterator?: QueuedIterator<KvEntry> } = {};
     let isEarly = false;
@@ -77,7 +79,7 @@ export class Watch {
       if (made.iterator) this.#ready(made.iterator);
       else isEarly = true;
     };
-    const iterator = await kv.watch({ key: this.#keys, initializedFn });
+    const iterator = await this.#bucket.ask(`watch ${this.#keys}`, () => kv.watch({ key: this.#keys, initializedFn }));
     if (generation !== this.#generation) return iterator.stop(); // a newer one is being made
     made.iterator = iterator;
     this.#current = iterator;
@@ -99,7 +101,8 @@ export class Watch {
     try {
       for await (const entry of iterator) if (this.#isOpen && iterator === this.#current) this.#handlers.onEntry(entry);
     } catch {
-      if (this.#isOpen && iterator === this.#current) void this.#renew(ENDED_MS); // the server ended the watch: made anew, with a breath in between
+      // The server ended the watch, with an error or without one.
     }
+    if (this.#isOpen && iterator === this.#current) void this.#renew(ENDED_MS); // made anew, with a breath in between
   }
 }

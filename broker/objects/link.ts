@@ -1,11 +1,9 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { ErrorCode, Events, type NatsConnection } from "nats";
 import { NavvyError } from "../../protocol/index.js";
-import { isNats, isUnanswered, jetStreamCode } from "../nats-error.js";
+import { isNats, mayPass as mayPassInJetStream } from "../nats-error.js";
 
 const RETRY_MS = 250;
-/** JetStream's "temporarily unavailable": the stream's leader moves. */
-const TEMPORARILY_UNAVAILABLE = 10008;
 
 /** The connection broke under a request: whether it was carried out is not known. */
 class LinkLost extends Error {
@@ -14,9 +12,7 @@ class LinkLost extends Error {
 
 /** True when the same request may be answered later: no answer came, or the connection broke. */
 export function mayPass(error: unknown): boolean {
-  const number = jetStreamCode(error);
-  if (number !== undefined) return number === TEMPORARILY_UNAVAILABLE;
-  return isLinkLost(error) || (isUnanswered(error) && !isNats(error, ErrorCode.ConnectionClosed, ErrorCode.ConnectionDraining));
+  return isLinkLost(error) || (mayPassInJetStream(error) && !isNats(error, ErrorCode.ConnectionClosed, ErrorCode.ConnectionDraining));
 }
 
 export function isLinkLost(error: unknown): boolean {

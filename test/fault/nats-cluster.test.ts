@@ -1,0 +1,71 @@
+import { expect, test } from "vitest";
+import { connect } from "../../broker/index.js";
+import { client, spawnAgent } from "../support/agent.js";
+import { type Cluster, startCluster } from "../support/cluster.js";
+import { eventually } from "../support/eventually.js";
+import { tempFolder } from "../support/folder.js";
+import { submitLoad } from "../support/load.js";
+import { startNats } from "../support/nats.js";
+import { findNats } from "../support/nats-versions.js";
+
+/** Makes the fleet's streams with three copies each. */
+async function setUpReplicated(cluster: Cluster): Promise<void> {
+  await cluster.healthy();
+  await using _navvy = await connect({ servers: cluster.url, replicas: 3 });
+  await cluster.healthy();
+}
+
+test("set up with three replicas, every stream and bucket has them, and a server that was away catches up", async () => {
+  await using cluster = await startCluster();
+  await setUpReplicated(cluster);
+  await using c = await client(cluster);
+  const infos = await c.navvy.bus.jsm.streams.list().next();
+  expect(infos.map((info) => [info.config.name, info.config.num_replicas])).toEqual(infos.map((info) => [info.config.name, 3]));
+  expect(infos).toHaveLength(12);
+  await cluster.server("b").kill("SIGKILL");
+  const draft = await c.navvy.tasks.create({ name: "meanwhile", spec: { command: ["true"] } });
+  await cluster.server("b").restart();
+  await cluster.healthy();
+  expect((await c.record(draft.id)).name).toBe("meanwhile");
+});
+
+test.for([
+  ["JetStream itself", "SIGKILL"],
+  ["the task records", "SIGKILL"],
+  ["the logs", "SIGSTOP"],
+] as const)(
+  "a cluster whose leader of %s gets %s in mid-load loses nothing and does nothing twice",
+  { timeout: 180_000 },
+  async ([what, signal]) => {
+    await using folder = await tempFolder();
+    await using cluster = await startCluster();
+    await setUpReplicated(cluster);
+    await using c = await client(cluster);
+    await using _one = await spawnAgent(cluster, { slots: 4, lease: "30s" });
+    await using _two = await spawnAgent(cluster, { slots: 4, lease: "30s" });
+    const load = await submitLoad(c, { folder: folder.path, short: 92, chatty: 8 });
+    await eventually("the load runs", async () => (await load.begun()) > 20, { timeoutMs: 30_000 });
+    const { streams, buckets } = c.navvy.bus.assets;
+    const streamOf = { "JetStream itself": "", "the task records": `KV_${buckets.tasks.name}`, "the logs": streams.log.name };
+    const victim = cluster.server(streamOf[what] === "" ? await cluster.metaLeader() : await cluster.streamLeader(streamOf[what]));
+    await victim.kill(signal);
+    await eventually("work goes on without it", async () => (await load.begun()) > 60, { timeoutMs: 60_000 });
+    if (signal === "SIGSTOP") victim.resume();
+    else await victim.restart();
+    await load.check(c);
+    await cluster.healthy();
+  },
+);
+
+test("a cluster of servers before 2.9.21 is refused with the version and what to do", async () => {
+  const binary = await findNats("2.9");
+  await using nats = await startNats({
+    binary,
+    config: 'cluster { name: old, listen: "127.0.0.1:-1", routes: ["nats://127.0.0.1:9"] }\nserver_name: old',
+  });
+  await expect(connect({ servers: nats.url })).rejects.toMatchObject({
+    code: "unsupported_server",
+    message: expect.stringContaining(nats.version),
+    fix: ["upgrade the servers to 2.9.21 or newer"],
+  });
+});
