@@ -88,7 +88,7 @@ test("an attempt that runs can not be started twice, and one never started can n
   expect(await refusal(start(own("a.1"), ["true"]))).toMatchObject({ code: "conflict" });
   expect(await refusal(spawner.exited(own("b.1")))).toMatchObject({ code: "not_found" });
   await spawner.kill(own("a.1"));
-  expect(await spawner.exited(own("a.1"))).toEqual({ code: null, signal: "SIGKILL" });
+  expect(await spawner.exited(own("a.1"))).toEqual({ code: null, signal: "SIGKILL", endedBy: "kill" });
 });
 
 test("a signal reaches every process of the group", async () => {

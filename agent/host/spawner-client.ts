@@ -1,16 +1,18 @@
 import { EventEmitter } from "node:events";
 import { rm } from "node:fs/promises";
 import { NavvyError } from "../../protocol/index.js";
-import { openSpawner, type SpawnerProcess } from "./spawner/open.js";
+import type { EndRequest, ProcessEnd, RunSpec, TreeState } from "../runners/runner.js";
+import { type AdoptOptions, adoptSpawner } from "./spawner/adopt.js";
+import { type OpenSpawner, startSpawner } from "./spawner/open.js";
 import { sendSignal } from "./spawner/processes.js";
 import { Reaper } from "./spawner/reaper.js";
-import { type ProcessEnd, Started } from "./spawner/started.js";
-import { LineWriter, monotonicMs, type Notice, type Request, readLines, type StartRequest } from "./spawner/wire.js";
+import { Started } from "./spawner/started.js";
+import { monotonicMs, type Notice } from "./spawner/wire.js";
 
-export type { ProcessEnd };
+export type { ProcessEnd, TreeState };
 
 /** What to start: the attempt's key, its program, and the files that get what it prints and how it ends. */
-export type StartSpec = Omit<StartRequest, "op">;
+export type StartSpec = RunSpec;
 
 /** Where a spawner lives and how long what it runs outlives its agent. */
 export interface SpawnerOptions {
@@ -21,56 +23,80 @@ export interface SpawnerOptions {
   log?: { warn(detail: object, message: string): void };
   /** How long trees outlive the agent in milliseconds, frozen when their lease is over. Default 0: killed at once. */
   orphanMs?: number;
+  /** The spawner of an earlier run: taken over with its trees when it still answers, else a new one is started. */
+  adopt?: AdoptOptions;
 }
 
 interface SpawnerEvents {
-  /** Every tree was stopped, because the lease was over. */
+  /** Trees were stopped, because the lease was over. */
   frozen: [];
   thawed: [];
-  /** The spawner itself died. What it ran is killed from here. */
+  /** The spawner itself died, or serves another agent now. In the first case what it ran is killed from here. */
   lost: [];
+  /** The spawner has begun to end a tree by itself: by "time_limit", "lease". */
+  ending: [key: string, by: string];
 }
 
 /** Ended attempts that can still be asked about. */
 const REMEMBERED = 1_000;
+const DEFAULT_GRACE_MS = 30_000;
 
 /**
- * The agent's side of its spawner: starts, signals, freezes and kills process trees by the key of their attempt.
+ * The agent's side of its spawner: starts, signals, freezes, ends and kills process trees by the key of their attempt.
  *
  * Should the spawner die, nobody freezes its trees in time any more: they are killed, and `lost` is told.
  */
 export class SpawnerClient extends EventEmitter<SpawnerEvents> {
-  readonly #process: SpawnerProcess;
-  readonly #writer: LineWriter<Request>;
+  /** The trees that were there before us: none with a new spawner. They answer as if started here. */
+  readonly adopted: readonly TreeState[];
+  readonly #spawner: OpenSpawner;
   readonly #options: SpawnerOptions;
   readonly #attempts = new Map<string, Started>();
   readonly #over: string[] = [];
-  #isFrozen = false;
-  #state: "open" | "closing" | "lost" = "open";
+  #isFrozen: boolean;
+  #state: "open" | "closing" | "detached" | "lost" = "open";
 
   /** @throws NavvyError setup_failed when the spawner does not come up */
   static async open(options: SpawnerOptions): Promise<SpawnerClient> {
-    return new SpawnerClient(await openSpawner(options.workDir), options);
+    const opener = { agent: options.agent, orphanMs: options.orphanMs ?? 0 };
+    const adopted = options.adopt && (await adoptSpawner(options.adopt, opener, options.log));
+    return new SpawnerClient(adopted ?? (await startSpawner(options.workDir, opener)), options);
   }
 
-  private constructor(spawner: SpawnerProcess, options: SpawnerOptions) {
+  private constructor(spawner: OpenSpawner, options: SpawnerOptions) {
     super();
-    this.#process = spawner;
+    this.#spawner = spawner;
     this.#options = options;
-    this.#writer = new LineWriter(spawner.socket);
-    readLines<Notice>(spawner.socket, (notice) => this.#hear(notice));
-    // What went wrong is told by the close that follows.
-    spawner.socket.on("error", () => {});
-    spawner.socket.on("close", () => this.#closed());
-    this.#writer.send({ op: "hello", agent: options.agent, orphanMs: options.orphanMs ?? 0 });
+    this.#isFrozen = spawner.hello.isFrozen;
+    this.adopted = spawner.hello.trees;
+    for (const state of this.adopted) this.#attempts.set(state.key, Started.adopt(state));
+    spawner.link.hear(
+      (notice) => this.#hear(notice),
+      () => this.#closed(),
+    );
   }
 
   /** The spawner's process number. */
   get pid(): number {
-    return this.#process.pid;
+    return this.#spawner.hello.pid;
   }
 
-  /** True while every tree is stopped. A start waits until they are thawed. */
+  /** Where the spawner listens: what a later run of this agent needs to adopt it. */
+  get socketPath(): string {
+    return this.#spawner.socketPath;
+  }
+
+  /** The folder of its cgroups, to be cleared should it die; null: it makes none on this machine. */
+  get cgroup(): string | null {
+    return this.#spawner.hello.cgroup;
+  }
+
+  /** Whether `maxPids` is enforced on this machine. */
+  get canLimitPids(): boolean {
+    return this.#spawner.hello.canLimitPids;
+  }
+
+  /** True while the lease is over. A start waits until there is one again. */
   get isFrozen(): boolean {
     return this.#isFrozen;
   }
@@ -87,14 +113,15 @@ export class SpawnerClient extends EventEmitter<SpawnerEvents> {
     }
     const attempt = new Started();
     this.#attempts.set(spec.key, attempt);
-    this.#writer.send({ ...spec, op: "start" });
+    const { onDisconnect = "freeze", graceMs = DEFAULT_GRACE_MS } = spec;
+    this.#spawner.link.send({ ...spec, onDisconnect, graceMs, op: "start" });
     return { pid: await attempt.started.promise };
   }
 
   /**
    * Resolves when the main process has ended; others of its tree may live until `gone`.
    *
-   * @throws NavvyError not_found for a key never started here, or ended a thousand attempts ago
+   * @throws NavvyError not_found for a key neither started here nor adopted, or ended a thousand attempts ago
    */
   async exited(key: string): Promise<ProcessEnd> {
     return await this.#find(key).exited.promise;
@@ -111,31 +138,50 @@ export class SpawnerClient extends EventEmitter<SpawnerEvents> {
 
   /** To the whole process group. Nothing happens when it has ended. */
   signal(key: string, signal: NodeJS.Signals): void {
-    this.#writer.send({ op: "signal", key, signal });
+    this.#spawner.link.send({ op: "signal", key, signal });
+  }
+
+  /** SIGTERM to the whole tree, SIGKILL after the grace: by the spawner, so also when this process hangs or dies. */
+  end(key: string, { graceMs, by }: EndRequest): void {
+    this.#spawner.link.send({ op: "end", key, graceMs, by });
   }
 
   /** Resolves when no process of the tree is left; also for a key that an earlier run of the agent left behind. */
   async kill(key: string): Promise<void> {
     const attempt = this.#attempts.get(key) ?? new Started();
-    if (attempt.isOver) return;
+    if (attempt.isOver || this.#state === "detached") return;
     this.#attempts.set(key, attempt);
     if (this.#state === "lost") this.#hunter.hunt(key);
-    else this.#writer.send({ op: "kill", key });
+    else this.#spawner.link.send({ op: "kill", key });
     await attempt.gone.promise;
+  }
+
+  /** The end is recorded: the spawner need not tell it to a later run of this agent. */
+  release(key: string): void {
+    this.#spawner.link.send({ op: "release", key });
   }
 
   /** Trees are frozen that many milliseconds from now unless this is called again; null: never. Thaws what is frozen. */
   lease(freezeInMs: number | null): void {
-    this.#writer.send({ op: "lease", freezeInMs, sentAtMs: monotonicMs() });
+    this.#spawner.link.send({ op: "lease", freezeInMs, sentAtMs: monotonicMs() });
+  }
+
+  /** Leaves everything running and closes the connection, for a later run of this agent to adopt. What is awaited here stays open. */
+  async detach(): Promise<void> {
+    if (this.#state !== "open") return;
+    this.#state = "detached";
+    this.#spawner.unref();
+    await this.#spawner.link.detach();
   }
 
   /** Kills everything and resolves when the spawner has ended. */
   async close(): Promise<void> {
+    if (this.#state === "detached") return;
     if (this.#state === "open") {
       this.#state = "closing";
-      this.#writer.send({ op: "shutdown" });
+      this.#spawner.link.send({ op: "shutdown" });
     }
-    await this.#process.ended;
+    await this.#spawner.ended;
     await Promise.all([...this.#attempts.values()].map((attempt) => attempt.gone.promise));
   }
 
@@ -146,15 +192,23 @@ export class SpawnerClient extends EventEmitter<SpawnerEvents> {
   }
 
   #hear(notice: Notice): void {
-    if (notice.event === "frozen" || notice.event === "thawed") {
-      this.#isFrozen = notice.event === "frozen";
-      this.emit(notice.event);
-      return;
+    switch (notice.event) {
+      case "hello":
+        return;
+      case "frozen":
+      case "thawed":
+        this.#isFrozen = notice.event === "frozen";
+        this.emit(notice.event);
+        return;
+      case "replaced":
+        return this.#replaced();
+      default: {
+        const attempt = this.#attempts.get(notice.key);
+        attempt?.hear(notice);
+        if (attempt?.isOver) this.#remember(notice.key);
+        if (notice.event === "ending") this.emit("ending", notice.key, notice.by);
+      }
     }
-    const attempt = this.#attempts.get(notice.key);
-    if (attempt === undefined) return;
-    attempt.hear(notice);
-    if (attempt.isOver) this.#remember(notice.key);
   }
 
   #remember(key: string): void {
@@ -163,14 +217,24 @@ export class SpawnerClient extends EventEmitter<SpawnerEvents> {
     if (oldest !== undefined && this.#attempts.get(oldest)?.isOver) this.#attempts.delete(oldest);
   }
 
+  /** What runs is another agent's now, and not ours to kill. */
+  #replaced(): void {
+    this.#options.log?.warn({ spawner: this.pid, agent: this.#options.agent }, "another run of this agent took its spawner over");
+    this.#state = "detached";
+    this.#spawner.unref();
+    for (const [key, attempt] of this.#attempts) if (!attempt.hasExited) attempt.lose(noSpawner(key));
+    this.emit("lost");
+  }
+
   #closed(): void {
+    if (this.#state === "detached") return;
     if (this.#state === "open") {
       this.#options.log?.warn({ spawner: this.pid, agent: this.#options.agent }, "the spawner died: what it ran is killed");
     }
     const wasOpen = this.#state === "open";
     this.#state = "lost";
     for (const [key, attempt] of this.#attempts) if (!attempt.isOver) this.#abandon(key, attempt);
-    void rm(this.#process.socketPath, { force: true });
+    void rm(this.#spawner.socketPath, { force: true });
     if (wasOpen) this.emit("lost");
   }
 

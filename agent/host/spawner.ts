@@ -1,35 +1,50 @@
 /**
- * The spawner: a small process beside each agent that starts its tasks, freezes and kills them, and keeps their exit codes.
+ * The spawner: a small process beside each agent that starts its tasks, holds them to their deadlines, freezes and kills
+ * them, and keeps how they ended.
  *
  * It is a program of its own, `node spawner.js <socket path>`, for three reasons: forking costs in proportion to the
- * parent's memory, exit codes survive an agent that dies, and an agent that hangs can not freeze anything in time.
- * Only `node:` modules are imported here. It serves one agent at a time and ends with it: see {@link Spawner}.
+ * parent's memory, trees and their exit codes outlive an agent that dies, and an agent that hangs can not freeze or end
+ * anything in time. Only `node:` modules are imported here. It serves one agent at a time: see {@link Spawner}.
  */
 import { createServer, type Server, type Socket } from "node:net";
 import { Deadline } from "./spawner/deadline.js";
+import { LineWriter, readLines } from "./spawner/lines.js";
 import { Trees } from "./spawner/trees.js";
-import { LineWriter, monotonicMs, type Notice, type Request, readLines } from "./spawner/wire.js";
+import { type AgentHello, type HelloNotice, type LeaseRequest, monotonicMs, type Notice, type Request, WIRE } from "./spawner/wire.js";
 
 /** An agent that has not connected by then died while it started us. */
 const FIRST_AGENT_MS = 10_000;
 
+/** Who is at the other end. `foreign`: an agent of another wire, which may only have us leave. */
+interface Peer {
+  socket: Socket;
+  writer: LineWriter<Notice>;
+  role: "unknown" | "agent" | "lease" | "foreign";
+}
+
 /**
- *   listening ─▶ serving ─▶ (connection gone) orphaned ─▶ leaving ─▶ ended
- *                  ▲ │                           │  │          ▲
- *                  │ └──── shutdown ─────────────┼──┼──────────┤
- *                  └─────── an agent connects ───┘  └ orphanMs ┘
+ *   listening ─▶ serving ─▶ (connection gone) orphaned ─▶ expired ─▶ leaving ─▶ ended
+ *                  ▲ │                           │ │         │          ▲
+ *                  │ └──── shutdown ─────────────┼─┼─────────┼──────────┤
+ *                  └─────── an agent connects ───┘ └─ empty ─┼──────────┤
+ *                  └─────── an agent connects ───────────────┘ all over ┘
+ *
+ * Orphaned after `orphanMs` is expired: all trees but those that go on without a lease are killed.
  */
 class Spawner {
   readonly #server: Server;
-  readonly #trees = new Trees(
-    (notice) => this.#writer?.send(notice),
-    () => this.#writer !== undefined,
-  );
+  readonly #trees = new Trees({
+    send: (notice) => this.#agent?.writer.send(notice),
+    isHeard: () => this.#agent !== undefined,
+    onFewer: () => this.#leaveWhenIdle(),
+  });
   readonly #freeze = new Deadline(() => this.#trees.freeze());
-  readonly #orphaned = new Deadline(() => this.#leave());
-  #writer: LineWriter<Notice> | undefined;
-  #socket: Socket | undefined;
+  readonly #orphaned = new Deadline(() => this.#expire());
+  readonly #peers = new Set<Peer>();
+  #agent: Peer | undefined;
   #orphanMs = 0;
+  #leaseSentAtMs = Number.NEGATIVE_INFINITY;
+  #isExpired = false;
   #isLeaving = false;
 
   constructor() {
@@ -43,58 +58,129 @@ class Spawner {
   }
 
   #serve(socket: Socket): void {
-    this.#socket?.destroy();
-    this.#socket = socket;
-    this.#writer = new LineWriter(socket);
-    this.#orphaned.moveTo(undefined);
-    readLines<Request>(socket, (request) => this.#obey(request));
+    const peer: Peer = { socket, writer: new LineWriter(socket), role: "unknown" };
+    this.#peers.add(peer);
+    readLines<Request>(socket, (request) => this.#obey(peer, request));
     // A write to an agent that just died: the close that follows says so.
     socket.on("error", () => {});
-    socket.on("close", () => {
-      if (this.#socket !== socket || this.#isLeaving) return;
-      this.#writer = undefined;
-      this.#orphaned.moveTo(nowPlus(this.#orphanMs));
-    });
+    socket.on("close", () => this.#closed(peer));
   }
 
-  #obey(request: Request): void {
-    switch (request.op) {
-      case "hello":
-        this.#orphanMs = request.orphanMs;
-        process.title = `navvy spawner of ${request.agent}`;
-        return;
+  #closed(peer: Peer): void {
+    this.#peers.delete(peer);
+    if (this.#agent !== peer) return;
+    this.#agent = undefined;
+    // Also what was told into a connection whose agent was dead already.
+    this.#trees.abandon();
+    if (this.#isLeaving) return;
+    this.#orphaned.moveTo(nowPlus(this.#orphanMs));
+    this.#leaveWhenIdle();
+  }
+
+  #obey(peer: Peer, request: Request): void {
+    const { op } = request;
+    if (op === "hello") return this.#welcome(peer, request);
+    if (op === "lease" && peer.role === "lease") return this.#lease(request);
+    if (op === "shutdown" && peer.role === "foreign") return this.#leave();
+    // Also what an agent still says that was replaced.
+    if (peer !== this.#agent) return;
+    switch (op) {
       case "start":
         return this.#trees.start(request);
       case "signal":
         return this.#trees.signal(request.key, request.signal);
+      case "end":
+        return this.#trees.end(request.key, request);
       case "kill":
         return this.#trees.kill(request.key);
+      case "release":
+        return this.#trees.release(request.key);
       case "lease":
-        return this.#lease(request.freezeInMs, request.sentAtMs);
+        return this.#lease(request);
       case "shutdown":
         return this.#leave();
+      default:
+        // A request of a newer agent under the same wire: one that we can do without.
+        return;
     }
   }
 
-  /** Counts from when the agent sent it: a lease that waited in the socket while we were stopped gives no time. */
-  #lease(freezeInMs: number | null, sentAtMs: number): void {
+  #welcome(peer: Peer, hello: Extract<Request, { op: "hello" }>): void {
+    const isOurs = hello.wire === WIRE;
+    if (hello.role === "lease") {
+      if (!isOurs) return void peer.socket.destroy();
+      peer.role = "lease";
+      return;
+    }
+    if (isOurs) this.#takeOver(peer, hello);
+    else peer.role = "foreign";
+    peer.writer.send(this.#greeting());
+  }
+
+  #takeOver(peer: Peer, { agent, orphanMs }: AgentHello): void {
+    const former = this.#agent;
+    if (former !== undefined) this.#trees.abandon();
+    peer.role = "agent";
+    this.#agent = peer;
+    former?.writer.send({ event: "replaced" });
+    former?.writer.flush();
+    former?.socket.end();
+    // They are the former agent's: it must not keep the lease for this one.
+    for (const { role, socket } of this.#peers) if (role === "lease") socket.destroy();
+    this.#orphanMs = orphanMs;
+    this.#orphaned.moveTo(undefined);
+    this.#isExpired = false;
+    process.title = `navvy spawner of ${agent}`;
+  }
+
+  #greeting(): HelloNotice {
+    const { isFrozen } = this.#trees;
+    return { event: "hello", wire: WIRE, pid: process.pid, isFrozen, cgroup: null, canLimitPids: false, trees: this.#trees.tell() };
+  }
+
+  /**
+   * Counts from when the agent sent it: a lease that waited in the socket while we were stopped gives no time, and one that
+   * was overtaken on the other line takes none.
+   */
+  #lease({ freezeInMs, sentAtMs }: LeaseRequest): void {
+    if (sentAtMs < this.#leaseSentAtMs) return;
+    this.#leaseSentAtMs = sentAtMs;
     const atMs = freezeInMs === null || freezeInMs < 0 ? undefined : sentAtMs + freezeInMs;
     if (atMs === undefined || atMs > nowPlus(0)) this.#trees.thaw();
     this.#freeze.moveTo(atMs);
   }
 
-  /** Ends by having nothing left to wait for. */
+  #expire(): void {
+    this.#isExpired = true;
+    this.#trees.killAll({ by: "orphaned", except: "continue" });
+    this.#leaveWhenIdle();
+  }
+
+  #leaveWhenIdle(): void {
+    if (this.#isLeaving) return this.#endWhenOver();
+    if (this.#agent !== undefined) return;
+    if (this.#trees.isEmpty || (this.#isExpired && !this.#trees.isAlive)) this.#leave();
+  }
+
   #leave(): void {
     if (this.#isLeaving) return;
     this.#isLeaving = true;
     this.#server.close();
     this.#orphaned.moveTo(undefined);
-    this.#trees.killAll(() => {
-      this.#freeze.moveTo(undefined);
-      this.#writer?.flush();
-      this.#socket?.end();
-      this.#socket?.unref();
-    });
+    this.#trees.close();
+    this.#trees.killAll({ by: "shutdown" });
+    this.#endWhenOver();
+  }
+
+  /** Ends by having nothing left to wait for. */
+  #endWhenOver(): void {
+    if (this.#trees.isAlive) return;
+    this.#freeze.moveTo(undefined);
+    for (const { writer, socket } of this.#peers) {
+      writer.flush();
+      socket.end();
+      socket.unref();
+    }
   }
 }
 

@@ -4,9 +4,13 @@ import type { Runner } from "./runner.js";
 /** Runs tasks as plain processes through the spawner, each in a process group of its own. */
 export function processRunner(spawner: SpawnerClient): Runner {
   return {
+    adopted: spawner.adopted,
     start: (spec) => spawner.start(spec),
     exited: (key) => spawner.exited(key),
+    gone: (key) => spawner.gone(key),
     signal: (key, signal) => spawner.signal(key, signal),
+    end: (key, request) => spawner.end(key, request),
     kill: (key) => spawner.kill(key),
+    release: (key) => spawner.release(key),
   };
 }

@@ -3,20 +3,28 @@ import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { closeSync, openSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { NavvyError } from "../../../protocol/index.js";
-import { KEY_VARIABLE } from "./wire.js";
+import { SpawnerLink } from "./link.js";
+import { type HelloNotice, KEY_VARIABLE } from "./wire.js";
 
-/** A spawner that runs and is connected. */
-export interface SpawnerProcess {
-  pid: number;
-  socket: Socket;
+/** A spawner that runs and has answered. */
+export interface OpenSpawner {
+  hello: HelloNotice;
+  link: SpawnerLink;
   socketPath: string;
   /** Resolves when it has ended. */
   ended: Promise<void>;
+  /** Lets this process end before it. */
+  unref(): void;
+}
+
+/** Who opens it, and how long its trees outlive the connection. */
+export interface Opener {
+  agent: string;
+  orphanMs: number;
 }
 
 /** A Unix socket's path holds 108 bytes on Linux, 104 elsewhere. */
@@ -29,7 +37,7 @@ const NODE_FLAGS = ["--max-old-space-size=64", "--max-semi-space-size=1"];
  *
  * @throws NavvyError setup_failed
  */
-export async function openSpawner(workDir: string): Promise<SpawnerProcess> {
+export async function startSpawner(workDir: string, opener: Opener): Promise<OpenSpawner> {
   const socketPath = chooseSocketPath(workDir);
   const logPath = join(workDir, "spawner.log");
   const child = spawnDetached(socketPath, logPath);
@@ -38,14 +46,16 @@ export async function openSpawner(workDir: string): Promise<SpawnerProcess> {
     () => false,
   );
   child.stdout?.destroy();
-  if (!isListening || child.pid === undefined) throw await describeFailure(logPath);
-  const socket = connect(socketPath);
-  try {
-    await once(socket, "connect");
-  } catch (cause) {
+  if (!isListening) throw await describeFailure(logPath);
+  const link = await SpawnerLink.connect(socketPath).catch(async (cause: unknown) => {
     throw await describeFailure(logPath, cause);
+  });
+  const hello = await link.greet(opener);
+  if (hello === undefined) {
+    child.kill("SIGKILL");
+    throw await describeFailure(logPath);
   }
-  return { pid: child.pid, socket, socketPath, ended };
+  return { hello, link, socketPath, ended, unref: () => child.unref() };
 }
 
 function spawnDetached(socketPath: string, logPath: string): ChildProcess {

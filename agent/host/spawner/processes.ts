@@ -83,11 +83,25 @@ function identify(pid: string): { key: string } | "foreign" | "unclear" {
   }
 }
 
+/** The process group of a process; undefined: it has ended. */
+export function groupOf(pid: number): number | undefined {
+  try {
+    return Number(statOf(pid)[2]);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The fields of /proc/<pid>/stat from the state on: the name before it may hold anything. */
+function statOf(pid: number | string): string[] {
+  const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+  return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+}
+
 const KERNEL_THREAD = 0x00200000;
 
 /** A process in the middle of exec has no environment for a moment either: only zombies and kernel threads never have one. */
 function isDeadOrKernel(pid: string): boolean {
-  const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  const fields = statOf(pid);
   return fields[0] === "Z" || fields[0] === "X" || (Number(fields[6]) & KERNEL_THREAD) !== 0;
 }

@@ -1,14 +1,8 @@
 import { NavvyError } from "../../../protocol/index.js";
-import type { Notice, StartFailure } from "./wire.js";
+import type { ProcessEnd } from "../../runners/runner.js";
+import type { StartFailure, TreeNotice, TreeState } from "./wire.js";
 
-/** How a main process ended. `lost`: its spawner died first, nobody knows. */
-export interface ProcessEnd {
-  code: number | null;
-  signal: string | null;
-  lost?: true;
-}
-
-/** What an agent knows of one tree that it asked its spawner for. */
+/** What an agent knows of one tree that it asked its spawner for, or found there. */
 export class Started {
   readonly started = deferred<number>();
   readonly exited = deferred<ProcessEnd>();
@@ -18,14 +12,27 @@ export class Started {
   /** Nothing of it is left, or it never ran. */
   isOver = false;
 
-  hear(notice: Extract<Notice, { key: string }>): void {
+  /** What the spawner tells of a tree that was there before us. */
+  static adopt(state: TreeState): Started {
+    const { key, pid, code = null, signal = null, endedBy, failure } = state;
+    const started = new Started();
+    if (pid !== null) started.hear({ event: "started", key, pid });
+    if (failure !== undefined) started.hear({ event: "failed", key, ...failure });
+    else if (state.state !== "running") started.hear({ event: "exited", key, code, signal, endedBy });
+    if (state.state === "gone") started.hear({ event: "gone", key });
+    return started;
+  }
+
+  hear(notice: TreeNotice): void {
     switch (notice.event) {
       case "started":
         this.pid = notice.pid;
         this.started.resolve(notice.pid);
         return;
+      case "ending":
+        return;
       case "exited":
-        return this.#end({ code: notice.code, signal: notice.signal });
+        return this.#end({ code: notice.code, signal: notice.signal, ...(notice.endedBy && { endedBy: notice.endedBy }) });
       case "failed":
         this.started.reject(toError(notice.key, notice));
         this.#end({ code: null, signal: null });

@@ -1,23 +1,23 @@
-import { writeFileSync } from "node:fs";
 import { constants } from "node:os";
+import { signalGroups, signalTrees } from "./groups.js";
 import { launch } from "./launch.js";
-import { sendSignal } from "./processes.js";
 import { Reaper } from "./reaper.js";
-import type { Notice, StartRequest } from "./wire.js";
+import { Tree } from "./tree.js";
+import type { Notice, StartFailure, StartRequest, TreeState } from "./wire.js";
 
-interface Tree {
-  pid: number;
-  isEnded: boolean;
-  isKilled: boolean;
+/** What the trees of a spawner ask and tell. */
+export interface TreesOptions {
+  send: (notice: Notice) => void;
+  /** Whether an agent is connected: only when nobody hears does an end go into its exit file. */
+  isHeard: () => boolean;
+  /** A tree is gone or forgotten. */
+  onFewer: () => void;
 }
 
-/** How often freezing looks for processes that were born while it went round. */
-const FREEZE_ROUNDS = 5;
-
 /**
- * The process trees of one agent.
+ * The process trees of one agent, and those that ended and are not released yet.
  *
- *   start ─▶ running ─▶ exited ─▶ gone
+ *   start ─▶ running ─▶ exited ─▶ gone ─▶ released
  *              │  ▲
  *              ▼  │
  *             frozen
@@ -25,131 +25,206 @@ const FREEZE_ROUNDS = 5;
  * A tree is the process group of its main process, and whoever left that group but still carries the attempt's key.
  */
 export class Trees {
-  readonly #send: (notice: Notice) => void;
-  readonly #isHeard: () => boolean;
+  readonly #options: TreesOptions;
   readonly #trees = new Map<string, Tree>();
   readonly #held = new Map<string, StartRequest>();
   readonly #reaper: Reaper;
   #isFrozen = false;
-  #onEmpty: (() => void) | undefined;
+  #isClosed = false;
 
-  /** @param isHeard whether an agent is connected: only when nobody hears does an end go into its exit file */
-  constructor(send: (notice: Notice) => void, isHeard: () => boolean) {
-    this.#send = send;
-    this.#isHeard = isHeard;
-    this.#reaper = new Reaper({ isEnded: (key) => this.#trees.get(key)?.isEnded ?? true, onGone: (key) => this.#forget(key) });
+  constructor(options: TreesOptions) {
+    this.#options = options;
+    this.#reaper = new Reaper({ isEnded: (key) => this.#trees.get(key)?.state !== "running", onGone: (key) => this.#gone(key) });
   }
 
-  /** While the trees are frozen a start is held back: nothing may run without a lease. When all are killed it is dropped. */
+  get isFrozen(): boolean {
+    return this.#isFrozen;
+  }
+
+  /** Something of them runs. */
+  get isAlive(): boolean {
+    return this.#live().length > 0;
+  }
+
+  /** Nothing runs and nothing waits to be released. */
+  get isEmpty(): boolean {
+    return this.#trees.size === 0;
+  }
+
+  tell(): TreeState[] {
+    return [...this.#trees.values()].map((tree) => tree.tell());
+  }
+
+  /** While the trees are frozen a start is held back: nothing may run without a lease. Once they are closed it is dropped. */
   start(request: StartRequest): void {
     const { key } = request;
-    if (this.#onEmpty !== undefined) return;
-    if (this.#trees.has(key) || this.#held.has(key)) {
-      this.#send({ event: "failed", key, errno: "EEXIST", message: `an attempt with the key ${key} is already running` });
-      return;
-    }
-    if (this.#isFrozen) {
-      this.#held.set(key, request);
-      return;
-    }
-    launch(request, {
-      started: (pid) => {
-        this.#trees.set(key, { pid, isEnded: false, isKilled: false });
-        this.#send({ event: "started", key, pid });
-      },
-      failed: (failure) => this.#send({ event: "failed", key, ...failure }),
-      exited: (code, signal) => this.#ended(request, { code, signal }),
-    });
+    if (this.#isClosed) return;
+    const former = this.#trees.get(key);
+    if (this.#held.has(key) || (former !== undefined && former.state !== "gone")) {
+      // Not a failure of the tree that has this key: only the asker is told.
+      this.#options.send({ event: "failed", key, errno: "EEXIST", message: `an attempt with the key ${key} is already running` });
+    } else if (this.#isFrozen) this.#held.set(key, request);
+    else this.#launch(request);
   }
 
   signal(key: string, signal: string): void {
-    const tree = this.#trees.get(key);
-    if (tree === undefined || tree.isEnded || !(signal in constants.signals)) return;
-    sendSignal(-tree.pid, signal as NodeJS.Signals);
+    const tree = this.#running(key);
     // A frozen tree acts on it when it is thawed, not before: nothing may run without a lease. SIGKILL needs no thaw.
+    if (tree !== undefined && signal in constants.signals) signalGroups([tree], signal as NodeJS.Signals);
+  }
+
+  /** SIGTERM now, SIGKILL after the grace. A second wish may shorten the grace; the first cause stays. */
+  end(key: string, { graceMs, by }: { graceMs: number; by: string }): void {
+    this.#dropHeld([key]);
+    const tree = this.#running(key);
+    if (tree === undefined) return;
+    if (tree.endedBy === undefined) {
+      tree.endedBy = by;
+      this.#signalEveryone([tree], "SIGTERM");
+      // One that stopped itself could not act on it.
+      if (!tree.isFrozen) this.#signalEveryone([tree], "SIGCONT");
+    }
+    tree.grace.atMost(graceMs);
   }
 
   /** Also for a key that was never started here: whoever carries it is left over from an earlier run. */
-  kill(key: string): void {
-    const held = this.#held.get(key);
-    if (held !== undefined) this.#drop(held);
+  kill(key: string, by = "kill"): void {
+    this.#dropHeld([key]);
     const tree = this.#trees.get(key);
-    if (tree !== undefined) {
-      tree.isKilled = true;
-      // Once its main process was waited for, the number may belong to someone else.
-      if (!tree.isEnded) sendSignal(-tree.pid, "SIGKILL");
+    if (tree?.state === "running") {
+      tree.endedBy ??= by;
+      signalGroups([tree], "SIGKILL");
     }
+    if (tree !== undefined) tree.isKilled = true;
     this.#reaper.hunt(key);
   }
 
-  /** Kills everything and calls back once nothing is left. */
-  killAll(onEmpty: () => void): void {
-    this.#onEmpty = onEmpty;
-    for (const key of [...this.#held.keys(), ...this.#trees.keys()]) this.kill(key);
-    if (this.#trees.size === 0) onEmpty();
+  /** Its agent has recorded the end: it is forgotten once nothing of it is left. */
+  release(key: string): void {
+    const tree = this.#trees.get(key);
+    if (tree === undefined) return;
+    tree.isReleased = true;
+    this.#forgetReleased(key, tree);
   }
 
   freeze(): void {
     if (this.#isFrozen) return;
     this.#isFrozen = true;
-    this.#signalEveryone("SIGSTOP");
-    this.#send({ event: "frozen" });
+    const running = this.#live().filter((tree) => tree.state === "running");
+    const stopped = running.filter(({ request }) => request.onDisconnect === "freeze");
+    for (const tree of stopped) tree.freeze();
+    this.#signalEveryone(stopped, "SIGSTOP");
+    for (const { request } of running) {
+      if (request.onDisconnect === "kill") this.#endByDeadline(request.key, "lease", 0);
+    }
+    this.#options.send({ event: "frozen" });
   }
 
   thaw(): void {
     if (!this.#isFrozen) return;
     this.#isFrozen = false;
-    this.#signalEveryone("SIGCONT");
-    this.#send({ event: "thawed" });
+    const stopped = this.#live().filter((tree) => tree.isFrozen);
+    this.#signalEveryone(stopped, "SIGCONT");
+    for (const tree of stopped) tree.thaw();
+    this.#options.send({ event: "thawed" });
     const held = [...this.#held.values()];
     this.#held.clear();
     for (const request of held) this.start(request);
   }
 
-  /** The groups first, in one call each; then whoever left them, until a round meets nobody new. */
-  #signalEveryone(signal: "SIGSTOP" | "SIGCONT"): void {
-    for (const tree of this.#trees.values()) {
-      if (!tree.isEnded) sendSignal(-tree.pid, signal);
-    }
-    const met = new Set<number>();
-    for (let round = 0; round < FREEZE_ROUNDS && this.#trees.size > 0; round++) {
-      const fresh = [...this.#reaper.look()].flatMap(([key, pids]) => (this.#trees.has(key) ? pids : [])).filter((pid) => !met.has(pid));
-      if (fresh.length === 0) return;
-      for (const pid of fresh) sendSignal(pid, signal);
-      for (const pid of fresh) met.add(pid);
-    }
+  /** No agent is there: a start that was held back will not be waited for by the next one, and ends must be found without us. */
+  abandon(): void {
+    this.#dropHeld([...this.#held.keys()]);
+    for (const tree of this.#trees.values()) if (!tree.isReleased) tree.writeExitFile();
   }
 
-  #ended(request: StartRequest, end: { code: number | null; signal: string | null }): void {
-    const tree = this.#trees.get(request.key);
-    if (tree === undefined) throw new Error(`${request.key} ended but was never started`);
-    tree.isEnded = true;
+  /** Kills all, or all but those of one rule. */
+  killAll({ by, except }: { by: string; except?: StartRequest["onDisconnect"] }): void {
+    for (const key of [...this.#held.keys()]) this.kill(key, by);
+    for (const { request } of this.#live()) if (request.onDisconnect !== except) this.kill(request.key, by);
+  }
+
+  /** Takes no more starts. */
+  close(): void {
+    this.#isClosed = true;
+  }
+
+  #live(): Tree[] {
+    return [...this.#trees.values()].filter((tree) => tree.state !== "gone");
+  }
+
+  #running(key: string): Tree | undefined {
+    const tree = this.#trees.get(key);
+    return tree?.state === "running" ? tree : undefined;
+  }
+
+  #launch(request: StartRequest): void {
+    const { key } = request;
+    const tree = new Tree(request, {
+      onTimeLimit: () => this.#endByDeadline(key, "time_limit", request.graceMs),
+      onGraceOver: () => this.kill(key),
+    });
+    this.#trees.set(key, tree);
+    launch(request, {
+      started: (pid) => {
+        tree.started(pid);
+        this.#options.send({ event: "started", key, pid });
+      },
+      failed: (failure) => this.#failed(tree, failure),
+      exited: (code, signal) => this.#exited(tree, { code, signal }),
+    });
+  }
+
+  #endByDeadline(key: string, by: string, graceMs: number): void {
+    if (this.#running(key)?.endedBy === undefined) this.#options.send({ event: "ending", key, by });
+    if (graceMs > 0) this.end(key, { graceMs, by });
+    else this.kill(key, by);
+  }
+
+  #signalEveryone(trees: Tree[], signal: NodeJS.Signals): void {
+    signalTrees(trees, signal, () => this.#reaper.look());
+  }
+
+  #failed(tree: Tree, failure: StartFailure): void {
+    tree.failed(failure);
+    this.#options.send({ event: "failed", key: tree.request.key, ...failure });
+    this.#options.onFewer();
+  }
+
+  #exited(tree: Tree, end: { code: number | null; signal: string | null }): void {
+    const { key } = tree.request;
     // Empty for nearly every task: one system call. The number can not have been given out again yet.
-    sendSignal(-tree.pid, "SIGKILL");
-    // A file costs more than the whole rest of a short task here; an agent that hears of the end needs none.
-    if (!this.#isHeard()) writeExitFile(request.exitFile, end);
-    this.#send({ event: "exited", key: request.key, ...end });
-    if (tree.isKilled) this.#reaper.hunt(request.key);
-    else this.#reaper.sweep(request.key);
+    signalGroups([tree], "SIGKILL");
+    tree.exited(end);
+    // A file costs more than the whole rest of a short task here; an agent that hears of the end needs none yet.
+    if (!this.#options.isHeard()) tree.writeExitFile();
+    this.#options.send({ event: "exited", key, ...end, endedBy: tree.endedBy });
+    if (tree.isKilled) this.#reaper.hunt(key);
+    else this.#reaper.sweep(key);
   }
 
-  #drop({ key }: StartRequest): void {
-    this.#held.delete(key);
-    this.#send({ event: "failed", key, errno: "ECANCELED", message: `${key} was killed before it was started` });
+  #dropHeld(keys: string[]): void {
+    for (const key of keys) {
+      const request = this.#held.get(key);
+      if (request === undefined) continue;
+      this.#held.delete(key);
+      const tree = new Tree(request, { onTimeLimit: () => {}, onGraceOver: () => {} });
+      this.#trees.set(key, tree);
+      this.#failed(tree, { errno: "ECANCELED", message: `${key} was ended before it was started` });
+    }
   }
 
-  #forget(key: string): void {
+  #gone(key: string): void {
+    const tree = this.#trees.get(key);
+    if (tree !== undefined) tree.state = "gone";
+    this.#options.send({ event: "gone", key });
+    if (tree !== undefined) this.#forgetReleased(key, tree);
+    this.#options.onFewer();
+  }
+
+  #forgetReleased(key: string, tree: Tree): void {
+    if (!tree.isReleased || tree.state !== "gone") return;
     this.#trees.delete(key);
-    this.#send({ event: "gone", key });
-    if (this.#trees.size === 0) this.#onEmpty?.();
-  }
-}
-
-function writeExitFile(path: string, end: { code: number | null; signal: string | null }): void {
-  try {
-    // One small write: it is there whole or not at all.
-    writeFileSync(path, `${JSON.stringify({ ...end, at: new Date().toISOString() })}\n`, { mode: 0o600 });
-  } catch {
-    // A full disk or a removed folder: the agent is told over the socket all the same.
+    this.#options.onFewer();
   }
 }

@@ -1,52 +1,76 @@
-import type { Socket } from "node:net";
+import type { DisconnectRule, RunSpec, StartFailure, TreeState } from "../../runners/runner.js";
+
+export type { DisconnectRule, StartFailure, TreeState };
 
 /**
  * What the agent and its spawner say to each other: one JSON object per line over a Unix socket.
  *
- * Both sides come from the same build, so nothing here is versioned. Only `node:` modules may be reached from here.
+ * An agent may meet a spawner of an older build, so each connection begins with a `hello` that carries the wire's number.
+ * Only optional fields are added under one number. Two numbers understand `hello` and `shutdown` of each other, no more.
+ * Only `node:` modules may be reached from here.
  */
-export interface StartRequest {
+export const WIRE = 1;
+
+/** Nothing optional in it that has a default. */
+export interface StartRequest extends RunSpec {
   op: "start";
-  /** Names the attempt on this machine; every process of its tree carries it in the environment. */
-  key: string;
-  argv: string[];
-  cwd: string;
-  /** The whole environment: nothing is inherited from the spawner. */
-  env: Record<string, string>;
-  /** Spool files, appended to. */
-  stdout: string;
-  stderr: string;
-  /** Gets `{code, signal, at}` when the main process ends and no agent is there to be told. */
-  exitFile: string;
+  onDisconnect: DisconnectRule;
+  graceMs: number;
 }
+
+/** `orphanMs`: how long the trees outlive the agent's connection. */
+export type AgentHello = { op: "hello"; role: "agent"; wire: number; agent: string; orphanMs: number };
+
+/** A second connection beside the agent's, which may send `lease` and nothing else. */
+export type LeaseHello = { op: "hello"; role: "lease"; wire: number };
+
+/** Trees are frozen `freezeInMs` after `sentAtMs` (of {@link monotonicMs}); null or negative: never. */
+export type LeaseRequest = { op: "lease"; freezeInMs: number | null; sentAtMs: number };
 
 /** Agent to spawner. */
 export type Request =
-  /** `orphanMs`: how long the trees outlive the agent's connection. */
-  | { op: "hello"; agent: string; orphanMs: number }
+  | AgentHello
+  | LeaseHello
   | StartRequest
   /** To the whole process group. */
   | { op: "signal"; key: string; signal: string }
+  /** SIGTERM now, SIGKILL after the grace. */
+  | { op: "end"; key: string; graceMs: number; by: string }
   | { op: "kill"; key: string }
-  /** Trees are frozen `freezeInMs` after `sentAtMs` (of {@link monotonicMs}); null or negative: never. */
-  | { op: "lease"; freezeInMs: number | null; sentAtMs: number }
+  /** The end is recorded: until then it is told at each `hello`. */
+  | { op: "release"; key: string }
+  | LeaseRequest
   | { op: "shutdown" };
 
-/** Spawner to agent. `gone` follows `exited`. */
-export type Notice =
+/** The answer to an agent's `hello`: who the spawner is, and every tree that is not released. */
+export interface HelloNotice {
+  event: "hello";
+  wire: number;
+  pid: number;
+  isFrozen: boolean;
+  /** The folder of its cgroups; null: trees are held together by process group and marker. */
+  cgroup: string | null;
+  canLimitPids: boolean;
+  trees: TreeState[];
+}
+
+/** About one tree. `gone` follows `exited`. */
+export type TreeNotice =
   | { event: "started"; key: string; pid: number }
   | ({ event: "failed"; key: string } & StartFailure)
-  | { event: "exited"; key: string; code: number | null; signal: string | null }
-  | { event: "gone"; key: string }
-  | { event: "frozen" }
-  | { event: "thawed" };
+  /** The spawner has begun to end it, by the deadlines it was given. */
+  | { event: "ending"; key: string; by: string }
+  | { event: "exited"; key: string; code: number | null; signal: string | null; endedBy?: string }
+  | { event: "gone"; key: string };
 
-/** Why a program could not be started, for people and by errno. */
-export interface StartFailure {
-  errno: string;
-  message: string;
-  fix?: string;
-}
+/** Spawner to agent. */
+export type Notice =
+  | HelloNotice
+  | TreeNotice
+  | { event: "frozen" }
+  | { event: "thawed" }
+  /** Another agent's connection took the place of this one; it is closed next. */
+  | { event: "replaced" };
 
 /** Environment variable that marks every process of an attempt's tree. */
 export const KEY_VARIABLE = "NAVVY_ATTEMPT_KEY";
@@ -54,36 +78,4 @@ export const KEY_VARIABLE = "NAVVY_ATTEMPT_KEY";
 /** Milliseconds of the machine's monotonic clock: comparable between processes, deaf to changes of the time of day. */
 export function monotonicMs(): number {
   return Number(process.hrtime.bigint()) / 1e6;
-}
-
-/** Calls back with each whole line's value. */
-export function readLines<T>(socket: Socket, each: (message: T) => void): void {
-  let rest = "";
-  socket.setEncoding("utf8");
-  socket.on("data", (chunk: string) => {
-    const lines = (rest + chunk).split("\n");
-    rest = lines.pop() ?? "";
-    for (const line of lines) each(JSON.parse(line) as T);
-  });
-}
-
-/** Writes lines in one go per turn of the event loop: at hundreds of tasks a second the system calls would dominate. */
-export class LineWriter<T> {
-  readonly #socket: Socket;
-  #waiting = "";
-
-  constructor(socket: Socket) {
-    this.#socket = socket;
-  }
-
-  send(message: T): void {
-    if (this.#waiting === "") setImmediate(() => this.flush());
-    this.#waiting += `${JSON.stringify(message)}\n`;
-  }
-
-  /** Hands over what waits at once: before the connection is ended. */
-  flush(): void {
-    if (this.#waiting !== "" && this.#socket.writable) this.#socket.write(this.#waiting);
-    this.#waiting = "";
-  }
 }
