@@ -32,8 +32,10 @@ export class Leadership {
     this.#held = undefined;
     const entry = await this.#bucket.get(KEY);
     if (!entry) return this.#take(owner, undefined);
+    if (entry.value.session === owner.session) return this.#take(owner, entry); // a renewal of ours whose answer was lost
     if (this.#seen?.revision !== entry.revision) this.#seen = { revision: entry.revision, at: performance.now() };
-    const isSilent = performance.now() - this.#seen.at > this.#leaseMs * SILENT_LEASES;
+    // By the holder's own lease: one with a short lease must not take the place of one that renews at its own pace.
+    const isSilent = performance.now() - this.#seen.at > entry.value.leaseMs * SILENT_LEASES;
     return isSilent ? this.#take(owner, entry) : false;
   }
 

@@ -1,9 +1,22 @@
-import { AckPolicy, type ConsumerInfo, DeliverPolicy, type JetStreamManager, ReplayPolicy } from "nats";
-import { CLASSES, checkName, closest, encode, type Lane, NavvyError, QueueRecord, type Ticket } from "../protocol/index.js";
+import { AckPolicy, type ConsumerInfo, DeliverPolicy, ReplayPolicy } from "nats";
+import {
+  CLASSES,
+  checkName,
+  closest,
+  encode,
+  type FleetEvent,
+  type Lane,
+  NavvyError,
+  type OnDisconnect,
+  QueueRecord,
+  type Ticket,
+} from "../protocol/index.js";
 import { Bucket } from "./bucket.js";
 import type { Bus } from "./bus.js";
 import type { Events } from "./events.js";
-import { isNats, isUnanswered, JS_ERROR, jetStreamCode, translate } from "./nats-error.js";
+import { isUnanswered, JS_ERROR, jetStreamCode, translate } from "./nats-error.js";
+import { QueueMessages } from "./queues-messages.js";
+import { readSetAside } from "./queues-set-aside.js";
 import { snapshot } from "./snapshot.js";
 
 const LANE_CACHE_MS = 5_000;
@@ -11,6 +24,8 @@ const LANE_CACHE_MS = 5_000;
 /** Queues: their entries, their lanes (one durable consumer per class and shape), and the tickets on them. */
 export class Queues {
   readonly bucket: Bucket<typeof QueueRecord>;
+  /** What stands on the lanes right now. */
+  readonly messages: QueueMessages;
   readonly #bus: Bus;
   readonly #events: Events;
   /** Lanes that were seen to be there, and queues, with when. */
@@ -21,11 +36,13 @@ export class Queues {
     this.#bus = bus;
     this.#events = events;
     this.bucket = new Bucket(bus, bus.assets.buckets.queues.name, QueueRecord);
+    this.messages = new QueueMessages(bus, (lane) => this.laneInfo(lane));
   }
 
   /** @throws NavvyError conflict when there is one of that name */
-  async create(name: string): Promise<QueueRecord> {
-    const record = this.#blank(name);
+  async create(name: string, options: { onDisconnect?: OnDisconnect | undefined } = {}): Promise<QueueRecord> {
+    const { onDisconnect } = options;
+    const record = { ...this.#blank(name), ...(onDisconnect ? { onDisconnect } : {}) };
     if ((await this.bucket.create(name, record)) === undefined) {
       throw new NavvyError("conflict", `queue ${JSON.stringify(name)} exists already`, { fix: `navvy queue show ${name}` });
     }
@@ -49,6 +66,11 @@ export class Queues {
     return (await this.list()).map((queue) => queue.name);
   }
 
+  /** What becomes of its tasks when their agent loses its lease, unless they say so themselves. From their next claim on. */
+  async setOnDisconnect(name: string, onDisconnect: OnDisconnect): Promise<void> {
+    await this.#change(name, (queue) => ({ ...queue, onDisconnect }), { event: "edited", reason: `onDisconnect: ${onDisconnect}` });
+  }
+
   async pause(name: string, reason: string): Promise<void> {
     const paused = { at: new Date().toISOString(), by: this.#bus.actor, reason };
     await this.#change(name, (queue) => ({ ...queue, paused }), { event: "paused", reason });
@@ -63,10 +85,10 @@ export class Queues {
   async remove(name: string): Promise<void> {
     const queue = await this.get(name);
     await this.bucket.delete(name);
-    for (const lane of queue.lanes) {
-      const consumer = this.#bus.subjects.laneConsumer({ queue: name, ...lane });
-      await this.#bus.jsm.consumers.delete(this.#stream, consumer).catch(() => false); // gone already: another delete was faster
-    }
+    // By their names and not by the entry: it may lack a lane that a client made as it died.
+    const consumers = new Set(queue.lanes.map((lane) => this.#bus.subjects.laneConsumer({ queue: name, ...lane })));
+    for (const consumer of await this.consumers()) if (consumer.startsWith(`${name}+`)) consumers.add(consumer);
+    for (const consumer of consumers) await this.#bus.jsm.consumers.delete(this.#stream, consumer).catch(() => false); // gone already: another delete was faster
     this.#ready.clear();
     this.#seen.clear();
     this.#events.emit({ kind: "queue", id: name, event: "deleted", reason: "deleted" });
@@ -140,26 +162,34 @@ export class Queues {
     this.#ready.set(key, performance.now());
   }
 
+  /** The names of all consumers of lanes, also of those that no queue names. */
+  async consumers(): Promise<string[]> {
+    try {
+      const names: string[] = [];
+      for await (const { name } of this.#bus.jsm.consumers.list(this.#stream)) names.push(name);
+      return names;
+    } catch (error) {
+      throw translate(error, "list the lanes' consumers", this.#bus.source);
+    }
+  }
+
+  /** Messages that were set aside because they could not be read, and that nobody has said to have seen. */
+  setAside(queue?: string): Promise<FleetEvent[]> {
+    return readSetAside(this.#bus, queue);
+  }
+
+  /** Takes what was set aside so far off the list; the events stay. */
+  async markSetAsideSeen(queue: string): Promise<void> {
+    this.#events.emit({ kind: "queue", id: checkName("queue", queue), event: "set_aside_seen", reason: "looked at" });
+    await this.#events.flush();
+  }
+
   /** A lane's figures; undefined when it has no consumer. */
   async laneInfo(lane: Lane): Promise<ConsumerInfo | undefined> {
     try {
       return await this.#bus.jsm.consumers.info(this.#stream, this.#bus.subjects.laneConsumer(lane));
     } catch (error) {
       if (jetStreamCode(error) === JS_ERROR.consumerNotFound) return undefined;
-      throw translate(error, `look at queue ${lane.queue}`, this.#bus.source);
-    }
-  }
-
-  /** The oldest message that still waits on a lane; undefined when the lane is drained. */
-  async oldestWaiting(lane: Lane): Promise<{ storedAt: Date; sequence: number } | undefined> {
-    const info = await this.laneInfo(lane);
-    if (!info || info.num_pending + info.num_ack_pending === 0) return undefined;
-    try {
-      const query = { seq: info.ack_floor.stream_seq + 1, next_by_subj: this.#bus.subjects.lane(lane) };
-      const message = await direct(this.#bus.jsm).getMessage(this.#stream, query);
-      return { storedAt: message.time, sequence: message.seq };
-    } catch (error) {
-      if (jetStreamCode(error) === JS_ERROR.messageNotFound || isNats(error, "404")) return undefined;
       throw translate(error, `look at queue ${lane.queue}`, this.#bus.source);
     }
   }
@@ -221,15 +251,6 @@ export class Queues {
       },
     );
   }
-}
-
-/** The direct reads of the client, which its published types leave out of the manager. */
-function direct(jsm: JetStreamManager) {
-  return (
-    jsm as unknown as {
-      direct: { getMessage(stream: string, query: { seq: number; next_by_subj: string }): Promise<{ time: Date; seq: number }> };
-    }
-  ).direct;
 }
 
 /** Rank of a class: lower runs first. */

@@ -1,6 +1,7 @@
 import type { Logger } from "pino";
-import { Leadership, type Navvy } from "../../broker/index.js";
+import { DEFAULT_LEASE_MS, Leadership, type Navvy } from "../../broker/index.js";
 import { isNavvyError, type Owner } from "../../protocol/index.js";
+import { Ghosts } from "./ghosts.js";
 import { OpenTasks } from "./open-tasks.js";
 import { Reaper } from "./reaper.js";
 import { Scheduler } from "./scheduler.js";
@@ -25,21 +26,22 @@ export class Coordinator {
   readonly #leadership: Leadership;
   readonly #reaper: Reaper;
   readonly #sweeper: Sweeper;
+  readonly #ghosts: Ghosts;
   #open: OpenTasks | undefined;
   #scheduler: Scheduler | undefined;
   #timer: NodeJS.Timeout | undefined;
   #turn: Promise<void> | undefined;
   #isStopped = false;
-  /** When the next pass was to begin. */
-  #dueAt = performance.now();
-  #sweptAt = 0;
-  #lanesAt = 0;
+  #sweptAt = performance.now();
+  #lanesAt = Number.NEGATIVE_INFINITY;
 
   constructor(parts: CoordinatorParts) {
     this.#parts = parts;
-    this.#leadership = new Leadership(parts.navvy.bus, parts.leaseMs);
-    this.#reaper = new Reaper(parts.navvy, parts.log);
+    // The place is renewed every 2 s at the latest, so the others need not wait for a lease that is long for the tasks' sake.
+    this.#leadership = new Leadership(parts.navvy.bus, Math.min(parts.leaseMs, DEFAULT_LEASE_MS));
+    this.#reaper = new Reaper(parts.navvy, parts.log, { everyMs: this.#everyMs, leaseMs: parts.leaseMs });
     this.#sweeper = new Sweeper(parts.navvy, parts.log);
+    this.#ghosts = new Ghosts(parts.navvy, parts.log);
     this.#schedule(0);
   }
 
@@ -61,23 +63,19 @@ export class Coordinator {
 
   #schedule(delayMs: number): void {
     if (this.#isStopped) return;
-    this.#dueAt = performance.now() + delayMs;
     this.#timer = setTimeout(() => {
       this.#turn = this.#pass().finally(() => this.#schedule(this.#everyMs));
     }, delayMs);
   }
 
   async #pass(): Promise<void> {
-    const { log } = this.#parts;
-    // Silence counts only while our own reads work: a timer that comes late means that we were frozen, so it starts over.
-    if (performance.now() - this.#dueAt > this.#parts.leaseMs / 3) this.#reaper.forget();
     try {
       if (!(await this.#leadership.campaign(this.#parts.owner()))) return this.#retire();
       await this.#takeOffice();
       await this.#duties();
     } catch (error) {
       this.#reaper.forget();
-      if (!isNavvyError(error)) log.error({ err: error }, "coordinator pass failed");
+      if (!isNavvyError(error)) this.#parts.log.error({ err: error }, "coordinator pass failed");
     }
   }
 
@@ -109,6 +107,7 @@ export class Coordinator {
     }
     if (now - this.#sweptAt > SWEEP_EVERY_MS) {
       await this.#sweeper.pass(this.#open);
+      await this.#ghosts.pass();
       this.#sweptAt = now;
     }
   }

@@ -1,7 +1,10 @@
 import type { Logger } from "pino";
 import { type Navvy, sessionsBucket, snapshot } from "../../broker/index.js";
+import { isNavvyError, type Owner } from "../../protocol/index.js";
 import type { OpenTasks } from "./open-tasks.js";
 
+/** Our own reads may be this far apart before the time between them counts as an outage of ours. */
+const LEAST_GAP_MS = 1_000;
 /** How many leases a session may stand still, by our own clock, before it is taken for dead. */
 const DEAD_AFTER_LEASES = 1.2;
 
@@ -15,16 +18,21 @@ interface Seen {
  * key is absent, whenever that came about (an edge-triggered pass left tasks stuck: a frozen agent can still claim after
  * its session was reaped).
  *
- * A session counts as silent only over time in which this reaper's own reads worked: `forget()` after an outage.
+ * A session counts as silent only over time in which this reaper's own reads worked: reads that failed, hung or came late (this
+ * process was frozen, the server was) start all counts over.
  */
 export class Reaper {
   readonly #navvy: Navvy;
   readonly #log: Logger;
+  readonly #maxGapMs: number;
   readonly #seen = new Map<string, Seen>();
+  /** When the last reading was complete. */
+  #readAt = Number.NEGATIVE_INFINITY;
 
-  constructor(navvy: Navvy, log: Logger) {
+  constructor(navvy: Navvy, log: Logger, options: { everyMs: number; leaseMs: number }) {
     this.#navvy = navvy;
     this.#log = log;
+    this.#maxGapMs = Math.max(LEAST_GAP_MS, options.everyMs + options.leaseMs / 3);
   }
 
   /** Starts all counts over: our own reads did not work for a while. */
@@ -38,9 +46,20 @@ export class Reaper {
     const running = open.running();
     const alive = await this.#sessions();
     for (const task of running) {
-      if (!task.owner || alive.has(task.owner.session)) continue;
-      const lost = await this.#navvy.tasks.claims.lose(task.id, task.owner, `agent ${task.owner.agent} was lost`);
-      if (lost) this.#log.warn({ task: task.id, agent: task.owner.agent, status: lost.status }, "a task's agent is gone: taken back");
+      if (task.owner && !alive.has(task.owner.session) && task.unreachableAt === undefined) await this.#reap(task.id, task.owner);
+    }
+  }
+
+  /** One record that can not be changed (a newer navvy's, a damaged one) must not keep the others from being taken back. */
+  async #reap(id: string, owner: Owner): Promise<void> {
+    const said = { task: id, agent: owner.agent };
+    try {
+      const repaired = await this.#navvy.tasks.claims.reap(id, owner);
+      if (repaired?.status === "running") this.#log.warn(said, "a task's agent is out of reach: it runs on there without a lease");
+      else if (repaired) this.#log.warn({ ...said, status: repaired.status }, "a task's agent is gone: taken back");
+    } catch (error) {
+      if (!isNavvyError(error) || error.retryable) throw error;
+      this.#log.error({ err: error, ...said }, "a task whose agent is gone could not be taken back");
     }
   }
 
@@ -49,6 +68,8 @@ export class Reaper {
     const bucket = sessionsBucket(this.#navvy.bus);
     const entries = await snapshot(this.#navvy.bus, bucket);
     const now = performance.now();
+    if (now - this.#readAt > this.#maxGapMs) this.forget();
+    this.#readAt = now;
     const alive = new Set<string>();
     for (const { key, value, revision } of entries) {
       const seen = this.#seen.get(key);

@@ -1,6 +1,6 @@
 import type { Logger } from "pino";
 import type { Navvy } from "../../broker/index.js";
-import type { Lane, TaskHead } from "../../protocol/index.js";
+import { isNavvyError, type Lane, type TaskHead } from "../../protocol/index.js";
 import type { OpenTasks } from "./open-tasks.js";
 
 /** A queued record is left alone for this long: its message may be on its way, and clocks may differ by as much. */
@@ -41,12 +41,22 @@ export class Sweeper {
       lanes.set(key, known);
     }
     this.#forget(queued);
-    for (const { lane, tasks } of lanes.values()) await this.#sweep(lane, tasks);
+    for (const { lane, tasks } of lanes.values()) await this.#sweepOrLeave(lane, tasks);
+  }
+
+  /** One lane that can not be mended must not keep the others from it. */
+  async #sweepOrLeave(lane: Lane, tasks: TaskHead[]): Promise<void> {
+    try {
+      await this.#sweep(lane, tasks);
+    } catch (error) {
+      if (!isNavvyError(error) || error.retryable) throw error;
+      this.#log.error({ err: error, ...lane }, "a lane could not be swept");
+    }
   }
 
   /** Republishes what the lane has drained past. */
   async #sweep(lane: Lane, tasks: TaskHead[]): Promise<void> {
-    const oldest = await this.#navvy.queues.oldestWaiting(lane);
+    const oldest = await this.#navvy.queues.messages.oldest(lane);
     for (const task of tasks) if (this.#isLost(task, oldest)) await this.#repair(lane, task);
   }
 
