@@ -18,7 +18,7 @@ export { type PullEnd, type PulledMessage, Puller } from "./pull.js";
 export { classRank, Queues } from "./queues.js";
 export type { ControlHandlers, ServeOptions } from "./serve-agent.js";
 export * from "./server/index.js";
-export { DEFAULT_LEASE_MS, Session, sessionsBucket } from "./session.js";
+export { DEFAULT_LEASE_MS, Session, sessionKey, sessionsBucket } from "./session.js";
 export { snapshot } from "./snapshot.js";
 export {
   type AbortProgress,

@@ -43,7 +43,7 @@ export class Session {
       leaseMs: options.leaseMs ?? DEFAULT_LEASE_MS,
       renewals: 0,
     };
-    const revision = await bucket.create(keyOf(record), record);
+    const revision = await bucket.create(sessionKey(record), record);
     if (revision === undefined) throw new Error("a session id was used twice: ULIDs can not repeat");
     return new Session(bucket, { record, revision, sentAt });
   }
@@ -61,7 +61,7 @@ export class Session {
   async renew(): Promise<"renewed" | "revoked"> {
     const next = { ...this.#record, renewals: this.#record.renewals + 1 };
     this.#sentAt = performance.now();
-    const revision = await this.#bucket.update(keyOf(next), next, this.#revision);
+    const revision = await this.#bucket.update(sessionKey(next), next, this.#revision);
     if (revision === undefined) return this.#readBack();
     this.#took(next, revision);
     return "renewed";
@@ -69,20 +69,20 @@ export class Session {
 
   /** Gives the lease up in good order: nothing runs under it any more. */
   async release(): Promise<void> {
-    await this.#bucket.delete(keyOf(this.#record), this.#revision).catch((error: unknown) => {
+    await this.#bucket.delete(sessionKey(this.#record), this.#revision).catch((error: unknown) => {
       if (!isNavvyError(error)) throw error; // out of reach: the reaper takes it after the lease
     });
   }
 
   /** An earlier renewal of ours may have been carried out although its answer was lost: then the key is one ahead. */
   async #readBack(): Promise<"renewed" | "revoked"> {
-    const entry = await this.#bucket.get(keyOf(this.#record));
+    const entry = await this.#bucket.get(sessionKey(this.#record));
     if (entry?.value.session !== this.owner.session) return "revoked";
     this.#record = entry.value;
     this.#revision = entry.revision;
     const again = { ...this.#record, renewals: this.#record.renewals + 1 };
     this.#sentAt = performance.now();
-    const revision = await this.#bucket.update(keyOf(again), again, entry.revision);
+    const revision = await this.#bucket.update(sessionKey(again), again, entry.revision);
     if (revision === undefined) return "revoked";
     this.#took(again, revision);
     return "renewed";
@@ -99,4 +99,5 @@ export function sessionsBucket(bus: Bus): Bucket<typeof SessionRecord> {
   return new Bucket(bus, bus.assets.buckets.sessions.name, SessionRecord);
 }
 
-const keyOf = (record: Pick<SessionRecord, "agent" | "session">) => `${record.agent}.${record.session}`;
+/** Where a session stands in its bucket. */
+export const sessionKey = (record: Owner) => `${record.agent}.${record.session}`;

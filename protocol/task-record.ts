@@ -54,6 +54,9 @@ export const Resources = z.object({
 });
 export type Resources = z.infer<typeof Resources>;
 
+/** Between SIGTERM and SIGKILL, for a task that says nothing and has no shorter time limit. */
+export const DEFAULT_GRACE_MS = 30_000;
+
 /** What to run and how: the part of a record that a draft's owner may edit. */
 export const TaskSpec = z.object({
   /** Program and arguments. Empty: nothing to run (a template that is filled in later). */
@@ -68,7 +71,7 @@ export const TaskSpec = z.object({
   /** The process may run this long; then it is ended as `timed_out`. */
   timeLimitMs: z.number().positive().optional(),
   /** Between SIGTERM and SIGKILL. */
-  graceMs: z.number().min(0).default(30_000),
+  graceMs: z.number().min(0).default(DEFAULT_GRACE_MS),
   /** The user's own retries: failures of the program, never of a machine. */
   retries: z.object({ limit: z.number().int().min(0), backoffMs: z.number().min(0) }).default({ limit: 0, backoffMs: 1000 }),
   /** How often a machine may be lost under it before it is given up. */

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { monotonicFactory } from "ulid";
 import { NavvyError, Parameters, type ParameterValue, type TaskRecord, TaskSpec } from "../../protocol/index.js";
+import { graceWithin } from "./refusals.js";
 import { now } from "./transition.js";
 
 const nextUlid = monotonicFactory();
@@ -30,7 +31,8 @@ export const DEFAULT_PROJECT = "default";
 /** @throws NavvyError invalid_argument */
 export function newDraft(task: NewTask, by: string): TaskRecord {
   const created = now();
-  const spec = TaskSpec.parse({ command: [], ...task.spec });
+  const parsed = TaskSpec.parse({ command: [], ...task.spec });
+  const spec = { ...parsed, graceMs: graceWithin(parsed, task.spec?.graceMs !== undefined) };
   return {
     type: "navvy.task.v1",
     id: task.key === undefined ? nextUlid() : derivedId(task.parent ?? "", task.key),
@@ -61,6 +63,9 @@ export function newDraft(task: NewTask, by: string): TaskRecord {
 
 /** A draft with the template's specification: no history, no results. */
 export function cloneOf(template: TaskRecord, overrides: CloneOverrides, by: string): TaskRecord {
+  // The template's grace was not asked for in this call.
+  const merged = { ...template.spec, ...overrides.spec };
+  const spec = { ...merged, graceMs: graceWithin(merged, overrides.spec?.graceMs !== undefined) };
   const draft = newDraft(
     {
       name: overrides.name ?? template.name,
@@ -70,7 +75,7 @@ export function cloneOf(template: TaskRecord, overrides: CloneOverrides, by: str
       comment: overrides.comment ?? template.comment,
       parent: overrides.parent ?? template.parent,
       key: overrides.key,
-      spec: { ...template.spec, ...overrides.spec },
+      spec,
       parameters: overrides.parameters,
     } as NewTask,
     by,

@@ -53,6 +53,28 @@ export function notQueued(record: TaskRecord): NavvyError {
   return new NavvyError("illegal_move", `task ${record.id} is ${record.status}, not queued`, { fix });
 }
 
+export function notRunning(record: TaskRecord): NavvyError {
+  return new NavvyError("illegal_move", `task ${record.id} is ${record.status}, not running`, {
+    fix: isEnded(record.status) ? `navvy task reset ${record.id.slice(-8)}` : `navvy task show ${record.id.slice(-8)}`,
+  });
+}
+
+/**
+ * The grace that goes with a time limit. One that is asked for and is longer is refused; one that nobody asked for (the
+ * default, a template's) ends with the limit.
+ * @throws NavvyError invalid_argument
+ */
+export function graceWithin(spec: { timeLimitMs?: number | undefined; graceMs: number }, isAskedFor: boolean): number {
+  const { timeLimitMs, graceMs } = spec;
+  if (timeLimitMs === undefined || graceMs <= timeLimitMs) return graceMs;
+  if (!isAskedFor) return timeLimitMs;
+  throw new NavvyError("invalid_argument", `a grace of ${graceMs} ms is longer than the time limit of ${timeLimitMs} ms`, {
+    why: "the grace is what is left to a task after its time limit; longer than the limit itself it is a slip",
+    fix: [`a grace of at most ${timeLimitMs} ms (--grace), or a longer time limit (--timeout)`],
+    detail: { graceMs, timeLimitMs },
+  });
+}
+
 /** What a draft may take up: the rest of a record's room is for its attempts and reports. */
 const MAX_DRAFT_BYTES = MAX_RECORD_BYTES - 16 * 1024;
 

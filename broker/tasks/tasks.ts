@@ -18,7 +18,8 @@ import type { Watch } from "../watch.js";
 import { Claims } from "./claims.js";
 import { type CloneOverrides, cloneOf, emptyReport, type NewTask, newDraft, setParameters } from "./draft.js";
 import { findTask, isTaskId, listTasks, noSuchTask, type TaskFilter } from "./find.js";
-import { alreadyOnItsWay, checked, checkRoom, checkType, notDraft, nothingToRun, notQueued, notWhile } from "./refusals.js";
+import { loseTask } from "./lose.js";
+import { alreadyOnItsWay, checked, checkRoom, checkType, graceWithin, notDraft, nothingToRun, notQueued, notWhile } from "./refusals.js";
 import { moved, now, requeued } from "./transition.js";
 import { type WaitOptions, waitForTask } from "./wait.js";
 import { type WatchHandlers, watchRecords } from "./watch-records.js";
@@ -87,6 +88,7 @@ export class Tasks {
         by: this.#bus.actor,
         changedAt: now(),
       });
+      next.spec.graceMs = graceWithin(next.spec, next.spec.graceMs !== record.spec.graceMs);
       checkRoom(next);
       return next;
     });
@@ -174,6 +176,11 @@ export class Tasks {
       graceMs: options.graceMs,
     });
     return { task, progress: reply?.ok ? "delivered" : "requested" };
+  }
+
+  /** Gives up a running task whose agent is gone. @throws NavvyError illegal_move while its session is there */
+  async lose(reference: string, reason?: string): Promise<TaskRecord> {
+    return loseTask({ bus: this.#bus, claims: this.claims }, await this.get(reference), reason);
   }
 
   /** An ended, unpublished task → draft. Attempt numbers go on: they are the fencing tokens. */

@@ -1,6 +1,7 @@
 import { type Command, Option } from "commander";
 import { act } from "../call.js";
 import { CLASS_NAMES } from "./class-names.js";
+import { onDisconnectOption } from "./on-disconnect.js";
 
 /** Flags of `navvy queue move`. */
 export interface QueueMoveOptions {
@@ -24,7 +25,21 @@ export function queueCommand(program: Command): void {
     .command("create")
     .description("make a queue")
     .argument("<queue>")
+    .addOption(onDisconnectOption("freeze"))
     .action(act(async () => (await import("./queue/change.js")).create));
+  queue
+    .command("edit")
+    .description("change what holds for a queue's tasks, from their next claim on")
+    .argument("<queue>")
+    .addOption(onDisconnectOption("as it was"))
+    .action(act(async () => (await import("./queue/change.js")).edit));
+  queue
+    .command("dead")
+    .description("what is stuck or was set aside, here or everywhere, and the command that mends each")
+    .argument("[queue]")
+    .option("--mend", "publish lost tickets again and delete the messages that nobody needs")
+    .option("--seen", "take what was set aside off this list")
+    .action(act(async () => (await import("./queue/dead.js")).dead));
   queue
     .command("pause")
     .description("nothing is taken from it; what runs goes on")

@@ -1,6 +1,7 @@
 import { type Command, Option } from "commander";
-import type { ParameterValue } from "../../protocol/index.js";
+import type { OnDisconnect, ParameterValue } from "../../protocol/index.js";
 import { collect, collectParameter, collectVariable, parseCount, parseDuration } from "../arguments.js";
+import { onDisconnectOption } from "./on-disconnect.js";
 
 /** What a task is made of, as flags; used by `run`, `task create`, `task clone` and `task edit`. Times in milliseconds. */
 export interface TaskOptions {
@@ -15,6 +16,7 @@ export interface TaskOptions {
   timeout?: number;
   retries?: number;
   grace?: number;
+  onDisconnect?: OnDisconnect;
   input?: string[];
   code?: string;
   dir?: string;
@@ -41,7 +43,8 @@ export function addTaskOptions(command: Command): void {
     .option("--gpus <n>", "GPUs of its own", parseCount)
     .option("--timeout <duration>", "end it after this long: 90s, 15m, 4h", parseDuration)
     .option("--retries <n>", "try again so often when it fails by itself", parseCount)
-    .option("--grace <duration>", "between SIGTERM and SIGKILL (default: 30s)", parseDuration)
+    .option("--grace <duration>", "between SIGTERM and SIGKILL (default: 30s, or the time limit when that is less)", parseDuration)
+    .addOption(onDisconnectOption("what its queue says, else freeze"))
     .option("--input <name=task/artifact>", "an artifact of another task, at $NAVVY_INPUTS/name; repeatable", collect)
     .option("--code <dir>", "send this folder along (default: no code)")
     .option("--dir <path>", "working directory inside the code")

@@ -98,6 +98,12 @@ function movers(task: Command): void {
     .option("--wait", "until they have ended")
     .action(act(async () => (await load()).abort));
   task
+    .command("lose")
+    .description("give up running tasks whose agent is gone: each is queued again, or fails at its cap")
+    .argument("<task...>", TASK)
+    .option("--reason <text>", "kept with the task")
+    .action(act(async () => (await load()).lose));
+  task
     .command("rm")
     .description("delete tasks for good")
     .argument("<task...>", TASK)

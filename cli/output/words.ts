@@ -17,6 +17,7 @@ const STATES: Record<string, [string, Style]> = {
   aborting: ["◍", "magenta"],
   collecting: ["◐", "cyan"],
   lost: ["↻", "yellow"],
+  unreachable: ["✖", "yellow"],
   idle: ["○", "green"],
   busy: ["●", "cyan"],
   up: ["●", "green"],

@@ -68,9 +68,11 @@ test("a time limit that passes while the tree is frozen does not let it run on w
   await using proxy = await startProxy(nats.port);
   await using _agent = await spawnAgent({ url: `nats://127.0.0.1:${proxy.port}` }, { lease: "2s", name: "cut" });
   await using _other = await spawnAgent(nats, { lease: "2s", queues: ["none"] });
-  const id = await c.submit(sh('trap "" TERM; echo "pid $$"; while :; do date +%s.%N; sleep 0.05; done'), {
-    spec: { timeLimitMs: 2_500, graceMs: 10_000 },
-  });
+  const command = sh('trap "" TERM; echo "pid $$"; while :; do date +%s.%N; sleep 0.05; done');
+  const { id } = await c.navvy.tasks.create({ name: "deaf", spec: { command, timeLimitMs: 2_500 } });
+  // Longer than the limit, as an older client may have written it.
+  await c.navvy.tasks.bucket.modify(id, (task) => ({ ...task, spec: { ...task.spec, graceMs: 10_000 } }));
+  await c.navvy.tasks.enqueue(id, { queue: "default" });
   await eventually("it prints", async () => (await c.logOf(id)).split("\n").length > 5);
   const pid = Number(/pid (\d+)/.exec(await c.logOf(id))?.[1]);
   proxy.cut("hold");

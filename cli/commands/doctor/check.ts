@@ -7,6 +7,8 @@ export interface Check {
   text: string;
   why?: string;
   fix?: string[];
+  /** What it was found in, for programs. */
+  rows?: object[];
 }
 
 const STYLES = { ok: "green", warn: "yellow", FAIL: "red" } as const;

@@ -5,24 +5,31 @@ import { EXIT } from "../../exit-codes.js";
 import type { DoctorOptions } from "../doctor.js";
 import { type Check, describeChecks } from "./check.js";
 import { checkAgents, checkQueues, checkRecords } from "./fleet-checks.js";
+import { checkLanes, checkRoom } from "./lane-checks.js";
+import { checkLeases } from "./lease-checks.js";
+import { checkLimbo } from "./limbo-checks.js";
 import { checkDurability, checkNode, checkServer, checkStreams } from "./server-checks.js";
 
 /** `navvy doctor`: exit 1 when a check fails. */
 export const doctor: Handler<[], DoctorOptions> = async (call) => {
   if (call.options.agent !== undefined) return askAgent(call, call.options.agent);
-  const checks = [checkNode(process.versions.node), ...(await checkAll(call))];
+  const checks = call.options.fleet
+    ? await checkAll(call, FLEET_CHECKS)
+    : [checkNode(process.versions.node), ...(await checkAll(call, CHECKS))];
   call.out.show({ kind: "doctor", name: () => worst(checks) }, { status: worst(checks), checks }, () => describeChecks(checks));
   return worst(checks) === "FAIL" ? EXIT.failed : EXIT.ok;
 };
 
-async function checkAll(call: Call<DoctorOptions>): Promise<Check[]> {
+const CHECKS = [checkServer, checkStreams, checkDurability, checkAgents, checkQueues, checkRecords];
+const FLEET_CHECKS = [checkLeases, checkLimbo, checkLanes, checkRoom, checkQueues, checkRecords];
+
+async function checkAll(call: Call<DoctorOptions>, parts: ((navvy: Navvy) => Promise<Check[]>)[]): Promise<Check[]> {
   let navvy: Navvy;
   try {
     navvy = await call.navvy();
   } catch (error) {
     return [unreached(error)];
   }
-  const parts = [checkServer, checkStreams, checkDurability, checkAgents, checkQueues, checkRecords];
   const found = await Promise.all(parts.map((part) => part(navvy).catch((error: unknown) => [unreached(error)])));
   return found.flat();
 }

@@ -1,14 +1,27 @@
-import { NavvyError } from "../../../protocol/index.js";
+import { NavvyError, type OnDisconnect } from "../../../protocol/index.js";
 import type { Call, Handler } from "../../call.js";
 import { count, shortId } from "../../output/words.js";
 import { findTask } from "../../references.js";
 import type { QueueMoveOptions } from "../queue.js";
 import { TASK_VIEW } from "../task/view.js";
 
+interface OnDisconnectOptions {
+  onDisconnect?: OnDisconnect;
+}
+
 /** `navvy queue create QUEUE` */
-export const create: Handler<[string]> = async (call, name) => {
-  await (await call.navvy()).queues.create(name);
+export const create: Handler<[string], OnDisconnectOptions> = async (call, name) => {
+  await (await call.navvy()).queues.create(name, { onDisconnect: call.options.onDisconnect });
   say(call, { name }, "created");
+};
+
+/** `navvy queue edit QUEUE` */
+export const edit: Handler<[string], OnDisconnectOptions> = async (call, name) => {
+  const { onDisconnect } = call.options;
+  if (onDisconnect === undefined)
+    throw new NavvyError("invalid_argument", "nothing was said to change", { fix: `navvy queue edit ${name} --on-disconnect freeze` });
+  await (await call.navvy()).queues.setOnDisconnect(name, onDisconnect);
+  say(call, { name }, `when a task's agent is cut off: ${onDisconnect}, from the next claim on`);
 };
 
 /** `navvy queue pause QUEUE` */

@@ -1,11 +1,11 @@
 import { type AgentView, DEFAULT_PROJECT, type Navvy } from "../../../broker/index.js";
-import { NavvyError, TaskSpec } from "../../../protocol/index.js";
+import { DEFAULT_GRACE_MS, NavvyError, TaskSpec } from "../../../protocol/index.js";
 import type { Call, Handler } from "../../call.js";
 import { EXIT, exitCodeOfOutcome } from "../../exit-codes.js";
 import { shortId } from "../../output/words.js";
 import type { RunOptions } from "../run.js";
 import { createTask } from "../task/make.js";
-import { commandOf, labelsOf, nameOf } from "../task/spec.js";
+import { checkTimes, commandOf, labelsOf, nameOf } from "../task/spec.js";
 import { TASK_VIEW } from "../task/view.js";
 import { followRun } from "./follow.js";
 
@@ -39,14 +39,16 @@ export const run: Handler<[string[]], RunOptions> = async (call, words) => {
 /** The document as it would be made; nothing is uploaded and nothing written. */
 function dryRun(call: Call<RunOptions>, command: string[]): void {
   const { options } = call;
-  const { env, dir, gpus, timeout, grace, retries, code, input } = options;
+  const { env, dir, gpus, timeout, grace, onDisconnect, retries, code, input } = options;
+  checkTimes(options);
   const spec = TaskSpec.parse({
     command,
     directory: dir,
     env,
     resources: gpus === undefined ? undefined : { gpus },
     timeLimitMs: timeout,
-    graceMs: grace,
+    graceMs: grace ?? (timeout === undefined ? undefined : Math.min(timeout, DEFAULT_GRACE_MS)),
+    onDisconnect,
     retries: retries === undefined ? undefined : { limit: retries, backoffMs: 1_000 },
   });
   const task = {

@@ -63,6 +63,13 @@ export const abort: Handler<[string[]], AbortOptions> = (call, references) => {
   });
 };
 
+/** `navvy task lose TASK…` */
+export const lose: Handler<[string[]], { reason?: string }> = (call, references) =>
+  each(call, references, async (navvy, task) => {
+    const lost = await navvy.tasks.lose(task.id, call.options.reason);
+    return { task: lost, done: `${lost.status}: ${lost.reason}` };
+  });
+
 /** `navvy task rm TASK…` */
 export const remove: Handler<[string[]], { force?: boolean }> = (call, references) =>
   each(call, references, async (navvy, task) => {

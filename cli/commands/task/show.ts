@@ -1,20 +1,26 @@
-import { describeOutcome, type TaskRecord } from "../../../protocol/index.js";
+import { type Navvy, sessionKey, sessionsBucket } from "../../../broker/index.js";
+import { DEFAULT_GRACE_MS, describeOutcome, type TaskRecord } from "../../../protocol/index.js";
 import type { Handler } from "../../call.js";
 import { tableWidth } from "../../output/output.js";
 import { age, duration, figure, size } from "../../output/quantities.js";
 import { renderTable } from "../../output/table.js";
-import { stateWord } from "../../output/words.js";
+import { shortId, stateWord } from "../../output/words.js";
 import { findTask } from "../../references.js";
 import { agentOf, TASK_VIEW } from "./view.js";
 
 /** `navvy task show TASK` */
 export const show: Handler<[string]> = async (call, reference) => {
   const task = await findTask(call, reference);
-  call.out.show(TASK_VIEW, task, () => describeTask(task));
+  const isHeld = task.status !== "running" || (await hasSession(await call.navvy(), task));
+  call.out.show(TASK_VIEW, task, () => describeTask(task, { isHeld }));
 };
 
+async function hasSession(navvy: Navvy, { owner }: TaskRecord): Promise<boolean> {
+  return owner !== undefined && (await sessionsBucket(navvy.bus).get(sessionKey(owner))) !== undefined;
+}
+
 /** A task on one page. */
-export function describeTask(task: TaskRecord): string {
+export function describeTask(task: TaskRecord, { isHeld = true }: { isHeld?: boolean } = {}): string {
   const pairs: [string, string | undefined][] = [
     ["project", task.project],
     ["type", task.taskType],
@@ -27,7 +33,8 @@ export function describeTask(task: TaskRecord): string {
     ["code", task.spec.code && describeCode(task.spec.code)],
     ["gpus", task.spec.resources.gpus > 0 ? String(task.spec.resources.gpus) : undefined],
     ["limits", limitsOf(task)],
-    ["agent", agentOf(task) === "—" ? undefined : `${agentOf(task)}, attempt ${task.attempt}`],
+    ["agent", agentOf(task) === "—" ? undefined : `${agentOf(task)}, attempt ${task.attempt}${isHeld ? "" : goneWords(task)}`],
+    ["abort", abortWords(task, isHeld)],
     ["cloned", task.clonedFrom && `from ${task.clonedFrom}`],
     ["parent", task.parent],
     ["env", pairsOf(task.spec.env)],
@@ -43,6 +50,25 @@ export function describeTask(task: TaskRecord): string {
     ...metricTable(task),
     ...artifactTable(task),
   ].join("\n");
+}
+
+/** Requested, delivered, confirmed: each with its time, or that it has yet to come. */
+function abortWords({ abort, status, endedAt, attempt }: TaskRecord, isHeld: boolean): string | undefined {
+  if (!abort) return undefined;
+  const ago = (time: string) => `${age(time)} ago`;
+  const steps = [`requested ${ago(abort.at)} by ${abort.by}: ${abort.reason}`];
+  if (abort.deliveredAt !== undefined) steps.push(`delivered ${ago(abort.deliveredAt)}`);
+  else if (status === "running") steps.push(isHeld ? "not delivered yet" : "not delivered: its agent is gone");
+  else if (attempt > 0) steps.push("never delivered");
+  if (status === "aborted" && endedAt !== undefined) steps.push(`confirmed ${ago(endedAt)}`);
+  else steps.push(status === "running" ? "not confirmed yet" : `${status} instead`);
+  return steps.join("; ");
+}
+
+function goneWords(task: TaskRecord): string {
+  if (task.onDisconnect !== "continue") return "; it is gone, and the task is taken back in a moment";
+  const since = task.unreachableAt === undefined ? "" : ` for ${age(task.unreachableAt)}`;
+  return `; out of reach${since}, it may run on there (give it up: navvy task lose ${shortId(task.id)})`;
 }
 
 function attemptTable(task: TaskRecord): string[] {
@@ -97,6 +123,8 @@ function describeCode(code: NonNullable<TaskRecord["spec"]["code"]>): string {
 function limitsOf({ spec }: TaskRecord): string | undefined {
   const parts = [
     spec.timeLimitMs === undefined ? undefined : `ends after ${duration(spec.timeLimitMs)}`,
+    spec.timeLimitMs === undefined && spec.graceMs === DEFAULT_GRACE_MS ? undefined : `grace ${duration(spec.graceMs)}`,
+    spec.onDisconnect === undefined ? undefined : `when cut off: ${spec.onDisconnect}`,
     spec.retries.limit > 0 ? `${spec.retries.limit} retries` : undefined,
   ].filter(Boolean);
   return parts.length ? parts.join(", ") : undefined;

@@ -4,7 +4,7 @@ import { basename, join } from "node:path";
 import { type Navvy, packBundle } from "../../../broker/index.js";
 import { type CodeRef, type InputRef, NavvyError, type TaskRecord, type TaskSpec } from "../../../protocol/index.js";
 import type { Call } from "../../call.js";
-import { size } from "../../output/quantities.js";
+import { duration, size } from "../../output/quantities.js";
 import { findTask } from "../../references.js";
 import type { TaskOptions } from "../task-options.js";
 
@@ -28,6 +28,7 @@ export function nameOf(command: string[] | undefined): string | undefined {
 export async function specOf(call: Call<TaskOptions>, words: string[], before?: TaskSpec): Promise<Partial<TaskSpec>> {
   const { options } = call;
   const command = commandOf(words, options);
+  checkTimes(options);
   const spec: Partial<TaskSpec> = {
     ...(command ? { command } : {}),
     ...(options.dir === undefined ? {} : { directory: options.dir }),
@@ -35,11 +36,21 @@ export async function specOf(call: Call<TaskOptions>, words: string[], before?: 
     ...(options.gpus === undefined ? {} : { resources: { gpus: options.gpus } }),
     ...(options.timeout === undefined ? {} : { timeLimitMs: options.timeout }),
     ...(options.grace === undefined ? {} : { graceMs: options.grace }),
+    ...(options.onDisconnect === undefined ? {} : { onDisconnect: options.onDisconnect }),
     ...(options.retries === undefined ? {} : { retries: { limit: options.retries, backoffMs: before?.retries.backoffMs ?? 1_000 } }),
   };
   if (options.input) spec.inputs = { ...before?.inputs, ...(await inputsOf(call, options.input)) };
   if (options.code !== undefined) spec.code = await sendCode(call, options.code);
   return spec;
+}
+
+/** @throws NavvyError invalid_argument for a grace that is longer than the time limit beside it */
+export function checkTimes({ grace, timeout }: Pick<TaskOptions, "grace" | "timeout">): void {
+  if (grace === undefined || timeout === undefined || grace <= timeout) return;
+  throw new NavvyError("invalid_argument", `--grace ${duration(grace)} is longer than --timeout ${duration(timeout)}`, {
+    why: "the grace is what is left to a task after its time limit; longer than the limit itself it is a slip",
+    fix: [`--grace ${duration(timeout)} or less`, "or leave --grace out: it is 30s, or the time limit when that is less"],
+  });
 }
 
 /** What the flags say about the task itself. @throws NavvyError invalid_argument for a name that reads as a reference */

@@ -11,7 +11,7 @@ export const TASK_VIEW: View<TaskRecord> = {
   columns: [
     { title: "ID", value: (task) => shortId(task.id) },
     { title: "NAME", value: (task) => task.name, isFlexible: true },
-    { title: "STATE", value: (task) => stateWord(task.abort && task.status === "running" ? "aborting" : task.status) },
+    { title: "STATE", value: (task) => stateWord(stateOf(task)) },
     { title: "QUEUE", value: (task) => task.queue ?? "—", isFlexible: true },
     { title: "AGENT", value: (task) => agentOf(task), isFlexible: true },
     { title: "PROGRESS", value: progressOf },
@@ -22,6 +22,13 @@ export const TASK_VIEW: View<TaskRecord> = {
     { title: "REASON", value: (task) => task.reason, isWide: true, isFlexible: true },
   ],
 };
+
+/** What a list says of a task: its status, or what is more telling while it runs. */
+function stateOf(task: TaskRecord): string {
+  if (task.status !== "running") return task.status;
+  if (task.unreachableAt !== undefined) return "unreachable";
+  return task.abort ? "aborting" : "running";
+}
 
 /** The agent that runs a task or ran it last; a dash for none, and while it waits for any. */
 export function agentOf(task: TaskRecord): string {
