@@ -69,3 +69,11 @@ test("a cluster of servers before 2.9.21 is refused with the version and what to
     fix: ["upgrade the servers to 2.9.21 or newer"],
   });
 });
+
+test("three replicas asked of a single server are refused with what to do", async () => {
+  await using nats = await startNats();
+  await expect(connect({ servers: nats.url, replicas: 3 })).rejects.toMatchObject({
+    code: "invalid_argument",
+    message: expect.stringContaining("can not hold 3 copies of stream"),
+  });
+});

@@ -60,11 +60,12 @@ export async function startCluster({ size = 3, binary }: StartClusterOptions = {
     version: server("a").version,
     names,
     server,
-    metaLeader: () => eventually("JetStream has a leader", async () => (await metaCluster(monitors))?.leader),
+    metaLeader: () => eventually("JetStream has a leader", async () => (await metaViews(monitors))[0]?.leader),
     streamLeader: (stream) =>
       eventually(`${stream} has a leader`, () => ask(async (streams) => (await streams.info(stream)).cluster?.leader)),
     healthy: async () => {
-      const isHealthy = async () => hasCaughtUp(await metaCluster(monitors), size) && (await ask(everyStreamHasCaughtUp));
+      const isHealthy = async () =>
+        (await metaViews(monitors)).some((view) => hasCaughtUp(view, size)) && (await ask(everyStreamHasCaughtUp));
       await eventually("every replica has caught up", isHealthy, { timeoutMs: HEALTHY_MS, everyMs: 250 });
     },
     [Symbol.asyncDispose]: stop,
@@ -80,16 +81,15 @@ function clusterConfig({ name, listen, monitor, routes }: { name: string; listen
   `;
 }
 
-/** JetStream's own group, as its leader sees it: the others know no replicas. */
-async function metaCluster(monitors: number[]): Promise<ClusterInfo | undefined> {
+/** JetStream's own group as each server sees it: only the leader knows how the others do. */
+async function metaViews(monitors: number[]): Promise<ClusterInfo[]> {
   const answers = await Promise.allSettled(
     monitors.map(async (port) => {
       const answer = await fetch(`http://127.0.0.1:${port}/jsz`, { signal: AbortSignal.timeout(1_000) });
       return ((await answer.json()) as { meta_cluster?: ClusterInfo }).meta_cluster;
     }),
   );
-  const known = answers.flatMap((answer) => (answer.status === "fulfilled" && answer.value?.leader ? [answer.value] : []));
-  return known.find((one) => one.replicas) ?? known[0];
+  return answers.flatMap((answer) => (answer.status === "fulfilled" && answer.value?.leader ? [answer.value] : []));
 }
 
 async function everyStreamHasCaughtUp(streams: StreamAPI): Promise<boolean> {
