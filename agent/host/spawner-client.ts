@@ -2,6 +2,7 @@ import { EventEmitter } from "node:events";
 import { rm } from "node:fs/promises";
 import { NavvyError } from "../../protocol/index.js";
 import type { EndRequest, ProcessEnd, RunSpec, TreeState } from "../runners/runner.js";
+import { clearCgroup } from "./cgroup.js";
 import { type AdoptOptions, adoptSpawner } from "./spawner/adopt.js";
 import { type OpenSpawner, startSpawner } from "./spawner/open.js";
 import { sendSignal } from "./spawner/processes.js";
@@ -128,7 +129,7 @@ export class SpawnerClient extends EventEmitter<SpawnerEvents> {
   }
 
   /**
-   * Resolves when no process of the tree is left. Behind `exited` by up to a second: one sweep serves many attempts.
+   * Resolves when no process of the tree is left. Without cgroups behind `exited` by up to a second: one sweep serves many attempts.
    *
    * @throws NavvyError not_found as with `exited`
    */
@@ -233,15 +234,22 @@ export class SpawnerClient extends EventEmitter<SpawnerEvents> {
     }
     const wasOpen = this.#state === "open";
     this.#state = "lost";
-    for (const [key, attempt] of this.#attempts) if (!attempt.isOver) this.#abandon(key, attempt);
-    void rm(this.#spawner.socketPath, { force: true });
+    void this.#clear([...this.#attempts].filter(([, { isOver }]) => !isOver));
     if (wasOpen) this.emit("lost");
   }
 
-  #abandon(key: string, attempt: Started): void {
-    if (attempt.pid !== undefined && !attempt.hasExited) sendSignal(-attempt.pid, "SIGKILL");
-    attempt.lose(noSpawner(key));
-    this.#hunter.hunt(key);
+  async #clear(orphans: [string, Started][]): Promise<void> {
+    for (const [key, attempt] of orphans) {
+      if (attempt.pid !== undefined && !attempt.hasExited) sendSignal(-attempt.pid, "SIGKILL");
+      attempt.lose(noSpawner(key));
+    }
+    try {
+      await rm(this.#spawner.socketPath, { force: true });
+      if (this.cgroup !== null) await clearCgroup(this.cgroup);
+    } catch (error) {
+      this.#options.log?.warn({ err: error, cgroup: this.cgroup }, "something of a spawner that ended could not be removed");
+    }
+    for (const [key] of orphans) this.#hunter.hunt(key);
   }
 
   /** Does the spawner's last duty in its place. */

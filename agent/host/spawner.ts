@@ -2,15 +2,25 @@
  * The spawner: a small process beside each agent that starts its tasks, holds them to their deadlines, freezes and kills
  * them, and keeps how they ended.
  *
- * It is a program of its own, `node spawner.js <socket path>`, for three reasons: forking costs in proportion to the
+ * It is a program of its own, `node spawner.js <socket path> <agent>`, for three reasons: forking costs in proportion to the
  * parent's memory, trees and their exit codes outlive an agent that dies, and an agent that hangs can not freeze or end
  * anything in time. Only `node:` modules are imported here. It serves one agent at a time: see {@link Spawner}.
  */
 import { createServer, type Server, type Socket } from "node:net";
+import { Cgroups } from "./spawner/cgroups.js";
 import { Deadline } from "./spawner/deadline.js";
 import { LineWriter, readLines } from "./spawner/lines.js";
 import { Trees } from "./spawner/trees.js";
-import { type AgentHello, type HelloNotice, type LeaseRequest, monotonicMs, type Notice, type Request, WIRE } from "./spawner/wire.js";
+import {
+  type AgentHello,
+  CGROUPS_VARIABLE,
+  type HelloNotice,
+  type LeaseRequest,
+  monotonicMs,
+  type Notice,
+  type Request,
+  WIRE,
+} from "./spawner/wire.js";
 
 /** An agent that has not connected by then died while it started us. */
 const FIRST_AGENT_MS = 10_000;
@@ -33,11 +43,8 @@ interface Peer {
  */
 class Spawner {
   readonly #server: Server;
-  readonly #trees = new Trees({
-    send: (notice) => this.#agent?.writer.send(notice),
-    isHeard: () => this.#agent !== undefined,
-    onFewer: () => this.#leaveWhenIdle(),
-  });
+  readonly #cgroups: Cgroups | undefined;
+  readonly #trees: Trees;
   readonly #freeze = new Deadline(() => this.#trees.freeze());
   readonly #orphaned = new Deadline(() => this.#expire());
   readonly #peers = new Set<Peer>();
@@ -47,7 +54,14 @@ class Spawner {
   #isExpired = false;
   #isLeaving = false;
 
-  constructor() {
+  constructor(cgroups: Cgroups | undefined) {
+    this.#cgroups = cgroups;
+    this.#trees = new Trees({
+      cgroups,
+      send: (notice) => this.#agent?.writer.send(notice),
+      isHeard: () => this.#agent !== undefined,
+      onFewer: () => this.#leaveWhenIdle(),
+    });
     this.#server = createServer((socket) => this.#serve(socket));
   }
 
@@ -134,8 +148,9 @@ class Spawner {
   }
 
   #greeting(): HelloNotice {
+    const { folder: cgroup = null, canLimitPids = false } = this.#cgroups ?? {};
     const { isFrozen } = this.#trees;
-    return { event: "hello", wire: WIRE, pid: process.pid, isFrozen, cgroup: null, canLimitPids: false, trees: this.#trees.tell() };
+    return { event: "hello", wire: WIRE, pid: process.pid, isFrozen, cgroup, canLimitPids, trees: this.#trees.tell() };
   }
 
   /**
@@ -176,6 +191,7 @@ class Spawner {
   #endWhenOver(): void {
     if (this.#trees.isAlive) return;
     this.#freeze.moveTo(undefined);
+    this.#cgroups?.close();
     for (const { writer, socket } of this.#peers) {
       writer.flush();
       socket.end();
@@ -191,7 +207,8 @@ function nowPlus(delayMs: number): number {
 // A terminal's Ctrl-C or a service manager's SIGTERM is for the agent to act on: we end with it, and only then.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {});
 
-// oxlint-disable-next-line eslint/no-restricted-properties -- a program of its own, with one argument
-const [, , socketPath] = process.argv;
-if (socketPath === undefined) throw new Error("usage: node spawner.js <socket path>");
-new Spawner().listen(socketPath);
+// oxlint-disable-next-line eslint/no-restricted-properties -- a program of its own, with two arguments
+const [, , socketPath, agent] = process.argv;
+if (socketPath === undefined || agent === undefined) throw new Error("usage: node spawner.js <socket path> <agent>");
+const say = (message: string) => process.stderr.write(`${new Date().toISOString()} ${message}\n`);
+new Spawner(process.env[CGROUPS_VARIABLE] === "off" ? undefined : Cgroups.make(agent, say)).listen(socketPath);

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
+import { clearCgroup } from "../cgroup.js";
 import { SpawnerLink } from "./link.js";
 import type { Opener, OpenSpawner } from "./open.js";
 import { sendSignal } from "./processes.js";
@@ -10,6 +11,8 @@ export interface AdoptOptions {
   socketPath: string;
   /** Its process: one that does not answer any more is killed, so that two never serve one agent. */
   pid?: number;
+  /** The folder of its cgroups: cleared with all that lives in it when there is no spawner to be adopted. */
+  cgroup?: string | null;
 }
 
 export interface AdoptLog {
@@ -27,7 +30,7 @@ const NEVER_MS = Number.POSITIVE_INFINITY;
  * then, and with it what it ran.
  */
 export async function adoptSpawner(from: AdoptOptions, opener: Opener, log?: AdoptLog): Promise<OpenSpawner | undefined> {
-  const { socketPath, pid } = from;
+  const { socketPath, pid, cgroup } = from;
   const link = await SpawnerLink.connect(socketPath).catch(() => undefined);
   const hello = await link?.greet(opener);
   if (link === undefined || hello === undefined) {
@@ -35,6 +38,7 @@ export async function adoptSpawner(from: AdoptOptions, opener: Opener, log?: Ado
     link?.destroy();
     if (isSilent) log?.warn({ socketPath, pid }, "the spawner of an earlier run does not answer: what it ran is not adopted");
     if (pid !== undefined && isSpawner(pid, opener.agent)) await seeOff(pid, isSilent ? 0 : LEAVING_MS);
+    if (cgroup) await clearCgroup(cgroup);
     return undefined;
   }
   if (hello.wire !== WIRE) {

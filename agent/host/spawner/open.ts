@@ -40,7 +40,7 @@ const NODE_FLAGS = ["--max-old-space-size=64", "--max-semi-space-size=1"];
 export async function startSpawner(workDir: string, opener: Opener): Promise<OpenSpawner> {
   const socketPath = chooseSocketPath(workDir);
   const logPath = join(workDir, "spawner.log");
-  const child = spawnDetached(socketPath, logPath);
+  const child = spawnDetached([socketPath, opener.agent], logPath);
   const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
   const isListening = await Promise.race([once(child.stdout!, "data").then(() => true), once(child, "exit").then(() => false)]).catch(
     () => false,
@@ -58,11 +58,11 @@ export async function startSpawner(workDir: string, opener: Opener): Promise<Ope
   return { hello, link, socketPath, ended, unref: () => child.unref() };
 }
 
-function spawnDetached(socketPath: string, logPath: string): ChildProcess {
+function spawnDetached(args: string[], logPath: string): ChildProcess {
   const log = openLog(logPath);
   try {
     // Not the options of the agent's Node: loaders would make it large. Not the key of a task that the agent itself may be.
-    return spawn(process.execPath, [...NODE_FLAGS, programPath(), socketPath], {
+    return spawn(process.execPath, [...NODE_FLAGS, programPath(), ...args], {
       detached: true,
       stdio: ["ignore", "pipe", log],
       env: { ...process.env, NODE_OPTIONS: undefined, NODE_V8_COVERAGE: undefined, [KEY_VARIABLE]: undefined },

@@ -1,4 +1,5 @@
 import { writeFileSync } from "node:fs";
+import type { Cgroup } from "./cgroups.js";
 import { Countdown } from "./countdown.js";
 import type { StartFailure, StartRequest, TreeState } from "./wire.js";
 
@@ -25,6 +26,8 @@ export class Tree {
   /** Who leaves it later is hunted at once, and not at the next calm sweep. */
   isKilled = false;
   isFrozen = false;
+  /** Undefined: it is held together by process group and marker. */
+  cgroup: Cgroup | undefined;
   readonly #limit: Countdown;
   #end: { code: number | null; signal: string | null } | undefined;
   #failure: StartFailure | undefined;

@@ -1,6 +1,7 @@
 import { constants } from "node:os";
-import { signalGroups, signalTrees } from "./groups.js";
-import { launch } from "./launch.js";
+import type { Cgroups } from "./cgroups.js";
+import { Grip } from "./grip.js";
+import { type LaunchEvents, launch } from "./launch.js";
 import { Reaper } from "./reaper.js";
 import { Tree } from "./tree.js";
 import type { Notice, StartFailure, StartRequest, TreeState } from "./wire.js";
@@ -12,6 +13,8 @@ export interface TreesOptions {
   isHeard: () => boolean;
   /** A tree is gone or forgotten. */
   onFewer: () => void;
+  /** Undefined: none can be made here. */
+  cgroups: Cgroups | undefined;
 }
 
 /**
@@ -22,19 +25,22 @@ export interface TreesOptions {
  *              ▼  │
  *             frozen
  *
- * A tree is the process group of its main process, and whoever left that group but still carries the attempt's key.
+ * A tree is what lives in its cgroup. Without cgroups it is the process group of its main process, and whoever left that group
+ * but still carries the attempt's key.
  */
 export class Trees {
   readonly #options: TreesOptions;
   readonly #trees = new Map<string, Tree>();
   readonly #held = new Map<string, StartRequest>();
   readonly #reaper: Reaper;
+  readonly #grip: Grip;
   #isFrozen = false;
   #isClosed = false;
 
   constructor(options: TreesOptions) {
     this.#options = options;
-    this.#reaper = new Reaper({ isEnded: (key) => this.#trees.get(key)?.state !== "running", onGone: (key) => this.#gone(key) });
+    this.#reaper = new Reaper({ isEnded: (key) => this.#isEnded(key), onGone: (key) => this.#gone(key) });
+    this.#grip = new Grip(options.cgroups, () => this.#reaper.look());
   }
 
   get isFrozen(): boolean {
@@ -70,7 +76,7 @@ export class Trees {
   signal(key: string, signal: string): void {
     const tree = this.#running(key);
     // A frozen tree acts on it when it is thawed, not before: nothing may run without a lease. SIGKILL needs no thaw.
-    if (tree !== undefined && signal in constants.signals) signalGroups([tree], signal as NodeJS.Signals);
+    if (tree !== undefined && signal in constants.signals) this.#grip.signalGroup(tree, signal as NodeJS.Signals);
   }
 
   /** SIGTERM now, SIGKILL after the grace. A second wish may shorten the grace; the first cause stays. */
@@ -80,9 +86,9 @@ export class Trees {
     if (tree === undefined) return;
     if (tree.endedBy === undefined) {
       tree.endedBy = by;
-      this.#signalEveryone([tree], "SIGTERM");
+      this.#grip.signal([tree], "SIGTERM");
       // One that stopped itself could not act on it.
-      if (!tree.isFrozen) this.#signalEveryone([tree], "SIGCONT");
+      if (!tree.isFrozen) this.#grip.signal([tree], "SIGCONT");
     }
     tree.grace.atMost(graceMs);
   }
@@ -91,11 +97,11 @@ export class Trees {
   kill(key: string, by = "kill"): void {
     this.#dropHeld([key]);
     const tree = this.#trees.get(key);
-    if (tree?.state === "running") {
-      tree.endedBy ??= by;
-      signalGroups([tree], "SIGKILL");
+    if (tree?.state === "running") tree.endedBy ??= by;
+    if (tree !== undefined && tree.state !== "gone") {
+      tree.isKilled = true;
+      this.#grip.kill(tree);
     }
-    if (tree !== undefined) tree.isKilled = true;
     this.#reaper.hunt(key);
   }
 
@@ -113,7 +119,7 @@ export class Trees {
     const running = this.#live().filter((tree) => tree.state === "running");
     const stopped = running.filter(({ request }) => request.onDisconnect === "freeze");
     for (const tree of stopped) tree.freeze();
-    this.#signalEveryone(stopped, "SIGSTOP");
+    this.#grip.stop(stopped);
     for (const { request } of running) {
       if (request.onDisconnect === "kill") this.#endByDeadline(request.key, "lease", 0);
     }
@@ -124,7 +130,7 @@ export class Trees {
     if (!this.#isFrozen) return;
     this.#isFrozen = false;
     const stopped = this.#live().filter((tree) => tree.isFrozen);
-    this.#signalEveryone(stopped, "SIGCONT");
+    this.#grip.goOn(stopped);
     for (const tree of stopped) tree.thaw();
     this.#options.send({ event: "thawed" });
     const held = [...this.#held.values()];
@@ -149,6 +155,11 @@ export class Trees {
     this.#isClosed = true;
   }
 
+  #isEnded(key: string): boolean {
+    const tree = this.#trees.get(key);
+    return tree === undefined || (tree.state !== "running" && this.#grip.isEmpty(tree) !== false);
+  }
+
   #live(): Tree[] {
     return [...this.#trees.values()].filter((tree) => tree.state !== "gone");
   }
@@ -165,14 +176,15 @@ export class Trees {
       onGraceOver: () => this.kill(key),
     });
     this.#trees.set(key, tree);
-    launch(request, {
+    const events: LaunchEvents = {
       started: (pid) => {
         tree.started(pid);
         this.#options.send({ event: "started", key, pid });
       },
       failed: (failure) => this.#failed(tree, failure),
       exited: (code, signal) => this.#exited(tree, { code, signal }),
-    });
+    };
+    this.#grip.bear(tree, () => launch(request, events));
   }
 
   #endByDeadline(key: string, by: string, graceMs: number): void {
@@ -181,26 +193,26 @@ export class Trees {
     else this.kill(key, by);
   }
 
-  #signalEveryone(trees: Tree[], signal: NodeJS.Signals): void {
-    signalTrees(trees, signal, () => this.#reaper.look());
-  }
-
   #failed(tree: Tree, failure: StartFailure): void {
     tree.failed(failure);
+    this.#grip.letGo(tree);
     this.#options.send({ event: "failed", key: tree.request.key, ...failure });
     this.#options.onFewer();
   }
 
   #exited(tree: Tree, end: { code: number | null; signal: string | null }): void {
     const { key } = tree.request;
-    // Empty for nearly every task: one system call. The number can not have been given out again yet.
-    signalGroups([tree], "SIGKILL");
+    const isEmpty = this.#grip.isEmpty(tree);
+    // Without a cgroup empty for nearly every task: one system call. The number can not have been given out again yet.
+    if (!isEmpty) this.#grip.kill(tree);
     tree.exited(end);
     // A file costs more than the whole rest of a short task here; an agent that hears of the end needs none yet.
     if (!this.#options.isHeard()) tree.writeExitFile();
     this.#options.send({ event: "exited", key, ...end, endedBy: tree.endedBy });
-    if (tree.isKilled) this.#reaper.hunt(key);
-    else this.#reaper.sweep(key);
+    // What is told to end may have fled from its cgroup before; a tree that ended by itself is taken at its word.
+    if (isEmpty && tree.endedBy === undefined) this.#gone(key);
+    else if (isEmpty === undefined && !tree.isKilled) this.#reaper.sweep(key);
+    else this.#reaper.hunt(key);
   }
 
   #dropHeld(keys: string[]): void {
@@ -216,7 +228,10 @@ export class Trees {
 
   #gone(key: string): void {
     const tree = this.#trees.get(key);
-    if (tree !== undefined) tree.state = "gone";
+    if (tree !== undefined) {
+      tree.state = "gone";
+      this.#grip.letGo(tree);
+    }
     this.#options.send({ event: "gone", key });
     if (tree !== undefined) this.#forgetReleased(key, tree);
     this.#options.onFewer();

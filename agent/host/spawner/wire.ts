@@ -75,6 +75,9 @@ export type Notice =
 /** Environment variable that marks every process of an attempt's tree. */
 export const KEY_VARIABLE = "NAVVY_ATTEMPT_KEY";
 
+/** Set to "off" a spawner makes no cgroups, as on a machine that has none. */
+export const CGROUPS_VARIABLE = "NAVVY_CGROUPS";
+
 /** Milliseconds of the machine's monotonic clock: comparable between processes, deaf to changes of the time of day. */
 export function monotonicMs(): number {
   return Number(process.hrtime.bigint()) / 1e6;

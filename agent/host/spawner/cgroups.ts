@@ -1,0 +1,198 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { isPopulated, ownCgroup, ownCgroupV1, removeCgroup, tryRead, tryWrite } from "../cgroup.js";
+
+/** How long we stay in the cgroup of a tree that was just started: moving out stops everything else for some milliseconds. */
+const LINGER_MS = 20;
+
+/** The cgroup of one tree. */
+export interface Cgroup {
+  folder: string;
+  /** Where its number of processes is limited, when that is another hierarchy. */
+  limits?: string;
+}
+
+/**
+ * The cgroups of a spawner's trees: `navvy-<agent>-<pid>/<number>` below its own.
+ *
+ * A process must be born in its cgroup, or it could fork out of it before it is moved. So the spawner itself lives in the
+ * cgroup of the next tree, and moves on to a fresh one after the start: lazily, because a move takes 5 to 20 ms on a quiet
+ * machine (0.2 ms in a burst), and a tree that ended by then has left its cgroup to the next. We are never in a cgroup while
+ * it is killed or frozen: everything here is synchronous, and {@link Cgroups.kill} and {@link Cgroups.freeze} look first.
+ */
+export class Cgroups {
+  readonly folder: string;
+  readonly canLimitPids: boolean;
+  readonly #base: string;
+  readonly #limits: string | undefined;
+  readonly #say: (message: string) => void;
+  readonly #leftBehind = new Set<string>();
+  #count = 0;
+  #home: Cgroup | undefined;
+  #isHomeTaken = false;
+  #lingering: NodeJS.Timeout | undefined;
+
+  /** Undefined: this machine has no cgroup v2 that we may use, or one that can not kill or freeze. */
+  static make(agent: string, say: (message: string) => void): Cgroups | undefined {
+    const base = ownCgroup();
+    if (base === undefined) return undefined;
+    const name = `navvy-${agent.replaceAll(/[^\w.-]/g, "_").slice(0, 64)}-${process.pid}`;
+    const cgroups = new Cgroups(base, name, say);
+    if (cgroups.#works()) return cgroups;
+    cgroups.close();
+    return undefined;
+  }
+
+  private constructor(base: string, name: string, say: (message: string) => void) {
+    this.#base = base;
+    this.#say = say;
+    this.folder = join(base, name);
+    tryMake(this.folder);
+    // Of the controllers this one alone may be given on by a cgroup that has processes of its own.
+    const hasPids = [base, this.folder].every((folder) => tryWrite(join(folder, "cgroup.subtree_control"), "+pids"));
+    const limits = hasPids ? undefined : ownCgroupV1("pids");
+    this.#limits = limits !== undefined && tryMake(join(limits, name)) ? join(limits, name) : undefined;
+    this.canLimitPids = hasPids || this.#limits !== undefined;
+  }
+
+  /**
+   * Has a tree born in a cgroup of its own: whatever `start` forks. Undefined: there is none to be had now.
+   *
+   * The limit is set after the birth, because we count too while we are there.
+   */
+  bear(start: () => void, maxPids?: number): Cgroup | undefined {
+    if (this.#home === undefined || this.#isHomeTaken) this.#moveOn();
+    const cgroup = this.#isHomeTaken ? undefined : this.#home;
+    if (cgroup !== undefined) this.#isHomeTaken = true;
+    if (cgroup === undefined || maxPids === undefined) start();
+    else this.#bearLimited(cgroup, start, maxPids);
+    // Also when we are stuck in a tree's cgroup: tried again then.
+    if (this.#isHomeTaken) this.#lingering ??= setTimeout(() => this.#moveOn(), LINGER_MS);
+    return cgroup;
+  }
+
+  /** False: this cgroup can not be used, because we are in it ourselves and can not leave. */
+  kill(cgroup: Cgroup): boolean {
+    return this.#isOutside(cgroup) && tryWrite(join(cgroup.folder, "cgroup.kill"), "1");
+  }
+
+  /** False: as with `kill`. */
+  freeze(cgroup: Cgroup): boolean {
+    return this.#isOutside(cgroup) && tryWrite(join(cgroup.folder, "cgroup.freeze"), "1");
+  }
+
+  thaw(cgroup: Cgroup): void {
+    tryWrite(join(cgroup.folder, "cgroup.freeze"), "0");
+  }
+
+  pids(cgroup: Cgroup): number[] {
+    return this.#members(cgroup).filter((pid) => pid !== process.pid);
+  }
+
+  /** No process but ours lives in it or in a cgroup that the tree made there. */
+  isEmpty(cgroup: Cgroup): boolean {
+    // The dear look only while we are in it: with us it is always populated.
+    return cgroup === this.#home ? this.#isAlone(cgroup) : !isPopulated(cgroup.folder);
+  }
+
+  /** Its tree is gone. */
+  retire(cgroup: Cgroup): void {
+    if (cgroup.limits !== undefined) this.#remove(cgroup.limits);
+    if (cgroup !== this.#home) return this.#remove(cgroup.folder);
+    this.#home = { folder: cgroup.folder };
+    this.#isHomeTaken = false;
+    clearTimeout(this.#lingering);
+    this.#lingering = undefined;
+  }
+
+  /** Leaves no folder behind. Nothing is killed here. */
+  close(): void {
+    clearTimeout(this.#lingering);
+    tryWrite(join(this.#base, "cgroup.procs"), String(process.pid));
+    this.#home = undefined;
+    for (const folder of [this.folder, ...(this.#limits === undefined ? [] : [this.#limits])]) this.#remove(folder);
+    for (const folder of this.#leftBehind) this.#say(`the cgroup could not be removed: ${folder}`);
+  }
+
+  #works(): boolean {
+    this.#moveOn();
+    const first = this.#home;
+    if (first === undefined) return false;
+    this.#moveOn();
+    const hasLeft = this.#home !== undefined && this.#home !== first;
+    const canFreeze = hasLeft && this.freeze(first) && /^frozen 1$/m.test(tryRead(join(first.folder, "cgroup.events")));
+    this.thaw(first);
+    const isUsable = canFreeze && this.kill(first);
+    this.#remove(first.folder);
+    return isUsable;
+  }
+
+  #bearLimited(cgroup: Cgroup, start: () => void, maxPids: number): void {
+    const isSeparate = this.#limits !== undefined;
+    const folder = isSeparate ? join(this.#limits, String(this.#count)) : cgroup.folder;
+    if (isSeparate && tryMake(folder)) {
+      cgroup.limits = folder;
+      tryWrite(join(folder, "cgroup.procs"), String(process.pid));
+    }
+    start();
+    if (isSeparate) tryWrite(join(this.#limits, "cgroup.procs"), String(process.pid));
+    else this.#moveOn();
+    tryWrite(join(folder, "pids.max"), String(maxPids));
+  }
+
+  #moveOn(): void {
+    clearTimeout(this.#lingering);
+    this.#lingering = undefined;
+    const former = this.#home;
+    const folder = join(this.folder, String(++this.#count));
+    if (tryMake(folder) && tryWrite(join(folder, "cgroup.procs"), String(process.pid))) {
+      this.#home = { folder };
+      this.#isHomeTaken = false;
+    } else if (tryWrite(join(this.#base, "cgroup.procs"), String(process.pid))) this.#home = undefined;
+    else this.#say(`can not leave the cgroup ${former?.folder}: its tree is held together by its process group`);
+  }
+
+  #isOutside(cgroup: Cgroup): boolean {
+    const isInside = () => this.#members(cgroup).includes(process.pid);
+    if (isInside()) this.#moveOn();
+    return !isInside();
+  }
+
+  #isAlone(cgroup: Cgroup): boolean {
+    const members = this.#members(cgroup);
+    if (members.length !== 1 || members[0] !== process.pid) return false;
+    // A tree may have made cgroups below its own.
+    return /^nr_descendants 0$/m.test(tryRead(join(cgroup.folder, "cgroup.stat")));
+  }
+
+  /** Those of other process namespaces have no number here. */
+  #members(cgroup: Cgroup): number[] {
+    return tryRead(join(cgroup.folder, "cgroup.procs"))
+      .split("\n")
+      .map(Number)
+      .filter((pid) => pid > 0);
+  }
+
+  /** What a dying process keeps for a moment longer is removed later. */
+  #remove(folder: string): void {
+    this.#leftBehind.add(folder);
+    for (const one of this.#leftBehind) {
+      try {
+        removeCgroup(one);
+        this.#leftBehind.delete(one);
+      } catch {
+        // Tried again with the next one, and at the end.
+      }
+    }
+  }
+}
+
+function tryMake(folder: string): boolean {
+  try {
+    mkdirSync(folder);
+    return true;
+  } catch {
+    // A read-only mount, no permission, or too many of them: the caller has another way.
+    return false;
+  }
+}
