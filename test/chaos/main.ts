@@ -45,6 +45,7 @@ if (histories) console.log(`\n${histories}`);
 console.log(`\n${tables}`);
 if (summary.violations.length > 0) {
   console.log(`agents' logs and marks: ${folder}`);
-  console.log(`again: npm run test:chaos -- --seed ${options.seed} --minutes ${options.minutes}`);
+  const flags = Object.entries({ ...values, seed: String(options.seed) }).map(([name, value]) => `--${name} ${value}`);
+  console.log(`again: npm run test:chaos -- ${flags.join(" ")}`);
   process.exitCode = 1;
 }
