@@ -3,6 +3,7 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { isOlder } from "../../broker/index.js";
+import { lookIntoLimbo } from "../../cli/commands/queue/limbo.js";
 import { type Client, client, spawnAgent } from "../support/agent.js";
 import { eventually } from "../support/eventually.js";
 import { startNats } from "../support/nats.js";
@@ -43,6 +44,8 @@ test("acknowledged messages that a killed server brings back are deleted by whoe
   const [sequences = []] = ghosts;
   // 2.10 and newer come back clean: then there is nothing to delete, and nothing may be told.
   expect(sequences).toHaveLength(isOlder(nats.version, [2, 10, 0]) ? COUNT : 0);
+  const limbo = (await lookIntoLimbo(c.navvy)).filter(({ kind }) => kind === "ghost");
+  expect(limbo.map(({ sequence }) => sequence)).toEqual(sequences);
   await using _agent = await spawnAgent(nats, { queues: ["other"] });
   await eventually("none is left", async () => (await standing(c)) === LEFT, { timeoutMs: 30_000 });
   const told: unknown[] = [];
