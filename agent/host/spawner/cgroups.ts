@@ -1,4 +1,4 @@
-import { mkdirSync } from "node:fs";
+import { accessSync, constants, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { isPopulated, ownCgroup, ownCgroupV1, removeCgroup, tryRead, tryWrite } from "../cgroup.js";
 
@@ -24,7 +24,8 @@ export class Cgroups {
   readonly folder: string;
   readonly canLimitPids: boolean;
   readonly #base: string;
-  readonly #limits: string | undefined;
+  /** Where a number of processes is limited in a hierarchy of its own: ours there, and the folder below it, made when needed. */
+  readonly #limits: { base: string; folder: string } | undefined;
   readonly #say: (message: string) => void;
   readonly #leftBehind = new Set<string>();
   #count = 0;
@@ -51,7 +52,7 @@ export class Cgroups {
     // Of the controllers this one alone may be given on by a cgroup that has processes of its own.
     const hasPids = [base, this.folder].every((folder) => tryWrite(join(folder, "cgroup.subtree_control"), "+pids"));
     const limits = hasPids ? undefined : ownCgroupV1("pids");
-    this.#limits = limits !== undefined && tryMake(join(limits, name)) ? join(limits, name) : undefined;
+    if (limits !== undefined && canMake(limits)) this.#limits = { base: limits, folder: join(limits, name) };
     this.canLimitPids = hasPids || this.#limits !== undefined;
   }
 
@@ -108,9 +109,9 @@ export class Cgroups {
   /** Leaves no folder behind. Nothing is killed here. */
   close(): void {
     clearTimeout(this.#lingering);
-    tryWrite(join(this.#base, "cgroup.procs"), String(process.pid));
+    moveTo(this.#base);
     this.#home = undefined;
-    for (const folder of [this.folder, ...(this.#limits === undefined ? [] : [this.#limits])]) this.#remove(folder);
+    for (const folder of [this.folder, ...(this.#limits === undefined ? [] : [this.#limits.folder])]) this.#remove(folder);
     for (const folder of this.#leftBehind) this.#say(`the cgroup could not be removed: ${folder}`);
   }
 
@@ -128,15 +129,19 @@ export class Cgroups {
   }
 
   #bearLimited(cgroup: Cgroup, start: () => void, maxPids: number): void {
-    const isSeparate = this.#limits !== undefined;
-    const folder = isSeparate ? join(this.#limits, String(this.#count)) : cgroup.folder;
-    if (isSeparate && tryMake(folder)) {
-      cgroup.limits = folder;
-      tryWrite(join(folder, "cgroup.procs"), String(process.pid));
+    const limits = this.#limits;
+    if (limits === undefined) {
+      start();
+      this.#moveOn();
+      tryWrite(join(cgroup.folder, "pids.max"), String(maxPids));
+      return;
     }
+    tryMake(limits.folder);
+    const folder = join(limits.folder, String(++this.#count));
+    if (tryMake(folder) && moveTo(folder)) cgroup.limits = folder;
+    else this.#say(`can not limit the number of processes of a tree: ${folder}`);
     start();
-    if (isSeparate) tryWrite(join(this.#limits, "cgroup.procs"), String(process.pid));
-    else this.#moveOn();
+    moveTo(limits.base);
     tryWrite(join(folder, "pids.max"), String(maxPids));
   }
 
@@ -145,10 +150,10 @@ export class Cgroups {
     this.#lingering = undefined;
     const former = this.#home;
     const folder = join(this.folder, String(++this.#count));
-    if (tryMake(folder) && tryWrite(join(folder, "cgroup.procs"), String(process.pid))) {
+    if (tryMake(folder) && moveTo(folder)) {
       this.#home = { folder };
       this.#isHomeTaken = false;
-    } else if (tryWrite(join(this.#base, "cgroup.procs"), String(process.pid))) this.#home = undefined;
+    } else if (moveTo(this.#base)) this.#home = undefined;
     else this.#say(`can not leave the cgroup ${former?.folder}: its tree is held together by its process group`);
   }
 
@@ -187,12 +192,27 @@ export class Cgroups {
   }
 }
 
+/** Moves the whole process, all its threads. */
+function moveTo(folder: string): boolean {
+  return tryWrite(join(folder, "cgroup.procs"), String(process.pid));
+}
+
+function canMake(folder: string): boolean {
+  try {
+    accessSync(folder, constants.W_OK);
+    return true;
+  } catch {
+    // As below.
+    return false;
+  }
+}
+
 function tryMake(folder: string): boolean {
   try {
     mkdirSync(folder);
     return true;
   } catch {
-    // A read-only mount, no permission, or too many of them: the caller has another way.
+    // It is there, or a read-only mount, no permission, too many of them: the caller has another way.
     return false;
   }
 }
