@@ -215,9 +215,15 @@ export class Queues {
   async repairLanes(): Promise<void> {
     for (const queue of await this.list()) {
       for (const lane of queue.lanes) {
-        if (!(await this.laneInfo({ queue: queue.name, ...lane }))) await this.#ensureConsumer({ queue: queue.name, ...lane });
+        if (!(await this.laneInfo({ queue: queue.name, ...lane }))) await this.#repairLane({ queue: queue.name, ...lane });
       }
     }
+  }
+
+  async #repairLane(lane: Lane): Promise<void> {
+    await this.#ensureConsumer(lane);
+    const reason = `the lane ${lane.class}/${lane.shape} had lost its consumer: made again`;
+    this.#events.emit({ kind: "queue", id: lane.queue, event: "repaired", reason, data: { class: lane.class, shape: lane.shape } });
   }
 
   get #stream(): string {

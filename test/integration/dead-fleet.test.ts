@@ -160,6 +160,8 @@ test("a lane without its consumer, a consumer of no queue and a stream near its 
     return now.of("lanes")?.status === "ok" && now;
   });
   expect(mended.bad).toEqual([]);
+  for await (const told of events.follow({ kind: "queue", id: "default", history: true }))
+    if (told.event === "repaired" && told.reason.includes("had lost its consumer")) break;
 });
 
 test("a bucket that is nearly full fails the check: nothing more could be written", async () => {

@@ -119,6 +119,29 @@ test("whatever is stuck or was set aside is listed, with the command that mends 
   expect(await queues.messages.counts()).toEqual([]);
 });
 
+test("a task that runs on without a lease is listed as unreachable until a person gives it up; then another agent runs it", async () => {
+  await using nats = await startNats();
+  await using c = await client(nats);
+  await using first = await spawnAgent(nats, { name: "first", lease: "2s" });
+  const command = ["sh", "-c", "if [ $NAVVY_ATTEMPT = 1 ]; then sleep 1000; fi"];
+  const id = await c.submit(command, { spec: { onDisconnect: "continue" } });
+  await c.executing(id);
+  first.kill("SIGKILL");
+  await using _second = await spawnAgent(nats, { name: "second", lease: "2s" });
+  await c.navvy.tasks.wait(id, { until: (task) => task.unreachableAt !== undefined, timeoutMs: 30_000 });
+  expect((await navvy(nats, "task", "ls")).out).toMatch(/✖ unreachable/);
+  expect((await navvy(nats, "task", "show", id)).out).toMatch(/^agent +first, attempt 1; out of reach for \d+s.*navvy task lose/m);
+  expect(await rowsOf(nats)).toMatchObject([{ kind: "unreachable", agent: "first" }]);
+  const wish = await navvy(nats, "task", "lose", id, "--reason", "unplugged");
+  expect(wish.out).toMatch(/queued: lost 1 of 3: given up by .*: unplugged/);
+  expect(await c.ended(id)).toMatchObject({
+    status: "completed",
+    attempt: 2,
+    losses: 1,
+    attempts: [{ agent: "first" }, { agent: "second" }],
+  });
+});
+
 test("a running task can be lost by hand only when its session is gone", async () => {
   await using nats = await startNats();
   await using c = await client(nats);
@@ -174,6 +197,9 @@ test("an abort is seen as requested, delivered and confirmed, also on a queued t
   expect(await abortOf(claim.id)).toMatch(/^requested .*: stuck; not delivered yet; not confirmed yet$/);
   await bury(c, session);
   expect(await abortOf(claim.id)).toMatch(/not delivered: its agent is gone; not confirmed yet$/);
+  expect((await navvy(nats, "task", "abort", claim.id, "--reason", "stuck")).out).toContain(
+    "its agent is gone: it ends as soon as it is taken back",
+  );
   await c.navvy.tasks.claims.reap(claim.id, session.owner);
   expect(await c.record(claim.id)).toMatchObject({ status: "aborted", outcome: { kind: "lost" } });
   expect(await abortOf(claim.id)).toMatch(/^requested .*: stuck; never delivered; confirmed \d+s ago$/);

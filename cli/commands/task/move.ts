@@ -1,4 +1,4 @@
-import type { Navvy } from "../../../broker/index.js";
+import { type AbortProgress, type Navvy, sessionKey, sessionsBucket } from "../../../broker/index.js";
 import { isEnded, type QueueClass, type TaskRecord } from "../../../protocol/index.js";
 import type { Call, Handler } from "../../call.js";
 import { shortId } from "../../output/words.js";
@@ -52,16 +52,22 @@ export const abort: Handler<[string[]], AbortOptions> = (call, references) => {
   const graceMs = now ? 0 : call.options.grace;
   return each(call, references, async (navvy, task) => {
     const { task: asked, progress } = await navvy.tasks.abort(task.id, { reason, ...(graceMs === undefined ? {} : { graceMs }) });
-    const said = {
-      requested: "abort requested; its agent has not answered yet",
-      delivered: "abort delivered to its agent",
-      aborted: "aborted",
-    }[progress];
+    const said = await sayAbort(navvy, asked, progress);
     if (!wait || isEnded(asked.status)) return { task: asked, done: said };
     const ended = await navvy.tasks.wait(asked.id);
     return { task: ended, done: ended.status };
   });
 };
+
+async function sayAbort(navvy: Navvy, task: TaskRecord, progress: AbortProgress): Promise<string> {
+  if (progress === "aborted") return "aborted";
+  if (progress === "delivered") return "abort delivered to its agent";
+  if (!task.owner || (await sessionsBucket(navvy.bus).get(sessionKey(task.owner))))
+    return "abort requested; its agent has not answered yet";
+  return task.onDisconnect === "continue"
+    ? `abort requested; its agent is out of reach: it ends when that is back, or with navvy task lose ${shortId(task.id)}`
+    : "abort requested; its agent is gone: it ends as soon as it is taken back";
+}
 
 /** `navvy task lose TASK…` */
 export const lose: Handler<[string[]], { reason?: string }> = (call, references) =>
