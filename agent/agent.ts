@@ -1,20 +1,19 @@
-import { hostname } from "node:os";
 import { join } from "node:path";
 import { connect, type Navvy } from "../broker/index.js";
-import { NavvyError } from "../protocol/index.js";
 import { type AgentConfig, type AgentOptions, resolveConfig } from "./config.js";
 import { controlHandlers } from "./control.js";
+import { lockFolder } from "./host/folder-lock.js";
 import { Journal } from "./host/journal.js";
 import { Machine } from "./host/machine.js";
 import { SpawnerClient } from "./host/spawner-client.js";
 import { type AgentInnards, startLoops } from "./innards.js";
-import { clearLeftovers } from "./leftovers.js";
 import { Running } from "./running.js";
 import { Slots } from "./slots.js";
 import { makeAgentFolder } from "./task/folder.js";
+import { refuseTwin } from "./twin.js";
 
-/** One step of leaving. */
-type Closer = () => unknown;
+/** One step of leaving: for good, or handing over to the agent that is started next. */
+type Closer = (how: { handsOver: boolean }) => unknown;
 
 /**
  * The daemon that runs tasks on one machine. This file is its table of contents:
@@ -35,6 +34,7 @@ export class Agent {
   #drain: { reason: string } | undefined;
   #leaving: Promise<void> | undefined;
   #isLeavingNow = false;
+  #handsOver = false;
   #resolveDone = () => {};
 
   private constructor(parts: AgentInnards, closers: Closer[]) {
@@ -64,14 +64,14 @@ export class Agent {
   }
 
   static async #assemble(config: AgentConfig, navvy: Navvy): Promise<Agent> {
-    await refuseTwin(navvy, config.name);
     await makeAgentFolder(config.folder);
-    const journal = await Journal.open(join(config.folder, "journal.jsonl"));
+    const lock = await lockFolder(join(config.folder, "agent.lock"));
+    const journal = await Journal.open(join(config.folder, "journal.jsonl"), { forget: config.forget });
+    await refuseTwin(navvy, config, journal.lastSession?.session);
     const [machine, spawner] = await Promise.all([
       Machine.probe({ workDir: config.folder, gpus: config.gpus }),
-      SpawnerClient.open({ workDir: config.folder, agent: config.name, log: config.log }),
+      openSpawner(config, journal),
     ]);
-    await clearLeftovers({ navvy, journal, spawner, config });
     const running = new Running();
     const slots = new Slots(
       { compute: config.slots, service: config.serviceSlots },
@@ -81,6 +81,10 @@ export class Agent {
     const self: { agent?: Agent } = {};
     parts.holdReason = () => self.agent?.holdReason;
     parts.isLeavingNow = () => self.agent?.isLeavingNow ?? false;
+    parts.onBroken = (error) => {
+      config.log.error({ err: error }, "the lease can not be kept any more: leaving");
+      self.agent?.leave({ now: true });
+    };
     await startLoops(parts);
     const stopServing = navvy.fleet.serve({
       agent: config.name,
@@ -88,14 +92,16 @@ export class Agent {
         drain: (reason) => self.agent?.drain(reason),
         resume: () => self.agent?.resume(),
         stop: (now) => self.agent?.leave({ now }),
+        handOver: () => void self.agent?.handOver(),
       }),
       onRefused: (verb, reply) => config.log.warn({ verb, errorId: reply.errorId, message: reply.message }, "request refused"),
     });
     const agent = new Agent(parts, [
+      () => lock.release(),
       () => journal.close(),
-      () => spawner.close(),
-      () => within(POLITE_MS, parts.lease.stop()),
-      () => within(POLITE_MS, navvy.fleet.leave(config.name, parts.lease.session.owner.session)),
+      ({ handsOver }) => (handsOver ? spawner.detach() : spawner.close()),
+      ({ handsOver }) => within(POLITE_MS, parts.lease.stop({ release: !handsOver })),
+      ({ handsOver }) => handsOver || within(POLITE_MS, navvy.fleet.leave(config.name, parts.lease.owner.session)),
       () => within(POLITE_MS, parts.coordinator.stop()),
       () => parts.beats.stop(),
       () => parts.lanes.close(),
@@ -151,6 +157,23 @@ export class Agent {
     this.stop(options).catch((error: unknown) => this.#parts.config.log.error({ err: error }, "the agent did not leave cleanly"));
   }
 
+  /**
+   * Leaves what runs running, for the agent that is started next in the same folder under the same name: to upgrade or
+   * restart it under running tasks. Resolves when everything is closed.
+   */
+  async handOver(): Promise<void> {
+    if (this.#leaving) return this.#leaving;
+    this.#handsOver = true;
+    this.drain("handing over");
+    this.#leaving = this.#leave();
+    await this.#leaving;
+  }
+
+  /** It has left, or is about to, for another one in its place. */
+  get handsOver(): boolean {
+    return this.#handsOver;
+  }
+
   get isLeavingNow(): boolean {
     return this.#isLeavingNow;
   }
@@ -165,22 +188,38 @@ export class Agent {
     }
   }
 
+  /** What has no process yet goes back to its queue; what is being settled gets a moment; the rest is let be. */
+  async #leaveRunning(): Promise<void> {
+    const { running } = this.#parts;
+    const until = performance.now() + HAND_OVER_MS;
+    for (const attempt of running.all()) if (attempt.isUnstarted) attempt.giveBack(`agent ${this.name} is being restarted`);
+    while (running.all().some((attempt) => !attempt.canBeLeft) && performance.now() < until)
+      await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+    await within(POLITE_MS, Promise.all(running.all().map((attempt) => attempt.leave())));
+  }
+
   /** Every step runs, last in first out; what failed is told together. */
   async #leave(): Promise<void> {
     await this.#parts.claims.stop();
-    await this.#parts.running.idle();
+    await (this.#handsOver ? this.#leaveRunning() : this.#parts.running.idle());
     const errors: unknown[] = [];
     const { navvy, config } = this.#parts;
-    navvy.events.emit({ kind: "agent", id: this.name, event: "left", reason: this.#drain?.reason ?? "stopped" });
+    const handsOver = this.#handsOver;
+    navvy.events.emit({
+      kind: "agent",
+      id: this.name,
+      event: handsOver ? "handed_over" : "left",
+      reason: this.#drain?.reason ?? "stopped",
+    });
     for (const close of this.#closers.toReversed()) {
       try {
-        await close();
+        await close({ handsOver });
       } catch (error) {
         errors.push(error);
       }
     }
     await navvy.close();
-    config.log.info("agent has left");
+    config.log.info(handsOver ? "agent has handed over" : "agent has left");
     this.#resolveDone();
     if (errors.length > 0) throw new AggregateError(errors, `agent ${this.name} did not close cleanly`);
   }
@@ -188,26 +227,30 @@ export class Agent {
 
 /** With NATS away, taking leave of it is not waited for: leases and registrations end by themselves. */
 const POLITE_MS = 3_000;
+/** What is between its process's end and its record when the agent hands over gets this long; the next one settles the rest. */
+const HAND_OVER_MS = 10_000;
+const LOOK_EVERY_MS = 50;
 
 function within(limitMs: number, leaving: Promise<unknown>): Promise<unknown> {
   return Promise.race([leaving.catch(() => undefined), new Promise((resolve) => setTimeout(resolve, limitMs).unref())]);
 }
 
-/** Two agents of one name would answer each other's requests. */
-async function refuseTwin(navvy: Navvy, name: string): Promise<void> {
-  const reply = await navvy.fleet.ask(name, "ping", { timeoutMs: 500 });
-  if (!reply) return;
-  throw new NavvyError(
-    "conflict",
-    `an agent named ${JSON.stringify(name)} is up already (${JSON.stringify({ host: reply.data?.host, pid: reply.data?.pid })})`,
-    {
-      fix: [`give this one another name: --name ${name}-2`, `or end that one: navvy agent stop ${name}`],
-      detail: { here: hostname() },
-    },
-  );
-}
-
 /** Starts an agent; it works until it is stopped. */
 export function startAgent(options: AgentOptions): Promise<Agent> {
   return Agent.start(options);
+}
+
+/** The spawner of an earlier run, with what it still runs, or a new one. */
+async function openSpawner(config: AgentConfig, journal: Journal): Promise<SpawnerClient> {
+  const left = journal.lastSpawner;
+  const spawner = await SpawnerClient.open({
+    workDir: config.folder,
+    agent: config.name,
+    log: config.log,
+    orphanMs: config.adoptWithinMs,
+    ...(left ? { adopt: left } : {}),
+  });
+  const { pid, socketPath, cgroup } = spawner;
+  await journal.append({ op: "spawner", pid, socketPath, cgroup });
+  return spawner;
 }

@@ -10,7 +10,7 @@ export function beatView(
   const state = hold?.startsWith("stopping") ? "stopping" : hold ? "draining" : slots.isIdle ? "idle" : "busy";
   return {
     agent: config.name,
-    session: lease.session.owner.session,
+    session: lease.owner.session,
     state,
     ...(hold ? { reason: hold } : {}),
     queues: config.serves,

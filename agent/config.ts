@@ -27,6 +27,14 @@ export interface AgentOptions {
   allowControllers?: boolean;
   /** Below this much free disk nothing is claimed. Default 256 MiB. */
   minFreeDiskBytes?: number;
+  /** Below this much available memory nothing is claimed. Default 128 MiB. */
+  minFreeMemoryBytes?: number;
+  /** How long what runs outlives this agent's process, frozen, for the next one to adopt it. Default 10 minutes. */
+  adoptWithinMs?: number;
+  /** Most processes and threads that one task may have, where the machine can limit them. Default 16,384. */
+  maxPids?: number;
+  /** Begin without the host journal of an earlier run, which is moved aside. Default false. */
+  forget?: boolean;
   log: Logger;
 }
 
@@ -38,7 +46,10 @@ export interface AgentConfig extends Required<Omit<AgentOptions, "workDir">> {
   serves: string[];
 }
 
-const MIN_LEASE_MS = 1_000;
+const MIN_LEASE_MS = 2_000;
+const ADOPT_WITHIN_MS = 10 * 60_000;
+const MAX_PIDS = 16_384;
+const MIB = 2 ** 20;
 
 /** @throws NavvyError invalid_argument */
 export function resolveConfig(options: AgentOptions): AgentConfig {
@@ -53,8 +64,9 @@ export function resolveConfig(options: AgentOptions): AgentConfig {
   }
   const leaseMs = options.leaseMs ?? DEFAULT_LEASE_MS;
   if (!(leaseMs >= MIN_LEASE_MS))
-    throw new NavvyError("invalid_argument", `a lease of ${leaseMs} ms is too short to be renewed in time`, {
-      fix: `at least ${MIN_LEASE_MS} ms`,
+    throw new NavvyError("invalid_argument", `a lease of ${leaseMs} ms is too short`, {
+      why: "a renewal and one repeat of it must fit in before it is over, also on a busy machine",
+      fix: "--lease 2s or longer, the same in the whole fleet",
     });
   if (slots + serviceSlots === 0)
     throw new NavvyError("invalid_argument", `agent ${options.name} has no slots at all`, { fix: "--slots 1" });
@@ -71,7 +83,11 @@ export function resolveConfig(options: AgentOptions): AgentConfig {
     labels: options.labels ?? {},
     leaseMs,
     allowControllers: options.allowControllers ?? true,
-    minFreeDiskBytes: options.minFreeDiskBytes ?? 256 * 1024 * 1024,
+    minFreeDiskBytes: options.minFreeDiskBytes ?? 256 * MIB,
+    minFreeMemoryBytes: options.minFreeMemoryBytes ?? 128 * MIB,
+    adoptWithinMs: options.adoptWithinMs ?? ADOPT_WITHIN_MS,
+    maxPids: options.maxPids ?? MAX_PIDS,
+    forget: options.forget ?? false,
     log: options.log,
   };
 }

@@ -8,6 +8,7 @@ interface Verbs {
   drain: (reason: string) => void;
   resume: () => void;
   stop: (now: boolean) => void;
+  handOver: () => void;
 }
 
 /** What this agent does when it is asked directly. */
@@ -21,7 +22,7 @@ export function controlHandlers(parts: AgentInnards, verbs: Verbs): ControlHandl
       node: process.version,
       host: hostname(),
       facts: parts.machine.facts,
-      leaseAgeMs: Math.round(parts.lease.session.ageMs),
+      leaseAgeMs: Math.round(parts.lease.ageMs),
       leaseMs: parts.config.leaseMs,
       hold: parts.holdReason(),
     }),
@@ -36,6 +37,10 @@ export function controlHandlers(parts: AgentInnards, verbs: Verbs): ControlHandl
     stop: (request) => {
       setImmediate(() => verbs.stop(request.now ?? false)); // after the answer is out
       return { running: running.all().length };
+    },
+    upgrade: () => {
+      setImmediate(verbs.handOver);
+      return { running: running.all().length, pid: process.pid };
     },
     abort: (request) => {
       const attempt = running.get(request.task ?? "");

@@ -1,8 +1,11 @@
 import { join } from "node:path";
-import type { Claim, Navvy, Session } from "../broker/index.js";
+import type { Claim, Navvy } from "../broker/index.js";
+import type { Owner } from "../protocol/index.js";
+import { adoptLeftovers } from "./adopt.js";
 import { beatView } from "./beat-view.js";
 import type { AgentConfig } from "./config.js";
 import { Coordinator } from "./coordinator/coordinator.js";
+import { Floors } from "./floors.js";
 import { BundleCache } from "./host/bundle-cache.js";
 import type { Journal } from "./host/journal.js";
 import type { Machine } from "./host/machine.js";
@@ -11,10 +14,11 @@ import { BeatLoop } from "./loops/beat.js";
 import { ClaimLoop } from "./loops/claim.js";
 import { Lanes } from "./loops/lanes.js";
 import { LeaseLoop } from "./loops/lease.js";
+import { patiently } from "./patiently.js";
 import { register } from "./register.js";
 import { processRunner } from "./runners/process.js";
 import type { Running } from "./running.js";
-import type { Slot, Slots } from "./slots.js";
+import type { Slots } from "./slots.js";
 import { Attempt, type AttemptParts } from "./task/attempt.js";
 
 /** Everything an agent is made of, open. */
@@ -37,75 +41,92 @@ export interface AgentInnards {
   isLeavingNow: () => boolean;
   /** Why nothing is claimed right now; undefined while work is taken. */
   holdReason: () => string | undefined;
+  /** The lease can not be kept any more. */
+  onBroken: (error: Error) => void;
 }
 
 /** Opens what turns by itself: lease first, then what works under it. */
 export async function startLoops(parts: AgentInnards): Promise<void> {
-  const { config, navvy, machine, running, slots, spawner, journal } = parts;
-  parts.lease = await LeaseLoop.start({
-    bus: navvy.bus,
-    config,
-    armFreeze: (freezeInMs) => spawner.lease(freezeInMs),
-    onRevoked: () => revokeAll(running),
-    onRenewed: async () => {
-      parts.claims?.refresh();
-      await readWishes(parts);
-      await loseUnsettled(parts);
-    },
-    onSession: (session) => beginSession(parts, session),
-  });
-  const attemptParts: AttemptParts = {
-    config,
-    navvy,
-    runner: processRunner(spawner),
-    journal,
-    bundles: new BundleCache({ dir: join(config.folder, "bundles"), fetch: (sha256, file) => navvy.objects.getToFile(sha256, file) }),
-    isLeaseFresh: (owner) => parts.lease.isFresh && parts.lease.session.owner.session === owner.session,
-  };
-  const onClaim = (claim: Claim, slot: Slot) => {
-    runAttempt(parts, new Attempt(attemptParts, claim, slot)).catch((error: unknown) =>
-      config.log.error({ err: error, task: claim.id }, "an attempt broke"),
-    );
-  };
-  let freeDiskBytes = Number.POSITIVE_INFINITY;
-  const mayClaim = () => parts.holdReason() === undefined && parts.lease.isFresh && freeDiskBytes > config.minFreeDiskBytes;
+  const { config, navvy, machine, running, slots } = parts;
+  const attemptParts = attemptPartsOf(parts);
+  parts.spawner.on("ending", (key, by) => running.byKey(key)?.ending(by));
+  parts.lease = await startLease(parts, attemptParts);
+  const floors = new Floors(config);
   parts.lanes = await Lanes.open(navvy, { served: config.serves, onChange: () => parts.claims?.kick(), log: config.log });
   parts.claims = new ClaimLoop({
     navvy,
     config,
     slots,
     lanes: parts.lanes,
-    owner: () => parts.lease.session.owner,
-    mayClaim,
+    owner: () => parts.lease.owner,
+    mayClaim: () => parts.holdReason() === undefined && parts.lease.isFresh && floors.reason === undefined,
     isHeld: (id) => running.has(id),
-    onClaim,
+    onClaim: (claim, slot) => runAttempt(parts, Attempt.claimed(attemptParts, claim, slot)),
   });
-  parts.coordinator = new Coordinator({ navvy, log: config.log, leaseMs: config.leaseMs, owner: () => parts.lease.session.owner });
-  const diskReason = () =>
-    freeDiskBytes <= config.minFreeDiskBytes ? `only ${Math.round(freeDiskBytes / 2 ** 20)} MiB of disk free` : undefined;
+  parts.coordinator = new Coordinator({ navvy, log: config.log, leaseMs: config.leaseMs, owner: () => parts.lease.owner });
   parts.beats = new BeatLoop({
     navvy,
     machine,
     log: config.log,
-    view: () => beatView(parts, parts.holdReason() ?? diskReason()),
+    view: () => beatView(parts, parts.holdReason() ?? floors.reason),
     onSample: (sample) => {
-      freeDiskBytes = sample.disk.totalBytes > 0 ? sample.disk.freeBytes : Number.POSITIVE_INFINITY;
+      floors.take(sample);
       parts.claims.refresh();
     },
   });
 }
 
-/** One attempt from claim to free slot. */
-async function runAttempt(parts: AgentInnards, attempt: Attempt): Promise<void> {
+function attemptPartsOf(parts: AgentInnards): AttemptParts {
+  const { config, navvy, spawner, journal } = parts;
+  return {
+    config,
+    navvy,
+    runner: processRunner(spawner),
+    journal,
+    bundles: new BundleCache({ dir: join(config.folder, "bundles"), fetch: (sha256, file) => navvy.objects.getToFile(sha256, file) }),
+    isLeaseFresh: (owner) => parts.lease.isFresh && parts.lease.owner.session === owner.session,
+  };
+}
+
+/** Resolves when the first session stands and what an earlier run left is taken up or cleaned up. */
+function startLease(parts: AgentInnards, attemptParts: AttemptParts): Promise<LeaseLoop> {
+  const { config, spawner, running } = parts;
+  let isFirst = true;
+  return LeaseLoop.start({
+    config,
+    spawnerSocket: spawner.socketPath,
+    onBroken: (error) => parts.onBroken(error),
+    onRevoked: () => revokeAll(running),
+    onRenewed: async () => {
+      parts.claims?.refresh();
+      await readWishes(parts);
+      await loseUnsettled(parts);
+    },
+    onSession: async ({ owner, revision }) => {
+      await parts.journal.append({ op: "session", session: owner.session, revision, at: new Date().toISOString() });
+      if (isFirst) await adoptLeftovers(parts, owner, { attemptParts, run: (attempt) => runAttempt(parts, attempt) });
+      else await Promise.all(running.all().map((attempt) => patiently(() => attempt.goOn(owner))));
+      isFirst = false;
+      await beginSession(parts, owner);
+    },
+  });
+}
+
+/** One attempt from claim, or adoption, to free slot. */
+function runAttempt(parts: AgentInnards, attempt: Attempt): void {
   parts.running.add(attempt);
   if (parts.isLeavingNow()) attempt.giveBack(`agent ${parts.config.name} was told to leave at once`);
-  try {
-    if (!(await attempt.run())) parts.unsettled.add(attempt.claim);
-  } finally {
-    parts.running.remove(attempt);
-    parts.slots.free(attempt.slot);
-    parts.claims.kick();
-  }
+  attempt
+    .run()
+    .then((isKnown) => {
+      if (!isKnown) parts.unsettled.add(attempt.claim);
+    })
+    .catch((error: unknown) => parts.config.log.error({ err: error, task: attempt.claim.id }, "an attempt broke"))
+    .finally(() => {
+      parts.running.remove(attempt);
+      parts.slots.free(attempt.slot);
+      parts.claims?.kick();
+    });
 }
 
 /** What ended here without its end on the record must not stay running under a session that lives: it is given up as lost. */
@@ -117,16 +138,17 @@ async function loseUnsettled({ unsettled, navvy, config }: AgentInnards): Promis
   }
 }
 
-async function beginSession(parts: AgentInnards, session: Session): Promise<void> {
-  const { journal, navvy, config, machine } = parts;
-  await journal.append({ op: "session", session: session.owner.session, revision: session.revision, at: new Date().toISOString() });
-  await register({ navvy, config, machine, session: session.owner.session });
+async function beginSession(parts: AgentInnards, owner: Owner): Promise<void> {
+  const { navvy, config, machine } = parts;
+  await patiently(() => register({ navvy, config, machine, session: owner.session }));
   parts.claims?.kick();
 }
 
+/** What is to run on without a lease does; everything else is gone when this resolves. */
 async function revokeAll(running: Running): Promise<void> {
-  for (const attempt of running.all()) attempt.revoke("the session's lease was revoked");
-  await running.idle();
+  const going = running.all().filter((attempt) => !attempt.runsOn);
+  for (const attempt of going) attempt.revoke("the session's lease was revoked");
+  await Promise.all(going.map((attempt) => attempt.ended));
 }
 
 /** Wishes that were not delivered: read at every renewal. */

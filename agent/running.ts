@@ -20,6 +20,12 @@ export class Running {
     return this.#attempts.get(id);
   }
 
+  /** By the key that names the attempt on this machine. */
+  byKey(key: string): Attempt | undefined {
+    const attempt = this.#attempts.get(key.slice(0, key.lastIndexOf(".")));
+    return attempt?.key === key ? attempt : undefined;
+  }
+
   has(id: string): boolean {
     return this.#attempts.has(id);
   }

@@ -55,6 +55,13 @@ export class Slots {
     return { pool, gpus };
   }
 
+  /** Goes on holding a slot, also where it would not fit any more: what runs there runs. */
+  hold(slot: Slot): Slot {
+    for (const gpu of slot.gpus) this.#freeGpus.delete(gpu);
+    this.used[slot.pool]++;
+    return slot;
+  }
+
   free(slot: Slot): void {
     this.used[slot.pool]--;
     for (const gpu of slot.gpus) this.#freeGpus.add(gpu);

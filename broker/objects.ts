@@ -9,7 +9,7 @@ import { Layout, type Meta } from "./objects/layout.js";
 import { Link } from "./objects/link.js";
 import { Metas } from "./objects/metas.js";
 import { translateRefusal } from "./objects/refusals.js";
-import { type Fill, fromBytes, fromFile, fromStream } from "./objects/source.js";
+import { cutBy, type Fill, fromBytes, fromFile, fromStream } from "./objects/source.js";
 import { type Store, type Stored, type UploadSource, upload } from "./objects/upload.js";
 
 export type { Stored } from "./objects/upload.js";
@@ -47,11 +47,12 @@ export class Objects {
   }
 
   /** @throws NavvyError not_found (no such file), disk_full (the server's), timeout, nats_unreachable */
-  async putFile(path: string): Promise<Stored> {
+  async putFile(path: string, signal?: AbortSignal): Promise<Stored> {
     const { handle, sizeBytes } = await openFile(path);
     try {
-      const known = sizeBytes <= HASH_FIRST_BYTES ? await this.#alreadyThere(fromFile(handle)) : undefined;
-      return known ?? (await this.#upload(`upload ${path}`, { open: () => fromFile(handle), canReopen: true }));
+      const fill = () => (signal ? cutBy(signal, fromFile(handle)) : fromFile(handle));
+      const known = sizeBytes <= HASH_FIRST_BYTES ? await this.#alreadyThere(fill()) : undefined;
+      return known ?? (await this.#upload(`upload ${path}`, { open: fill, canReopen: true }));
     } catch (error) {
       throw translateFile(error, path);
     } finally {
@@ -83,12 +84,15 @@ export class Objects {
   }
 
   /** The file appears under its name only when it is whole and verified; what was there is replaced. */
-  async getToFile(sha256: string, path: string): Promise<void> {
+  async getToFile(sha256: string, path: string, signal?: AbortSignal): Promise<void> {
     const part = `${path}.${nuid.next()}.part`;
     try {
       const handle = await open(part, "wx");
       try {
-        for await (const bytes of this.get(sha256)) await writeAll(handle, bytes);
+        for await (const bytes of this.get(sha256)) {
+          signal?.throwIfAborted();
+          await writeAll(handle, bytes);
+        }
       } finally {
         await handle.close();
       }

@@ -14,7 +14,7 @@ import { checkName } from "./names.js";
 export const CLASSES = ["front", "high", "normal", "low"] as const;
 export type QueueClass = (typeof CLASSES)[number];
 
-export const AGENT_VERBS = ["ping", "info", "drain", "resume", "stop", "abort", "doctor"] as const;
+export const AGENT_VERBS = ["ping", "info", "drain", "resume", "stop", "upgrade", "abort", "doctor"] as const;
 export type AgentVerb = (typeof AGENT_VERBS)[number];
 
 export const EVENT_KINDS = ["task", "agent", "queue", "fleet"] as const;

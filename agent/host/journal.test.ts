@@ -1,4 +1,4 @@
-import { appendFile, readFile, stat } from "node:fs/promises";
+import { appendFile, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { tempFolder } from "../../test/support/folder.js";
@@ -15,9 +15,11 @@ const start = (key: string): JournalStart => ({
   stdout: "/o",
   stderr: "/e",
   exitFile: "/x",
+  pool: "compute",
   gpus: [0],
   at,
 });
+const lastEntry = async (path: string) => JSON.parse((await readFile(path, "utf8")).trim().split("\n").at(-1) ?? "") as JournalEntry;
 const end = (key: string): JournalEntry => ({ op: "end", key, at });
 
 test("starts without an end are what an earlier run left, with the session it had", async () => {
@@ -43,7 +45,7 @@ test("an append is in the file when it resolves, also without a close", async ()
   const path = join(folder.path, "journal");
   const journal = await Journal.open(path);
   await journal.append(start("a.1"));
-  expect(JSON.parse(await readFile(path, "utf8"))).toEqual(start("a.1"));
+  expect(await lastEntry(path)).toEqual(start("a.1"));
   expect((await stat(path)).mode & 0o777).toBe(0o600);
   await journal.close();
 });
@@ -72,7 +74,8 @@ test("opening drops what has ended from the file", async () => {
   await Promise.all([first.append(end("a.1")), first.append(end("c.1"))]);
   await first.close();
   await (await Journal.open(path)).close();
-  expect(JSON.parse(await readFile(path, "utf8"))).toEqual(start("b.1"));
+  expect(await lastEntry(path)).toEqual(start("b.1"));
+  expect((await readFile(path, "utf8")).trim().split("\n")).toHaveLength(2);
 });
 
 test("a journal that grows is compacted while it is used, and loses nothing", async () => {
@@ -111,5 +114,36 @@ test("a closed journal takes no more, and what was appended before is in it", as
   await journal.close();
   await appended;
   await expect(journal.append(start("b.1"))).rejects.toMatchObject({ code: "internal" });
-  expect(JSON.parse(await readFile(path, "utf8"))).toEqual(start("a.1"));
+  expect(await lastEntry(path)).toEqual(start("a.1"));
+});
+
+test.each([
+  ["a line in the middle that is not an entry", (text: string) => text.replace(/"op":"start"/, "\0\0\0"), "unreadable"],
+  ["a newer version", (text: string) => text.replace('"version":1', '"version":2'), "newer_version"],
+  ["an entry of an unknown kind", (text: string) => text.replace('"op":"start"', '"op":"lock"'), "newer_version"],
+])("%s: refused with the file's name, and moved aside when told to forget", async (_name, damage, code) => {
+  await using folder = await tempFolder();
+  const path = join(folder.path, "journal");
+  const first = await Journal.open(path);
+  await first.append(start("a.1"));
+  await first.append(start("b.1"));
+  await first.close();
+  const damaged = damage(await readFile(path, "utf8"));
+  await writeFile(path, damaged);
+  await expect(Journal.open(path)).rejects.toMatchObject({ code, message: expect.stringContaining(path) });
+  expect(await readFile(path, "utf8")).toBe(damaged);
+  const fresh = await Journal.open(path, { forget: true });
+  expect(fresh.live.size).toBe(0);
+  await fresh.close();
+  const aside = (await readdir(folder.path)).filter((name) => name.endsWith(".forgotten"));
+  expect(await readFile(join(folder.path, aside[0] ?? ""), "utf8")).toBe(damaged);
+});
+
+test("what a power failure tore is read as far as it goes: nothing of before the boot still runs", async () => {
+  await using folder = await tempFolder();
+  const path = join(folder.path, "journal");
+  await writeFile(path, `{"op":"journal","version":1,"boot":"another"}\n${JSON.stringify(start("a.1"))}\n\0\0\0\n`);
+  const journal = await Journal.open(path);
+  expect([...journal.live.keys()]).toEqual(["a.1"]);
+  await journal.close();
 });

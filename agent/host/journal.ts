@@ -1,7 +1,15 @@
 import { type FileHandle, open, readFile, rename } from "node:fs/promises";
 import { dirname } from "node:path";
 import { NavvyError } from "../../protocol/index.js";
-import { type JournalEntry, type JournalSession, type JournalStart, JournalState, parseLines, toLine } from "./journal-entries.js";
+import {
+  type JournalEntry,
+  type JournalSession,
+  type JournalSpawner,
+  type JournalStart,
+  JournalState,
+  parseLines,
+  toLine,
+} from "./journal-entries.js";
 
 export type { JournalEntry, JournalSession, JournalStart };
 
@@ -9,6 +17,8 @@ export type { JournalEntry, JournalSession, JournalStart };
 export interface JournalOptions {
   /** The file is written anew without what has ended once it passes this size in bytes. Default 16 MiB. */
   compactBytes?: number;
+  /** Move what is there aside unread, and begin with nothing. */
+  forget?: boolean;
 }
 
 const COMPACT_BYTES = 16 * 1024 * 1024;
@@ -35,6 +45,8 @@ export class Journal {
   readonly live: Map<string, JournalStart>;
   /** The session of the earlier run. */
   readonly lastSession: JournalSession | undefined;
+  /** The spawner of the earlier run: it may still be there. */
+  readonly lastSpawner: JournalSpawner | undefined;
   #file: FileHandle;
   #sizeBytes: number;
   #waiting: Waiting[] = [];
@@ -44,10 +56,11 @@ export class Journal {
   /**
    * Reads what an earlier run left and writes the file anew without what has ended.
    *
-   * @throws NavvyError disk_full; errors of the file system as they are
+   * @throws NavvyError unreadable, newer_version, disk_full; errors of the file system as they are
    */
   static async open(path: string, options: JournalOptions = {}): Promise<Journal> {
     const state = new JournalState();
+    if (options.forget) await setAside(path);
     for (const entry of await readEntries(path)) state.apply(entry);
     return new Journal(path, state, { ...(await rewrite(path, state)), compactBytes: options.compactBytes ?? COMPACT_BYTES });
   }
@@ -60,6 +73,7 @@ export class Journal {
     this.#compactBytes = opened.compactBytes;
     this.live = new Map(state.starts);
     this.lastSession = state.session;
+    this.lastSpawner = state.spawner;
   }
 
   /**
@@ -172,7 +186,14 @@ async function readEntries(path: string): Promise<JournalEntry[]> {
     if (error.code === "ENOENT") return "";
     throw error;
   });
-  return parseLines(text);
+  return parseLines(text, path);
+}
+
+/** Beside itself, under the time of day: nothing is deleted that a person may want to look at. */
+async function setAside(path: string): Promise<void> {
+  await rename(path, `${path}.${new Date().toISOString().replaceAll(":", "-")}.forgotten`).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "ENOENT") throw error;
+  });
 }
 
 function explain(path: string, error: unknown): unknown {

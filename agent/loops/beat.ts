@@ -8,7 +8,7 @@ export interface BeatParts {
   machine: Machine;
   /** Everything of the beat that is not the machine's. */
   view: () => Omit<Beat, "type" | "at" | "cpu" | "memory" | "disk" | "network" | "gpus">;
-  onSample: (sample: Pick<Beat, "disk">) => void;
+  onSample: (sample: Pick<Beat, "disk" | "memory">) => void;
   log: Logger;
 }
 

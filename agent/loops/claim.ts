@@ -161,7 +161,7 @@ export class ClaimLoop {
     this.#claiming.add(ticket.id);
     try {
       do {
-        const claim = await this.#try(ticket, session);
+        const claim = await this.#try(lane, ticket, session);
         if (!(claim instanceof Error)) return claim;
         if (!isNavvyError(claim)) return "unknown";
         if (!claim.retryable) return await this.#refuse(lane, message, { ticket, error: claim });
@@ -173,10 +173,10 @@ export class ClaimLoop {
     }
   }
 
-  async #try(ticket: Ticket, session: Owner): Promise<Claim | undefined | Error> {
-    const { navvy, isHeld, config } = this.#parts;
+  async #try(lane: Lane, ticket: Ticket, session: Owner): Promise<Claim | undefined | Error> {
+    const { navvy, isHeld, config, lanes } = this.#parts;
     try {
-      return await navvy.tasks.claims.claim(ticket, session, { isHeld });
+      return await navvy.tasks.claims.claim(ticket, session, { isHeld, ...lanes.defaultsOf(lane.queue) });
     } catch (error) {
       if (!isNavvyError(error)) config.log.error({ err: error, task: ticket.id }, "a claim failed");
       return error as Error;

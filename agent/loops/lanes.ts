@@ -56,6 +56,12 @@ export class Lanes {
     return classes.flatMap((name) => queues.flatMap((queue) => this.#lanesOf(queue ?? "", name)));
   }
 
+  /** What holds for a queue's tasks unless they say it themselves. */
+  defaultsOf(queue: string): Pick<QueueRecord, "onDisconnect"> {
+    const onDisconnect = this.#queues.get(queue)?.onDisconnect;
+    return onDisconnect ? { onDisconnect } : {};
+  }
+
   #lanesOf(queue: string, name: Lane["class"]): Lane[] {
     const record = this.#queues.get(queue);
     if (!record || record.paused) return [];

@@ -1,108 +1,147 @@
-import { type Bus, Session } from "../../broker/index.js";
-import { isNavvyError } from "../../protocol/index.js";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+import { Worker } from "node:worker_threads";
+import { NavvyError, type Owner } from "../../protocol/index.js";
 import type { AgentConfig } from "../config.js";
+import { monotonicMs } from "../host/spawner/wire.js";
+import { LeaseClock, type LeaseNotice, type LeaseRequest, type LeaseThreadData } from "./lease-wire.js";
 
-/** Shares of the lease R, counted from the sending of the last successful renewal. */
-const RENEW = 4 / 15;
-const RETRY = 1 / 30;
+/** Share of the lease R, counted from the sending of the last successful renewal, after which nothing more is claimed. */
 const CLAIM_UNTIL = 0.5;
-const FREEZE_AT = 0.6;
+const ALIVE_EVERY_MS = 2_000;
+/** V8's limits for the thread: it holds next to nothing. */
+const THREAD_LIMITS = { maxOldGenerationSizeMb: 32, maxYoungGenerationSizeMb: 2 };
 
 export interface LeaseParts {
-  bus: Bus;
   config: AgentConfig;
-  /** Trees are frozen that many milliseconds from now unless this is called again. */
-  armFreeze: (freezeInMs: number) => void;
+  /** Where the spawner listens. */
+  spawnerSocket: string;
+  /** A session began: everybody who needs to know. What runs is covered by it once this resolves. */
+  onSession: (session: { owner: Owner; revision: number }) => Promise<void>;
   /** The session was taken away: whatever runs under it must go, and none of it may be recorded. */
   onRevoked: () => Promise<void>;
   /** After each renewal: the time to look at wishes that were not delivered. */
   onRenewed: () => Promise<void>;
-  /** A new session began: everybody who needs to know. */
-  onSession: (session: Session) => Promise<void>;
+  /** The thread died: no lease can be kept any more. */
+  onBroken: (error: Error) => void;
 }
 
 /**
- * Keeps this agent's session: renewed every 4/15 of the lease, judged by renewals only, never by connection events.
- * A revoked session is never made again: what ran under it is killed, and then a new one begins.
+ * The agent's side of its lease, which a thread of its own keeps (`lease-thread.ts`). A revoked session is never made
+ * again: what ran under it is seen to, and then a new one begins.
  */
 export class LeaseLoop {
   readonly #parts: LeaseParts;
-  #session: Session;
-  #timer: NodeJS.Timeout | undefined;
-  #turn: Promise<void> | undefined;
-  #isStopped = false;
-  #offReconnect: () => void;
+  readonly #clock = new LeaseClock();
+  readonly #thread: Worker;
+  readonly #alive: NodeJS.Timeout;
+  #owner: Owner | undefined;
+  #isStopping = false;
+  /** What a notice sets off, one after the other. */
+  #turn: Promise<void> = Promise.resolve();
+  #began: { resolve: () => void; reject: (error: Error) => void } | undefined;
 
-  private constructor(parts: LeaseParts, session: Session) {
-    this.#parts = parts;
-    this.#session = session;
-    this.#offReconnect = parts.bus.onReconnect(() => this.#schedule(0));
-  }
-
+  /** Resolves when the first session stands and `onSession` is done. @throws NavvyError as connecting and opening do */
   static async start(parts: LeaseParts): Promise<LeaseLoop> {
-    const loop = new LeaseLoop(parts, await begin(parts));
-    loop.#schedule(loop.#every);
+    const loop = new LeaseLoop(parts);
+    await new Promise<void>((resolve, reject) => {
+      loop.#began = { resolve, reject };
+      loop.#send({ op: "begin" });
+    });
     return loop;
   }
 
-  get session(): Session {
-    return this.#session;
+  private constructor(parts: LeaseParts) {
+    this.#parts = parts;
+    this.#clock.aliveAtMs = monotonicMs();
+    const { config } = parts;
+    const { onWaiting: _told, ...connection } = config.connection;
+    const workerData: LeaseThreadData = {
+      connection: JSON.parse(JSON.stringify(connection)) as LeaseThreadData["connection"],
+      agent: config.name,
+      leaseMs: config.leaseMs,
+      spawnerSocket: parts.spawnerSocket,
+      clock: this.#clock.memory,
+    };
+    this.#thread = new Worker(threadProgram(), { workerData, execArgv: [], resourceLimits: THREAD_LIMITS });
+    this.#thread.on("message", (notice: LeaseNotice) => this.#hear(notice));
+    this.#thread.on("error", (error) => this.#broke(error));
+    this.#alive = setInterval(() => (this.#clock.aliveAtMs = monotonicMs()), ALIVE_EVERY_MS);
+  }
+
+  /** Of the present session. */
+  get owner(): Owner {
+    if (!this.#owner) throw new NavvyError("internal", "the agent has no session yet");
+    return this.#owner;
+  }
+
+  get ageMs(): number {
+    return monotonicMs() - this.#clock.renewedAtMs;
   }
 
   /** Young enough to claim, and to start what was claimed. */
   get isFresh(): boolean {
-    return this.#session.ageMs < this.#session.leaseMs * CLAIM_UNTIL;
+    return this.#owner !== undefined && this.ageMs < this.#parts.config.leaseMs * CLAIM_UNTIL;
   }
 
-  /** Ends renewals and gives the session up: nothing may run any more. */
-  async stop(): Promise<void> {
-    this.#isStopped = true;
-    this.#offReconnect();
-    clearTimeout(this.#timer);
-    await this.#turn;
-    await this.#session.release();
+  /** Ends renewals. With `release` the session is given up: nothing may run any more. Without it others may adopt what runs. */
+  async stop({ release }: { release: boolean }): Promise<void> {
+    if (this.#isStopping) return;
+    this.#isStopping = true;
+    const ended = once(this.#thread, "exit").catch(() => undefined);
+    this.#thread.postMessage({ op: "stop", release } satisfies LeaseRequest);
+    await ended;
+    clearInterval(this.#alive);
   }
 
-  get #every(): number {
-    return this.#parts.config.leaseMs * RENEW;
+  #send(request: LeaseRequest): void {
+    this.#thread.postMessage(request);
   }
 
-  #schedule(delayMs: number): void {
-    clearTimeout(this.#timer);
-    if (this.#isStopped) return;
-    this.#timer = setTimeout(() => {
-      this.#turn ??= this.#renew()
-        .then((isRenewed) => this.#schedule(isRenewed ? this.#every : this.#parts.config.leaseMs * RETRY))
-        .finally(() => (this.#turn = undefined));
-    }, delayMs);
-  }
-
-  async #renew(): Promise<boolean> {
-    const { config } = this.#parts;
-    try {
-      if ((await this.#session.renew()) === "revoked") {
-        config.log.warn({ session: this.#session.owner.session }, "this session was revoked: what ran under it is killed");
-        await this.#parts.onRevoked();
-        this.#session = await begin(this.#parts);
-        return true;
-      }
-      this.#parts.armFreeze(freezeIn(this.#session));
-      await this.#parts.onRenewed();
-      return true;
-    } catch (error) {
-      if (!isNavvyError(error)) config.log.error({ err: error }, "renewal failed");
-      return false; // not known: the next try finds out, and the freeze stands armed
+  #hear(notice: LeaseNotice): void {
+    const { config, onRenewed } = this.#parts;
+    switch (notice.event) {
+      case "began":
+        return this.#then(() => this.#begin(notice));
+      case "renewed":
+        return this.#then(onRenewed);
+      case "revoked":
+        return this.#then(() => this.#revoked());
+      case "failed":
+        config.log.error({ message: notice.message }, "renewal failed");
+        return this.#began?.reject(new NavvyError("internal", `no session could be opened: ${notice.message}`));
+      case "stopped":
+        void this.#thread.terminate();
     }
   }
+
+  #then(act: () => Promise<void>): void {
+    this.#turn = this.#turn.then(act).catch((error: unknown) => {
+      this.#parts.config.log.error({ err: error }, "what a renewal sets off failed");
+    });
+  }
+
+  async #begin({ owner, revision }: { owner: Owner; revision: number }): Promise<void> {
+    this.#owner = owner;
+    await this.#parts.onSession({ owner, revision });
+    this.#send({ op: "cover" });
+    this.#began?.resolve();
+  }
+
+  async #revoked(): Promise<void> {
+    this.#parts.config.log.warn({ session: this.#owner?.session }, "this session was revoked: what ran under it is killed");
+    await this.#parts.onRevoked();
+    this.#send({ op: "begin" });
+  }
+
+  #broke(error: Error): void {
+    this.#began?.reject(error);
+    if (!this.#isStopping) this.#parts.onBroken(error);
+  }
 }
 
-async function begin(parts: LeaseParts): Promise<Session> {
-  const session = await Session.open(parts.bus, { agent: parts.config.name, leaseMs: parts.config.leaseMs });
-  parts.armFreeze(freezeIn(session));
-  await parts.onSession(session);
-  return session;
-}
-
-function freezeIn(session: Session): number {
-  return Math.max(0, session.leaseMs * FREEZE_AT - session.ageMs);
+/** Beside this module once compiled; run from source (tests), the build's. */
+function threadProgram(): string {
+  const isSource = import.meta.url.endsWith(".ts");
+  return fileURLToPath(new URL(isSource ? "../../dist/agent/loops/lease-thread.js" : "./lease-thread.js", import.meta.url));
 }

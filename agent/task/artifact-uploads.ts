@@ -7,11 +7,13 @@ import { type ArtifactRef, isNavvyError, MANIFEST_NAME, NavvyError } from "../..
 export class ArtifactUploads {
   readonly #objects: Objects;
   readonly #attempt: number;
+  readonly #signal: AbortSignal | undefined;
   readonly #done = new Map<string, { mtimeMs: number; sizeBytes: number; ref: ArtifactRef }>();
 
-  constructor(objects: Objects, attempt: number) {
+  constructor(objects: Objects, options: { attempt: number; signal?: AbortSignal }) {
     this.#objects = objects;
-    this.#attempt = attempt;
+    this.#attempt = options.attempt;
+    this.#signal = options.signal;
   }
 
   /** @throws NavvyError not_found, invalid_argument (not a file), and what the object store says */
@@ -21,7 +23,7 @@ export class ArtifactUploads {
     if (!found.isFile()) throw new NavvyError("invalid_argument", `${path} is not a file`, { fix: "leave folders in $NAVVY_ARTIFACTS" });
     const known = this.#done.get(name);
     if (known && known.mtimeMs === found.mtimeMs && known.sizeBytes === found.size) return known.ref;
-    const { sha256, sizeBytes } = await this.#objects.putFile(path);
+    const { sha256, sizeBytes } = await this.#objects.putFile(path, this.#signal);
     const ref: ArtifactRef = { name, sha256, sizeBytes, attempt: this.#attempt, uploadedAt: new Date().toISOString() };
     this.#done.set(name, { mtimeMs: found.mtimeMs, sizeBytes: found.size, ref });
     return ref;
@@ -29,10 +31,10 @@ export class ArtifactUploads {
 
   /**
    * Every file below the folder, named by its path there. Links are not followed: they could lead anywhere. One that can not
-   * be read keeps none of the others back.
+   * be read keeps none of the others back. Each is told as soon as it is stored.
+   * @returns what went wrong, in sentences
    */
-  async collect(folder: string): Promise<{ refs: ArtifactRef[]; problems: string[] }> {
-    const refs: ArtifactRef[] = [];
+  async collect(folder: string, onStored: (ref: ArtifactRef) => void): Promise<string[]> {
     const problems: string[] = [];
     const top = await readdir(folder).catch(() => [] as string[]); // the task removed its folder
     const names = top.length === 0 ? top : await readdir(folder, { recursive: true });
@@ -42,13 +44,13 @@ export class ArtifactUploads {
       if (!found?.isFile()) continue;
       const name = relative(folder, path).split(sep).join("/");
       try {
-        refs.push(await this.upload(name, path));
+        onStored(await this.upload(name, path));
       } catch (error) {
-        if (isNavvyError(error) && error.retryable) throw error; // the store is away: all of it is tried again
+        if (this.#signal?.aborted || (isNavvyError(error) && error.retryable)) throw error; // the store is away: all of it is tried again
         problems.push(`artifact ${name}: ${(error as Error).message}`);
       }
     }
-    return { refs, problems };
+    return problems;
   }
 
   /** The whole list of an attempt's artifacts as an artifact. */

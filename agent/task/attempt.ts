@@ -1,35 +1,34 @@
-import type { Claim, Navvy } from "../../broker/index.js";
-import { type Beat, isNavvyError, NavvyError, type Outcome, type Owner } from "../../protocol/index.js";
-import type { AgentConfig } from "../config.js";
-import type { BundleCache } from "../host/bundle-cache.js";
-import type { Journal } from "../host/journal.js";
-import type { ProcessEnd, Runner } from "../runners/runner.js";
+import type { Claim } from "../../broker/index.js";
+import { type Beat, NavvyError, type Outcome, type Owner } from "../../protocol/index.js";
+import type { ProcessEnd } from "../runners/runner.js";
 import type { Slot } from "../slots.js";
-import { after } from "./after.js";
-import { ArtifactUploads } from "./artifact-uploads.js";
+import { type AttemptParts, keyOf, type Plumbing, plumbing, runningView, whenCut } from "./attempt-parts.js";
+import { collect } from "./collect.js";
+import { Ending } from "./ending.js";
 import { taskEnvironment } from "./environment.js";
-import { attemptFolder, removeLater } from "./folder.js";
+import { removeLater } from "./folder.js";
+import type { Leftover } from "./leftover.js";
 import { LogShipper } from "./log-shipper.js";
 import { Noter } from "./noter.js";
-import { type Cause, outcomeOf, setupOutcome } from "./outcome.js";
+import { causeOf, outcomeOf, setupOutcome } from "./outcome.js";
 import { Pace } from "./pace.js";
 import { prepare } from "./prepare.js";
 import { Reports } from "./reports.js";
 import { settle } from "./settle.js";
 
-/** What every attempt of an agent works with. */
-export interface AttemptParts {
-  config: AgentConfig;
-  navvy: Navvy;
-  runner: Runner;
-  journal: Journal;
-  bundles: BundleCache;
-  /** Whether the lease is young enough to start a process under it. */
-  isLeaseFresh: (owner: Owner) => boolean;
+export type { AttemptParts };
+
+interface Made {
+  plumbing: Plumbing;
+  slot: Slot;
+  shipper: LogShipper;
+  reports: Reports;
+  left?: Leftover;
 }
 
 /**
- * One try at one task, from its claim until it is settled: prepare, start, watch, collect, settle.
+ * One try at one task, from its claim until it is settled: prepare, start, watch, collect, settle; an adopted one begins at
+ * watch.
  *
  * It can be ended from outside at any point (abort, time limit, give back, revoked lease); the first cause wins.
  */
@@ -37,35 +36,55 @@ export class Attempt {
   readonly claim: Claim;
   readonly slot: Slot;
   readonly key: string;
+  /** Resolves when `run` has. */
+  readonly ended: Promise<void>;
   readonly #parts: AttemptParts;
+  readonly #plumbing: Plumbing;
   readonly #shipper: LogShipper;
   readonly #reports: Reports;
   readonly #noter: Noter;
-  readonly #folder;
-  readonly #since = new Date().toISOString();
-  /** Fires when the lease is revoked: nothing may be published or recorded any more. */
-  readonly #revoked = new AbortController();
-  #cause: Cause | undefined;
-  #state: "before" | "starting" | "running" | "after" = "before";
-  #cancelGrace = () => {};
+  readonly #since: string;
+  readonly #left: Leftover | undefined;
+  readonly #ending: Ending;
+  #pace: Pace | undefined;
+  /** Still writes into the folder when it is not waited for any more. */
+  #preparing: Promise<unknown> = Promise.resolve();
+  /** Under way while a new session takes the attempt over: nothing is settled in between. */
+  #adopting: Promise<unknown> = Promise.resolve();
+  #resolveEnded = () => {};
 
-  constructor(parts: AttemptParts, claim: Claim, slot: Slot) {
-    const target = { id: claim.id, attempt: claim.attempt };
+  /** An attempt that was just claimed. */
+  static claimed(parts: AttemptParts, claim: Claim, slot: Slot): Attempt {
+    const pipes = plumbing(parts, claim);
+    return new Attempt(parts, claim, { plumbing: pipes, slot, shipper: new LogShipper(pipes), reports: new Reports(pipes) });
+  }
+
+  /** One that an earlier run of this agent started. */
+  static async adopted(parts: AttemptParts, claim: Claim, left: Leftover): Promise<Attempt> {
+    const pipes = plumbing(parts, claim);
+    const [shipper, reports] = await Promise.all([LogShipper.resume(pipes), Reports.resume(pipes)]);
+    return new Attempt(parts, claim, { plumbing: pipes, slot: left.slot, shipper, reports, left });
+  }
+
+  private constructor(parts: AttemptParts, claim: Claim, made: Made) {
     this.#parts = parts;
     this.claim = claim;
-    this.slot = slot;
-    this.key = `${claim.id}.${claim.attempt}`;
-    this.#folder = attemptFolder(parts.config.folder, this.key, claim.record);
-    this.#shipper = new LogShipper({
-      logs: parts.navvy.logs,
-      target,
-      stdout: this.#folder.stdout,
-      stderr: this.#folder.stderr,
-      signal: this.#revoked.signal,
+    this.slot = made.slot;
+    this.key = keyOf(claim);
+    this.#plumbing = made.plumbing;
+    this.#shipper = made.shipper;
+    this.#reports = made.reports;
+    this.#left = made.left;
+    this.#since = made.left?.start.at ?? new Date().toISOString();
+    this.#noter = new Noter(parts.navvy.tasks.claims, claim, made.reports);
+    this.#ending = new Ending({
+      runner: parts.runner,
+      key: this.key,
+      cut: made.plumbing.cut,
+      onAborting: () => (this.#noter.phase = "aborting"),
+      onFailed: (error) => parts.config.log.error({ err: error, task: claim.id }, "could not kill"),
     });
-    const uploads = new ArtifactUploads(parts.navvy.objects, claim.attempt);
-    this.#reports = new Reports({ folder: this.#folder, target, metrics: parts.navvy.metrics, uploads, signal: this.#revoked.signal });
-    this.#noter = new Noter(parts.navvy.tasks.claims, claim, this.#reports);
+    this.ended = new Promise((resolve) => (this.#resolveEnded = resolve));
   }
 
   /**
@@ -75,78 +94,120 @@ export class Attempt {
   async run(): Promise<boolean> {
     const { log } = this.#parts.config;
     try {
-      const outcome = await this.#live();
+      const end = this.#left ? await this.#resume(this.#left) : await this.#live();
       await settle({
         claims: this.#parts.navvy.tasks.claims,
         claim: this.claim,
-        outcome,
-        collect: () => this.#collect(outcome),
-        isRevoked: () => this.#revoked.signal.aborted,
+        collect: () => this.#collect(end),
+        isRevoked: () => this.#plumbing.revoked.signal.aborted,
         log,
       });
       return true;
     } catch (error) {
       log.error({ err: error, task: this.claim.id, attempt: this.claim.attempt }, "attempt could not be settled");
-      return this.#revoked.signal.aborted;
+      return this.#plumbing.revoked.signal.aborted;
     } finally {
       await this.#cleanUp();
+      this.#resolveEnded();
     }
   }
 
   /** A wish to end it: SIGTERM, a grace in which reports and uploads are still taken, SIGKILL. */
   abort(reason: string, graceMs?: number): void {
-    this.#end({ kind: "aborted", reason, graceMs: graceMs ?? this.claim.record.spec.graceMs });
+    this.#ending.want({ kind: "aborted", reason, graceMs: graceMs ?? this.claim.record.spec.graceMs });
+  }
+
+  /** The spawner has begun to end it: its time limit is over, or its lease. */
+  ending(by: string): void {
+    this.#ending.name(causeOf(by, this.claim.record));
+    this.#noter.phase = "aborting";
   }
 
   /** Back to its queue at once. */
   giveBack(reason: string): void {
-    this.#end({ kind: "given_back", reason });
+    this.#ending.want({ kind: "given_back", reason });
   }
 
   /** The lease is gone: the tree is killed and nothing is recorded. */
   revoke(reason: string): void {
-    this.#revoked.abort();
-    this.#end({ kind: "revoked", reason });
+    this.#plumbing.revoked.abort();
+    this.#ending.want({ kind: "revoked", reason });
+  }
+
+  /** Runs on although its session was revoked (`onDisconnect: continue`): the new one takes it over, or it goes. */
+  async goOn(owner: Owner): Promise<void> {
+    const { id, attempt } = this.claim;
+    const adopting = this.#parts.navvy.tasks.claims.adopt({ id, attempt, session: this.claim.owner.session }, owner);
+    this.#adopting = adopting.catch(() => undefined);
+    const adopted = await adopting;
+    if (adopted) Object.assign(this.claim, adopted);
+    else this.revoke("its task went on without it");
+  }
+
+  /** It is not to end with the lease, and has a process that can run on. */
+  get runsOn(): boolean {
+    return this.claim.record.onDisconnect === "continue" && (this.#ending.stage === "running" || this.#ending.stage === "after");
+  }
+
+  /** Leaves it running for the agent that comes after this one, and looks at it no more. */
+  async leave(): Promise<void> {
+    await this.#pace?.stop();
+    await this.#noter.settle();
+  }
+
+  get isUnstarted(): boolean {
+    return this.#ending.stage === "before" || this.#ending.stage === "starting";
+  }
+
+  /** Its process runs: another agent can take it up. */
+  get canBeLeft(): boolean {
+    return this.#ending.stage === "running" && !this.#plumbing.revoked.signal.aborted;
   }
 
   get view(): Beat["running"][number] {
-    const { record } = this.claim;
-    const progress = this.#reports.reported.progress;
-    return {
-      id: record.id,
-      name: record.name,
-      attempt: this.claim.attempt,
-      queue: record.queue ?? "",
-      phase: this.#noter.phase,
-      since: this.#since,
-      ...(progress?.of ? { progress: progress.n / progress.of } : {}),
-      ...(this.slot.pool === "service" ? { service: true } : {}),
-    };
+    const { progress } = this.#reports.reported;
+    return runningView(this.claim, this.slot, { phase: this.#noter.phase, since: this.#since, progress });
   }
 
-  async #live(): Promise<Outcome> {
+  async #live(): Promise<() => Outcome> {
     this.#noter.phase = "preparing";
-    const pace = new Pace(() => this.#turn());
+    this.#pace = new Pace(() => this.#turn());
     try {
-      const cwd = await prepare({ bundles: this.#parts.bundles, objects: this.#parts.navvy.objects }, this.claim.record, this.#folder);
+      const cwd = await this.#prepare();
       if (!this.#parts.isLeaseFresh(this.claim.owner))
-        this.#cause ??= { kind: "given_back", reason: "the lease ran short before the start" };
-      if (this.#cause) return outcomeOf({ code: null, signal: null }, this.#cause, "");
+        this.#ending.name({ kind: "given_back", reason: "the lease ran short before the start" });
+      if (this.#ending.cause) return this.#neverRan();
       await this.#start(cwd);
     } catch (error) {
-      if (this.#cause) return outcomeOf({ code: null, signal: null }, this.#cause, "");
-      return setupOutcome(error);
+      if (this.#ending.cause) return this.#neverRan();
+      const outcome = setupOutcome(error);
+      return () => outcome;
     } finally {
-      if (this.#state !== "running") await pace.stop();
+      if (this.#ending.stage !== "running") await this.#pace.stop();
     }
-    return this.#watch(pace);
+    return this.#watch(this.#parts.runner.exited(this.key));
+  }
+
+  #neverRan(): () => Outcome {
+    this.#ending.stage = "after";
+    return () => outcomeOf({ code: null, signal: null }, this.#ending.cause, "");
+  }
+
+  /** A download that is cut short may take its time to notice: it is not waited for. */
+  async #prepare(): Promise<string> {
+    const { bundles, navvy } = this.#parts;
+    const signal = this.#plumbing.cut.signal;
+    const preparing = prepare({ bundles, objects: navvy.objects, signal }, this.claim.record, this.#plumbing.folder);
+    this.#preparing = preparing.catch(() => undefined);
+    return Promise.race([preparing, whenCut(signal)]);
   }
 
   async #start(cwd: string): Promise<void> {
     const { config, runner, journal } = this.#parts;
     const { record } = this.claim;
-    const { stdout, stderr, exitFile, root } = this.#folder;
-    const env = taskEnvironment({ config, record, slot: this.slot, folder: this.#folder, inherited: process.env });
+    const { stdout, stderr, exitFile, root } = this.#plumbing.folder;
+    const { timeLimitMs, graceMs } = record.spec;
+    const env = taskEnvironment({ config, record, slot: this.slot, folder: this.#plumbing.folder, inherited: process.env });
     const at = new Date().toISOString();
     const place = { key: this.key, stdout, stderr, exitFile };
     await journal.append({
@@ -156,95 +217,72 @@ export class Attempt {
       attempt: this.claim.attempt,
       session: this.claim.owner.session,
       dir: root,
-      gpus: this.slot.gpus,
+      ...this.slot,
       at,
     });
-    if (this.#cause) throw new NavvyError("aborted", `task ${record.id} was ended before it started`);
-    this.#state = "starting";
-    const { pid } = await runner.start({ ...place, argv: record.spec.command, cwd, env });
-    this.#state = "running";
+    if (this.#ending.cause) throw new NavvyError("aborted", `task ${record.id} was ended before it started`);
+    this.#ending.stage = "starting";
+    const limits = { graceMs, maxPids: config.maxPids, ...(timeLimitMs === undefined ? {} : { timeLimitMs }) };
+    const onDisconnect = record.onDisconnect ?? "freeze";
+    const { pid } = await runner.start({ ...place, argv: record.spec.command, cwd, env, onDisconnect, ...limits });
+    this.#ending.stage = "running";
     journal
       .append({ op: "pid", key: this.key, pid })
       .catch((error: unknown) => config.log.error({ err: error }, "the host journal can not be written"));
   }
 
-  /** Watches the process to its end. Whatever ended it, nothing of the tree lives when a cause of ours is reported. */
-  async #watch(pace: Pace): Promise<Outcome> {
-    const { timeLimitMs, graceMs } = this.claim.record.spec;
-    this.#noter.phase = "executing";
-    if (this.#cause) this.#deliver(this.#cause); // it came while the process was being started
-    const cancelLimit =
-      timeLimitMs === undefined
-        ? () => {}
-        : after(timeLimitMs, () => this.#end({ kind: "timed_out", reason: `hit its time limit of ${timeLimitMs} ms`, graceMs }));
-    let end: ProcessEnd;
-    try {
-      end = await this.#parts.runner.exited(this.key);
-      this.#state = "after";
-      if (this.#cause) await this.#parts.runner.kill(this.key);
-    } finally {
-      cancelLimit();
-      this.#cancelGrace();
-    }
-    await pace.stop();
+  /** Takes up what an earlier run of the agent left: it runs, it has ended meanwhile, or it was never started. */
+  async #resume(left: Leftover): Promise<() => Outcome> {
+    const { fate } = left;
+    if ("outcome" in fate) return () => fate.outcome;
+    this.#ending.stage = "running";
+    this.#pace = new Pace(() => this.#turn());
+    const { abort } = this.claim.record;
+    if (abort) this.abort(abort.reason, abort.graceMs);
+    return this.#watch(fate.exited);
+  }
+
+  /** Watches the process to its end. */
+  async #watch(exited: Promise<ProcessEnd>): Promise<() => Outcome> {
+    if (!this.#ending.cause) this.#noter.phase = "executing";
+    const end = await exited;
+    this.#ending.stage = "after";
+    if (end.endedBy !== undefined) this.#ending.name(causeOf(end.endedBy, this.claim.record));
+    // Before another attempt can be claimed nothing of this one lives; after a success there is none.
+    if (this.#ending.cause || end.code !== 0) await this.#parts.runner.kill(this.key);
+    await this.#pace?.stop();
     await this.#shipper.drain();
-    return outcomeOf(end, this.#cause, this.#shipper.tail);
+    return () => outcomeOf(end, this.#ending.cause, this.#shipper.tail);
   }
 
   /** Takes in what the process printed and reported since the last turn. @returns whether there was any */
   async #turn(): Promise<boolean> {
     this.#noter.tick();
-    if (this.#state !== "running") return true;
+    if (this.#ending.stage !== "running") return true;
     try {
       const moved = await Promise.all([this.#shipper.drain(), this.#reports.drain()]);
       return moved.includes(true);
     } catch (error) {
-      if (!this.#revoked.signal.aborted)
+      if (!this.#plumbing.revoked.signal.aborted)
         this.#parts.config.log.warn({ err: error, task: this.claim.id }, "a report could not be taken in; it is tried again");
       return false;
     }
   }
 
-  /** Everything the task reported, safely stored. @returns what goes into the record with the outcome */
-  async #collect(outcome: Outcome) {
-    this.#noter.phase = "collecting";
-    await this.#noter.settle();
-    if (outcome.kind === "setup_failed") await this.#shipper.say(outcome.tail ?? outcome.reason ?? "set-up failed");
-    try {
-      const reported = await this.#reports.finish();
-      return { reported, logBytes: await this.#shipper.finish() };
-    } catch (error) {
-      if (!isNavvyError(error) || error.retryable) throw error;
-      this.#reports.note("error", `not everything could be stored: ${error.message}`);
-      return { reported: this.#reports.reported };
-    }
-  }
-
-  #end(cause: Cause): void {
-    if (this.#cause && cause.kind !== "revoked") return;
-    this.#cause = this.#cause?.kind === "revoked" ? this.#cause : cause;
-    // A start that a frozen machine holds back has no process to signal yet: what must go at once is dropped there.
-    const mustGo = cause.kind === "revoked" || cause.kind === "given_back";
-    if (this.#state === "running" || (this.#state === "starting" && mustGo)) this.#deliver(cause);
-  }
-
-  #deliver(cause: Cause): void {
-    const { runner, config } = this.#parts;
-    const kill = () => {
-      void runner.kill(this.key).catch((error: unknown) => config.log.error({ err: error, task: this.claim.id }, "could not kill"));
-    };
-    if (cause.kind === "given_back" || cause.kind === "revoked") return kill();
-    this.#noter.phase = "aborting";
-    runner.signal(this.key, "SIGTERM");
-    this.#cancelGrace = after(cause.graceMs, kill);
+  async #collect(outcomeNow: () => Outcome) {
+    const parts = { noter: this.#noter, reports: this.#reports, shipper: this.#shipper, cut: this.#plumbing.cut.signal };
+    const collected = await collect(parts, outcomeNow());
+    await this.#adopting;
+    return { outcome: outcomeNow(), ...collected };
   }
 
   /** Nobody waits for the journal here: an end that is lost is found out at the next start. */
   async #cleanUp(): Promise<void> {
-    const { journal, config } = this.#parts;
+    const { journal, runner, config } = this.#parts;
     const end = { op: "end", key: this.key, at: new Date().toISOString() } as const;
     journal.append(end).catch((error: unknown) => config.log.error({ err: error }, "the host journal can not be written"));
-    removeLater(this.#folder, config.log);
+    runner.release(this.key);
+    void this.#preparing.then(() => removeLater(this.#plumbing.folder, config.log));
     await Promise.all([this.#shipper.close(), this.#reports.close()]);
   }
 }

@@ -17,6 +17,9 @@ export interface AttemptFolder {
   stdout: string;
   stderr: string;
   exitFile: string;
+  /** How far the log was shipped, and what was reported: for an agent that adopts the attempt. */
+  shipped: string;
+  taken: string;
 }
 
 export function attemptFolder(agentFolder: string, key: string, record: TaskRecord): AttemptFolder {
@@ -32,6 +35,8 @@ export function attemptFolder(agentFolder: string, key: string, record: TaskReco
     stdout: join(root, "stdout"),
     stderr: join(root, "stderr"),
     exitFile: join(root, "exit.json"),
+    shipped: join(root, "shipped.json"),
+    taken: join(root, "taken.json"),
   };
 }
 

@@ -1,30 +1,53 @@
+import { open } from "node:fs/promises";
 import type { Logs } from "../../broker/index.js";
 import type { LogStream } from "../../protocol/index.js";
+import type { AttemptFolder } from "./folder.js";
+import { StateFile } from "./state-file.js";
 import { Tail } from "./tail.js";
 
 const CHUNK_BYTES = 256 * 1024;
 const WINDOW = 8;
 const TAIL_BYTES = 4096;
+/** How far it has come is written down this often: what an agent that adopts the attempt ships twice, readers drop. */
+const NOTE_EVERY_MS = 1_000;
+
+/** Bytes of each stream that NATS has for sure. */
+type Shipped = Record<LogStream, number>;
+
+export interface LogShipperParts {
+  logs: Logs;
+  target: { id: string; attempt: number };
+  folder: Pick<AttemptFolder, "stdout" | "stderr" | "shipped">;
+  signal: AbortSignal;
+}
 
 /**
  * Ships an attempt's spool files as chunks with their offsets, a window of them in flight. The files are the memory:
- * while NATS is away nothing more is read, and nothing is lost.
+ * while NATS is away nothing more is read, and nothing is lost; and after the agent's death the next one goes on.
  */
 export class LogShipper {
-  readonly #logs: Logs;
-  readonly #target: { id: string; attempt: number };
+  readonly #parts: LogShipperParts;
   readonly #tails: Record<"out" | "err", Tail>;
-  readonly #signal: AbortSignal;
-  readonly #inFlight = new Set<Promise<void>>();
-  #last: Uint8Array = new Uint8Array();
-  #navvyBytes = 0;
+  readonly #state: StateFile<Shipped>;
+  readonly #inFlight = new Map<Promise<void>, { stream: LogStream; offset: number }>();
+  #last: Uint8Array;
+  #navvyBytes: number;
   #failure: unknown;
+  #notedAt = performance.now();
+  #noted = 0;
 
-  constructor(parts: { logs: Logs; target: { id: string; attempt: number }; stdout: string; stderr: string; signal: AbortSignal }) {
-    this.#logs = parts.logs;
-    this.#target = parts.target;
-    this.#tails = { out: new Tail(parts.stdout), err: new Tail(parts.stderr) };
-    this.#signal = parts.signal;
+  /** Goes on where an earlier agent stopped. */
+  static async resume(parts: LogShipperParts): Promise<LogShipper> {
+    const shipped = (await new StateFile<Shipped>(parts.folder.shipped).read()) ?? { out: 0, err: 0, navvy: 0 };
+    return new LogShipper(parts, shipped, await endOf(parts.folder.stdout, shipped.out));
+  }
+
+  constructor(parts: LogShipperParts, from: Shipped = { out: 0, err: 0, navvy: 0 }, last: Uint8Array = new Uint8Array()) {
+    this.#parts = parts;
+    this.#tails = { out: new Tail(parts.folder.stdout, from.out), err: new Tail(parts.folder.stderr, from.err) };
+    this.#navvyBytes = from.navvy;
+    this.#last = last;
+    this.#state = new StateFile(parts.folder.shipped);
   }
 
   /** Ships what is there. Resolves when all of it is read and at most a window is under way. @returns whether there was any */
@@ -32,7 +55,7 @@ export class LogShipper {
     const tails = Object.entries(this.#tails) as [LogStream, Tail][];
     const open = new Set(tails);
     const before = this.#tails.out.offset + this.#tails.err.offset;
-    while (open.size > 0 && !this.#signal.aborted) {
+    while (open.size > 0 && !this.#parts.signal.aborted) {
       for (const one of open) {
         const [stream, tail] = one;
         const offset = tail.offset;
@@ -40,6 +63,7 @@ export class LogShipper {
         if (data.length > 0) await this.#ship(stream, offset, data);
         if (data.length < CHUNK_BYTES) open.delete(one);
       }
+      await this.#note();
     }
     return this.#tails.out.offset + this.#tails.err.offset > before;
   }
@@ -53,7 +77,7 @@ export class LogShipper {
 
   /** Waits until the stream has all that was drained. @returns bytes per stream */
   async finish(): Promise<Record<string, number>> {
-    await Promise.all(this.#inFlight);
+    await Promise.all(this.#inFlight.keys());
     await this.close();
     if (this.#failure !== undefined) throw this.#failure;
     return { out: this.#tails.out.offset, err: this.#tails.err.offset, ...(this.#navvyBytes > 0 ? { navvy: this.#navvyBytes } : {}) };
@@ -70,13 +94,44 @@ export class LogShipper {
 
   async #ship(stream: LogStream, offset: number, data: Uint8Array): Promise<void> {
     this.#last = Buffer.concat([this.#last, data.subarray(-TAIL_BYTES)]).subarray(-TAIL_BYTES);
-    while (this.#inFlight.size >= WINDOW) await Promise.race(this.#inFlight);
-    const sending: Promise<void> = this.#logs
-      .publish(this.#target, { stream, offset, at: new Date().toISOString(), data }, this.#signal)
+    while (this.#inFlight.size >= WINDOW) await Promise.race(this.#inFlight.keys());
+    const { logs, target, signal } = this.#parts;
+    const sending: Promise<void> = logs
+      .publish(target, { stream, offset, at: new Date().toISOString(), data }, signal)
       .catch((error: unknown) => {
         this.#failure ??= error;
       })
       .finally(() => this.#inFlight.delete(sending));
-    this.#inFlight.add(sending);
+    this.#inFlight.set(sending, { stream, offset });
+  }
+
+  /** Now and then; a short task never does. */
+  async #note(): Promise<void> {
+    if (performance.now() - this.#notedAt < NOTE_EVERY_MS || this.#failure !== undefined) return;
+    const shipped = this.#shipped();
+    const sum = shipped.out + shipped.err + shipped.navvy;
+    if (sum === this.#noted) return;
+    this.#notedAt = performance.now();
+    this.#noted = sum;
+    await this.#state.write(shipped);
+  }
+
+  #shipped(): Shipped {
+    const shipped: Shipped = { out: this.#tails.out.offset, err: this.#tails.err.offset, navvy: this.#navvyBytes };
+    for (const { stream, offset } of this.#inFlight.values()) shipped[stream] = Math.min(shipped[stream], offset);
+    return shipped;
+  }
+}
+
+/** The last bytes before an offset. */
+async function endOf(path: string, offset: number): Promise<Uint8Array> {
+  const length = Math.min(offset, TAIL_BYTES);
+  if (length === 0) return new Uint8Array();
+  const file = await open(path, "r");
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, offset - length);
+    return buffer.subarray(0, bytesRead);
+  } finally {
+    await file.close();
   }
 }

@@ -1,4 +1,4 @@
-import { isNavvyError, type Outcome } from "../../protocol/index.js";
+import { isNavvyError, type Outcome, type TaskRecord } from "../../protocol/index.js";
 import type { ProcessEnd } from "../runners/runner.js";
 
 /** Why navvy itself ends an attempt. The first cause wins. */
@@ -6,7 +6,23 @@ export type Cause =
   | { kind: "aborted"; reason: string; graceMs: number }
   | { kind: "timed_out"; reason: string; graceMs: number }
   | { kind: "given_back"; reason: string }
+  | { kind: "lost"; reason: string }
   | { kind: "revoked"; reason: string };
+
+/** The cause of an end that the spawner brought about, or that an earlier run of the agent asked it for. */
+export function causeOf(endedBy: string, { spec, abort }: Pick<TaskRecord, "spec" | "abort">): Cause {
+  const { graceMs } = spec;
+  switch (endedBy) {
+    case "time_limit":
+      return { kind: "timed_out", reason: `hit its time limit of ${spec.timeLimitMs ?? "?"} ms`, graceMs };
+    case "aborted":
+      return { kind: "aborted", reason: abort?.reason ?? "aborted", graceMs };
+    case "lease":
+      return { kind: "lost", reason: "its agent was cut off from NATS, and it is not to outlive that (onDisconnect: kill)" };
+    default:
+      return { kind: "lost", reason: "its agent was gone for longer than what it left running is kept" };
+  }
+}
 
 /** The outcome of a process that ended: our own cause if there was one, else how it ended by itself. */
 export function outcomeOf(end: ProcessEnd, cause: Cause | undefined, tail: string): Outcome {

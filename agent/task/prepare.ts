@@ -8,17 +8,19 @@ import { type AttemptFolder, makeFolder } from "./folder.js";
 export interface Preparation {
   bundles: BundleCache;
   objects: Objects;
+  /** Cuts downloads short. */
+  signal?: AbortSignal;
 }
 
 /**
  * Lays out an attempt's folder: parameters, code, inputs. Returns the working directory.
  * @throws NavvyError setup_failed (the task's fault), disk_full (the machine's), and what the broker says
  */
-export async function prepare({ bundles, objects }: Preparation, record: TaskRecord, folder: AttemptFolder): Promise<string> {
+export async function prepare({ bundles, objects, signal }: Preparation, record: TaskRecord, folder: AttemptFolder): Promise<string> {
   try {
     await makeFolder(folder, record);
     if (record.spec.code) await bundles.materialize(record.spec.code, folder.work);
-    await fetchInputs(objects, record, folder);
+    await fetchInputs({ objects, signal }, record, folder);
     return workingDirectory(record, folder);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOSPC")
@@ -27,13 +29,17 @@ export async function prepare({ bundles, objects }: Preparation, record: TaskRec
   }
 }
 
-async function fetchInputs(objects: Objects, record: TaskRecord, folder: AttemptFolder): Promise<void> {
+async function fetchInputs(
+  { objects, signal }: { objects: Objects; signal: AbortSignal | undefined },
+  record: TaskRecord,
+  folder: AttemptFolder,
+): Promise<void> {
   const inputs = Object.entries(record.spec.inputs);
   if (inputs.length === 0) return;
   await mkdir(folder.inputs, { recursive: true });
   for (const [name, input] of inputs) {
     try {
-      await objects.getToFile(input.sha256, join(folder.inputs, inputName(name)));
+      await objects.getToFile(input.sha256, join(folder.inputs, inputName(name)), signal);
     } catch (error) {
       if (!isNavvyError(error, "not_found") && !isNavvyError(error, "corrupt")) throw error;
       throw new NavvyError("setup_failed", `input ${name} can not be fetched: ${error.message}`, { cause: error });

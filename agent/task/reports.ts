@@ -13,6 +13,7 @@ import {
 import type { ArtifactUploads } from "./artifact-uploads.js";
 import type { AttemptFolder } from "./folder.js";
 import { parseOutputs, parseReportLine, pointsOf, type ReportLine } from "./report-line.js";
+import { StateFile } from "./state-file.js";
 import { Tail } from "./tail.js";
 
 const READ_BYTES = 256 * 1024;
@@ -22,38 +23,64 @@ const MAX_NOTE_CHARACTERS = 500;
 const MAX_OUTPUT_BYTES = 16 * 1024;
 const BATCH_POINTS = 4_000;
 
+export interface ReportsParts {
+  folder: AttemptFolder;
+  target: { id: string; attempt: number };
+  metrics: Metrics;
+  uploads: ArtifactUploads;
+  signal: AbortSignal;
+}
+
+/**
+ * What stood before the bytes from `from` to `to` of the events file were taken in: written down first. An agent that
+ * adopts the attempt takes just these bytes in again, as the same batches under the same numbers, and nothing counts twice.
+ */
+interface Taken {
+  from: number;
+  to: number;
+  sequence: number;
+  badLines: number;
+  steps: Record<string, number>;
+  reported: Reported;
+}
+
 /**
  * What the running attempt reports through its files, gathered for the record and shipped as batches of points. The
  * file is the memory: nothing more is read while a batch waits for NATS.
  */
 export class Reports {
+  readonly #parts: ReportsParts;
   readonly #folder: AttemptFolder;
-  readonly #target: { id: string; attempt: number };
-  readonly #metrics: Metrics;
-  readonly #uploads: ArtifactUploads;
-  readonly #signal: AbortSignal;
+  readonly #state: StateFile<Taken>;
   readonly #events: Tail;
-  readonly #steps = new Map<string, number>();
+  readonly #steps: Map<string, number>;
   #rest = "";
-  #sequence = 0;
-  #badLines = 0;
-  #reported: Reported = { outputs: {}, metrics: {}, metricsOmitted: 0, artifacts: [], notes: [] };
+  #sequence: number;
+  #badLines: number;
+  #reported: Reported;
+  /** Where the first line begins that was not taken in yet. */
+  #takenBytes: number;
+  /** Bytes to take in as one before anything else. */
+  #again: number;
   /** Counts changes, so that the record is written only when there is something new. */
   version = 0;
 
-  constructor(parts: {
-    folder: AttemptFolder;
-    target: { id: string; attempt: number };
-    metrics: Metrics;
-    uploads: ArtifactUploads;
-    signal: AbortSignal;
-  }) {
-    this.#signal = parts.signal;
+  /** Goes on where an earlier agent stopped. */
+  static async resume(parts: ReportsParts): Promise<Reports> {
+    return new Reports(parts, await new StateFile<Taken>(parts.folder.taken).read());
+  }
+
+  constructor(parts: ReportsParts, taken?: Taken) {
+    this.#parts = parts;
     this.#folder = parts.folder;
-    this.#target = parts.target;
-    this.#metrics = parts.metrics;
-    this.#uploads = parts.uploads;
-    this.#events = new Tail(parts.folder.events);
+    this.#state = new StateFile(parts.folder.taken);
+    this.#events = new Tail(parts.folder.events, taken?.from);
+    this.#takenBytes = taken?.from ?? 0;
+    this.#again = taken ? taken.to - taken.from : 0;
+    this.#sequence = taken?.sequence ?? 0;
+    this.#badLines = taken?.badLines ?? 0;
+    this.#steps = new Map(Object.entries(taken?.steps ?? {}));
+    this.#reported = taken?.reported ?? { outputs: {}, metrics: {}, metricsOmitted: 0, artifacts: [], notes: [] };
   }
 
   get reported(): Reported {
@@ -63,13 +90,20 @@ export class Reports {
   /** Takes in what was appended since the last call. @returns whether there was any */
   async drain(): Promise<boolean> {
     for (let isAny = false; ; isAny = true) {
-      const bytes = await this.#events.read(READ_BYTES);
+      const bytes = await this.#read();
       if (bytes.length === 0) return isAny;
       const lines = (this.#rest + Buffer.from(bytes).toString("latin1")).split("\n");
       this.#rest = lines.pop() ?? "";
-      if (this.#rest.length > MAX_LINE_BYTES) this.#rest = this.#bad("a line of more than 1 MiB");
       await this.#take(lines);
+      if (this.#rest.length > MAX_LINE_BYTES) this.#dropRest();
     }
+  }
+
+  async #read(): Promise<Uint8Array> {
+    if (this.#again === 0) return this.#events.read(READ_BYTES);
+    const bytes = await this.#events.read(this.#again);
+    this.#again -= bytes.length;
+    return bytes;
   }
 
   /** The last lines, the outputs file, and the artifacts: what the attempt leaves. */
@@ -95,6 +129,8 @@ export class Reports {
   }
 
   async #take(lines: string[]): Promise<void> {
+    if (lines.length === 0) return;
+    await this.#writeDown(lines);
     const points: Point[] = [];
     for (const raw of lines) {
       if (raw.trim() === "") continue;
@@ -107,10 +143,19 @@ export class Reports {
     await this.#ship(points);
   }
 
+  async #writeDown(lines: string[]): Promise<void> {
+    const from = this.#takenBytes;
+    const to = from + lines.reduce((bytes, line) => bytes + line.length + 1, 0);
+    this.#takenBytes = to;
+    const steps = Object.fromEntries(this.#steps);
+    await this.#state.write({ from, to, sequence: this.#sequence, badLines: this.#badLines, steps, reported: this.#reported });
+  }
+
   /** In batches that stay far below what a server takes in one message. */
   async #ship(points: Point[]): Promise<void> {
     for (let i = 0; i < points.length; i += BATCH_POINTS) {
-      await this.#metrics.publish({ ...this.#target, signal: this.#signal }, points.slice(i, i + BATCH_POINTS), this.#sequence++);
+      const { target, metrics, signal } = this.#parts;
+      await metrics.publish({ ...target, signal }, points.slice(i, i + BATCH_POINTS), this.#sequence++);
     }
   }
 
@@ -136,7 +181,7 @@ export class Reports {
   async #uploadEarly(line: Extract<ReportLine, { t: "artifact" }>): Promise<void> {
     const path = isAbsolute(line.path) ? line.path : join(this.#folder.work, line.path);
     try {
-      const artifact = await this.#uploads.upload(line.name, path);
+      const artifact = await this.#parts.uploads.upload(line.name, path);
       this.#addArtifact(line.kind ? { ...artifact, kind: line.kind } : artifact);
     } catch (error) {
       this.note("warn", `artifact ${line.name}: ${(error as Error).message}`);
@@ -160,13 +205,12 @@ export class Reports {
   }
 
   async #collectArtifacts(): Promise<void> {
-    const { refs, problems } = await this.#uploads.collect(this.#folder.artifacts);
-    for (const artifact of refs) this.#addArtifact(artifact);
+    const problems = await this.#parts.uploads.collect(this.#folder.artifacts, (artifact) => this.#addArtifact(artifact));
     for (const problem of problems) this.note("error", problem);
     const { artifacts } = this.#reported;
     if (artifacts.length <= MAX_RECORD_ARTIFACTS) return;
     // A record holds only so many: the whole list is an artifact of its own, which readers look into.
-    const manifest = await this.#uploads.manifest(artifacts);
+    const manifest = await this.#parts.uploads.manifest(artifacts);
     this.#change({ artifacts: [manifest, ...artifacts.slice(0, MAX_RECORD_ARTIFACTS)] });
     this.note("info", `${artifacts.length} artifacts: the whole list is in ${MANIFEST_NAME}`);
   }
@@ -183,9 +227,14 @@ export class Reports {
   }
 
   /** A line that can not be read is counted and the first one shown; it never fails the task. */
-  #bad(problem: string): "" {
+  #bad(problem: string): void {
     if (this.#badLines++ === 0) this.note("warn", `a line of $NAVVY_EVENTS was left out: ${problem}`);
-    return "";
+  }
+
+  #dropRest(): void {
+    this.#bad("a line of more than 1 MiB");
+    this.#takenBytes += this.#rest.length;
+    this.#rest = "";
   }
 
   #nextStep(key: string): number {

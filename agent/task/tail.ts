@@ -4,10 +4,12 @@ import { type FileHandle, open, stat } from "node:fs/promises";
 export class Tail {
   readonly #path: string;
   #file: FileHandle | undefined;
-  #offset = 0;
+  #offset: number;
 
-  constructor(path: string) {
+  /** @param offset where to begin, in bytes */
+  constructor(path: string, offset = 0) {
     this.#path = path;
+    this.#offset = offset;
   }
 
   /** Bytes read so far. */

@@ -21,6 +21,14 @@ export function fromFile(handle: FileHandle): Fill {
   };
 }
 
+/** Throws at the next read once the signal has fired. */
+export function cutBy(signal: AbortSignal, fill: Fill): Fill {
+  return async (buffer) => {
+    signal.throwIfAborted();
+    return fill(buffer);
+  };
+}
+
 export function fromBytes(bytes: Uint8Array): Fill {
   let offset = 0;
   return async (buffer) => {

@@ -8,6 +8,9 @@ export interface AgentStartOptions {
   queue?: string[];
   slots?: number;
   lease?: number;
+  adoptWithin?: number;
+  maxPids?: number;
+  forget?: boolean;
   /** False for `--no-services`. */
   services?: number | false;
   gpus: "auto" | "none" | "all" | number[];
@@ -57,6 +60,11 @@ export function agentCommand(program: Command): void {
     .option("--reason <text>", "shown to whoever looks")
     .action(act(async () => (await import("./agent/control.js")).stop));
   agent
+    .command("upgrade")
+    .description("restart an agent under its running tasks, with the navvy that is installed there now")
+    .argument("<name>")
+    .action(act(async () => (await import("./agent/control.js")).upgrade));
+  agent
     .command("rm")
     .description("forget an agent that is gone")
     .argument("<name>")
@@ -86,6 +94,20 @@ function startCommand(agent: Command): void {
         .argParser(parseDuration)
         .env("NAVVY_LEASE"),
     )
+    .addOption(
+      new Option(
+        "--adopt-within <duration>",
+        "how long what runs here outlives this process, frozen, for the next start to adopt it (default: 10m)",
+      )
+        .argParser(parseDuration)
+        .env("NAVVY_ADOPT_WITHIN"),
+    )
+    .addOption(
+      new Option("--max-pids <n>", "most processes and threads one task may have (default: 16384)")
+        .argParser(parseCount)
+        .env("NAVVY_MAX_PIDS"),
+    )
+    .option("--forget", "begin without the host journal of an earlier run; it is moved aside")
     .addOption(new Option("--order <order>", "between queues").choices(["strict", "fair"]).default("strict"))
     .addOption(new Option("--label <k=v>", "what is special here; repeatable").argParser(collectPair))
     .addOption(

@@ -18,6 +18,8 @@ export interface AgentProcessOptions {
   /** Default 3 s: short, so that tests need not wait long for it to end. */
   lease?: string;
   workDir?: string;
+  /** How long what it runs outlives it. Default 2 s: what a killed agent leaves is not to outlive its test. */
+  adoptWithin?: string;
   args?: string[];
   env?: Record<string, string>;
 }
@@ -46,6 +48,7 @@ export async function spawnAgent(server: { url: string }, options: AgentProcessO
   const workDir = options.workDir ?? folder.path;
   const flags = [
     ...["--name", name, "--work-dir", workDir, "--lease", options.lease ?? "3s", "--log-format", "json"],
+    ...["--adopt-within", options.adoptWithin ?? "2s"],
     ...["--slots", String(options.slots ?? 2), "--order", options.order ?? "strict"],
     ...(options.services === 0 ? ["--no-services"] : ["--services", String(options.services ?? 2)]),
     ...(options.queues ?? ["default"]).flatMap((queue) => ["-q", queue]),
@@ -69,8 +72,9 @@ export async function spawnAgent(server: { url: string }, options: AgentProcessO
     exited,
     kill: (signal) => void child.kill(signal),
     leaveNow: async () => {
-      const tell = setInterval(() => child.kill("SIGTERM"), 150); // two within 100 ms count as one
-      return exited.finally(() => clearInterval(tell));
+      child.kill("SIGTERM");
+      const again = setTimeout(() => child.kill("SIGTERM"), 150); // two within 100 ms count as one
+      return exited.finally(() => clearTimeout(again));
     },
     async [Symbol.asyncDispose]() {
       child.kill("SIGCONT");

@@ -6,6 +6,9 @@ import type { AgentControlOptions } from "../agent.js";
 
 /** How often a drained agent is asked whether anything still runs. */
 const ASK_EVERY_MS = 1_000;
+/** A new agent starts in a second or two; settling what just ended may take ten more. */
+const UPGRADE_MS = 60_000;
+const ASK_AGAIN_MS = 200;
 
 /** `navvy agent drain NAME [--wait]` */
 export const drain: Handler<[string], AgentControlOptions> = async (call, name) => {
@@ -26,13 +29,34 @@ export const stop: Handler<[string], AgentControlOptions> = async (call, name) =
   say(call, name, call.options.now ? "gives its tasks back and leaves" : "finishes what runs, then leaves");
 };
 
+/** `navvy agent upgrade NAME`: resolves when the new one answers. */
+export const upgrade: Handler<[string], AgentControlOptions> = async (call, name) => {
+  const navvy = await call.navvy();
+  const before = await tell(call, name, "upgrade");
+  const until = performance.now() + UPGRADE_MS;
+  while (performance.now() < until) {
+    await delay(ASK_AGAIN_MS);
+    const reply = await navvy.fleet.ask(name, "ping", { timeoutMs: ASK_EVERY_MS });
+    if (!reply?.ok || reply.data?.pid === before.pid) continue;
+    return say(
+      call,
+      name,
+      `restarted under ${String(before.running)} running tasks: navvy ${String(reply.data?.version)}, process ${String(reply.data?.pid)}`,
+    );
+  }
+  throw new NavvyError("timeout", `agent ${name} has handed over, and no new one answers`, {
+    why: "the service manager that runs it did not start it again, or it can not start",
+    fix: "start it there with the same name and work dir: it adopts what runs",
+  });
+};
+
 /** `navvy agent rm NAME` */
 export const remove: Handler<[string]> = async (call, name) => {
   await (await call.navvy()).fleet.remove(name);
   say(call, name, "forgotten");
 };
 
-async function tell(call: Call<AgentControlOptions>, name: string, verb: AgentVerb): Promise<void> {
+async function tell(call: Call<AgentControlOptions>, name: string, verb: AgentVerb): Promise<Record<string, unknown>> {
   const navvy = await call.navvy();
   const { record, isUp } = await navvy.fleet.agent(name);
   const { reason, now } = call.options;
@@ -41,7 +65,7 @@ async function tell(call: Call<AgentControlOptions>, name: string, verb: AgentVe
     ...(now === undefined ? {} : { now }),
     timeoutMs: 5_000,
   });
-  if (reply?.ok) return;
+  if (reply?.ok) return reply.data ?? {};
   if (!reply) throw silent(name, isUp);
   throw new NavvyError("conflict", `agent ${name} refuses to ${verb}: ${reply.message ?? reply.code ?? "no reason given"}`, {
     fix: `navvy agent show ${name}`,

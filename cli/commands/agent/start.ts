@@ -7,6 +7,7 @@ import { dataFolder } from "../../data-folder.js";
 import { onInterrupt } from "../../signals.js";
 import type { AgentStartOptions } from "../agent.js";
 import { prettyLog } from "./pretty-log.js";
+import { succeed } from "./succeed.js";
 
 /** `navvy agent start`: runs until a signal or `navvy agent stop`. */
 export const start: Handler<[], AgentStartOptions> = async (call) => {
@@ -14,21 +15,26 @@ export const start: Handler<[], AgentStartOptions> = async (call) => {
   const name = options.name ?? defaultAgentName();
   const log = agentLog(name, options.logFormat);
   const agent = await startAgent({
-    connection: { ...connectionOf(options), clientName: `navvy agent ${name}`, actor: name, wait: true },
+    connection: { ...connectionOf(options), env: process.env, clientName: `navvy agent ${name}`, actor: name, wait: true },
     name,
     ...(options.queue ? { queues: options.queue.flatMap((each) => each.split(",")) } : {}),
     ...(options.slots === undefined ? {} : { slots: options.slots }),
     ...(options.services === undefined ? {} : { serviceSlots: options.services || 0 }),
     ...(options.lease === undefined ? {} : { leaseMs: options.lease }),
+    ...(options.adoptWithin === undefined ? {} : { adoptWithinMs: options.adoptWithin }),
+    ...(options.maxPids === undefined ? {} : { maxPids: options.maxPids }),
+    ...(options.forget === undefined ? {} : { forget: options.forget }),
     order: options.order,
     gpus: options.gpus,
     workDir: options.workDir ?? join(dataFolder(process.env), "agents"),
     labels: options.label ?? {},
     log,
   });
-  const off = obeySignals(agent, (line) => log.info(line));
+  obeySignals(agent, (line) => log.info(line));
+  const upgrade = () => void agent.handOver();
+  process.on("SIGUSR2", upgrade);
   await agent.done;
-  off();
+  if (agent.handsOver) succeed();
 };
 
 /** The first signal drains and leaves when done, a second one gives the tasks back and leaves now. */

@@ -1,0 +1,70 @@
+import type { Claim, Navvy } from "../../broker/index.js";
+import type { Beat, Owner, Phase, Reported } from "../../protocol/index.js";
+import type { AgentConfig } from "../config.js";
+import type { BundleCache } from "../host/bundle-cache.js";
+import type { Journal } from "../host/journal.js";
+import type { Runner } from "../runners/runner.js";
+import type { Slot } from "../slots.js";
+import { ArtifactUploads } from "./artifact-uploads.js";
+import { type AttemptFolder, attemptFolder } from "./folder.js";
+import type { LogShipperParts } from "./log-shipper.js";
+import type { ReportsParts } from "./reports.js";
+
+/** What every attempt of an agent works with. */
+export interface AttemptParts {
+  config: AgentConfig;
+  navvy: Navvy;
+  runner: Runner;
+  journal: Journal;
+  bundles: BundleCache;
+  /** Whether the lease is young enough to start a process under it. */
+  isLeaseFresh: (owner: Owner) => boolean;
+}
+
+/** Names an attempt on its machine. */
+export function keyOf(attempt: Pick<Claim, "id" | "attempt">): string {
+  return `${attempt.id}.${attempt.attempt}`;
+}
+
+/** What ships an attempt's log and takes in its reports, and the two ways to cut them short. */
+export interface Plumbing extends LogShipperParts, ReportsParts {
+  folder: AttemptFolder;
+  /** Fires when the lease is revoked: nothing may be published or recorded any more. */
+  revoked: AbortController;
+  /** Fires when what is under way before or after the process need not go on. */
+  cut: AbortController;
+}
+
+export function plumbing({ config, navvy }: AttemptParts, claim: Claim): Plumbing {
+  const folder = attemptFolder(config.folder, keyOf(claim), claim.record);
+  const [revoked, cut] = [new AbortController(), new AbortController()];
+  const uploads = new ArtifactUploads(navvy.objects, { attempt: claim.attempt, signal: AbortSignal.any([revoked.signal, cut.signal]) });
+  const target = { id: claim.id, attempt: claim.attempt };
+  return { folder, target, logs: navvy.logs, metrics: navvy.metrics, uploads, signal: revoked.signal, revoked, cut };
+}
+
+/** What a beat says of an attempt. */
+export function runningView(
+  { record, attempt }: Claim,
+  slot: Slot,
+  { phase, since, progress }: { phase: Phase; since: string; progress: Reported["progress"] },
+): Beat["running"][number] {
+  return {
+    id: record.id,
+    name: record.name,
+    attempt,
+    queue: record.queue ?? "",
+    phase,
+    since,
+    ...(progress?.of ? { progress: progress.n / progress.of } : {}),
+    ...(slot.pool === "service" ? { service: true } : {}),
+  };
+}
+
+/** Rejects once the signal fires. */
+export function whenCut(signal: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    if (signal.aborted) reject(new Error("cut short"));
+    signal.addEventListener("abort", () => reject(new Error("cut short")), { once: true });
+  });
+}

@@ -1,0 +1,51 @@
+import { isNavvyError, type Outcome, type Reported } from "../../protocol/index.js";
+import { whenCut } from "./attempt-parts.js";
+import type { LogShipper } from "./log-shipper.js";
+import type { Noter } from "./noter.js";
+import type { Reports } from "./reports.js";
+
+/** An upload that takes long is seen to be one. */
+const NOTE_EVERY_MS = 500;
+
+export interface CollectParts {
+  noter: Noter;
+  reports: Reports;
+  shipper: LogShipper;
+  /** Cuts uploads short. */
+  cut: AbortSignal;
+}
+
+/** What goes into the record with the outcome. */
+export interface Collected {
+  reported: Reported;
+  logBytes?: Record<string, number>;
+}
+
+/**
+ * Everything the task reported, safely stored; safe to repeat.
+ * @throws NavvyError that can be retried: the store is away
+ */
+export async function collect(parts: CollectParts, outcome: Outcome): Promise<Collected> {
+  const { noter } = parts;
+  noter.phase = "collecting";
+  const noting = setInterval(() => noter.tick(), NOTE_EVERY_MS);
+  try {
+    return await store(parts, outcome);
+  } finally {
+    clearInterval(noting);
+    await noter.settle();
+  }
+}
+
+async function store({ reports, shipper, cut }: CollectParts, outcome: Outcome): Promise<Collected> {
+  if (outcome.kind === "setup_failed") await shipper.say(outcome.tail ?? outcome.reason ?? "set-up failed");
+  try {
+    const reported = await Promise.race([reports.finish(), whenCut(cut)]);
+    return { reported, logBytes: await shipper.finish() };
+  } catch (error) {
+    if (cut.aborted) reports.note("warn", "aborted while its artifacts were being stored: not all of them are there");
+    else if (!isNavvyError(error) || error.retryable) throw error;
+    else reports.note("error", `not everything could be stored: ${error.message}`);
+    return { reported: reports.reported };
+  }
+}
