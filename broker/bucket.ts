@@ -1,8 +1,8 @@
 import type { KV, KvEntry } from "nats";
 import type { z } from "zod";
-import { decode, encode, MAX_RECORD_BYTES, NavvyError } from "../protocol/index.js";
+import { decode, encode, isNavvyError, MAX_RECORD_BYTES, NavvyError } from "../protocol/index.js";
 import type { Bus } from "./bus.js";
-import { JS_ERROR, jetStreamCode, mayPass, translate } from "./nats-error.js";
+import { isFull, JS_ERROR, jetStreamCode, mayPass, translate } from "./nats-error.js";
 import { PATIENCE_MS, persist } from "./persist.js";
 
 /** A value with the revision that the next compare-and-set must name. */
@@ -124,7 +124,9 @@ export class Bucket<S extends z.ZodType> {
     try {
       return await this.#persist(async () => {
         try {
-          return await put();
+          const revision = await put();
+          this.#bus.trouble.end("records");
+          return revision;
         } catch (error) {
           if (jetStreamCode(error) === JS_ERROR.wrongLastSequence) return isRepeat ? this.#readBack(key, bytes) : undefined;
           isRepeat ||= mayPass(error); // the lost answer may have been a yes
@@ -132,7 +134,9 @@ export class Bucket<S extends z.ZodType> {
         }
       });
     } catch (error) {
-      throw translate(error, `write ${this.name}/${key}`, this.#bus.source);
+      const failure = translate(error, `write ${this.name}/${key}`, this.#bus.source);
+      if (isNavvyError(failure, "disk_full")) this.#bus.trouble.begin("records", failure);
+      throw failure;
     }
   }
 
@@ -149,8 +153,9 @@ export class Bucket<S extends z.ZodType> {
     }
   }
 
+  /** A store that is full may have room again in a moment: an upload that did not fit is taken away. */
   #persist<T>(ask: () => Promise<T>): Promise<T> {
-    return persist(this.#bus, ask, this.#patienceMs);
+    return persist(this.#bus, ask, { patienceMs: this.#patienceMs, isPassing: (error) => mayPass(error) || isFull(error) });
   }
 
   #open(): Promise<KV> {

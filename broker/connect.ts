@@ -13,6 +13,7 @@ import { Assets, NavvyError } from "../protocol/index.js";
 import type { Bus } from "./bus.js";
 import { type ConnectionSettings, resolveSettings, type SettingValues } from "./context.js";
 import { denied, isNats, unreachable } from "./nats-error.js";
+import { Trouble } from "./trouble.js";
 
 export interface ConnectOptions extends SettingValues {
   /** What the server shows this connection as. */
@@ -21,7 +22,7 @@ export interface ConnectOptions extends SettingValues {
   actor?: string;
   /** Keep trying when the server is not there yet (an agent), instead of failing (a command). */
   wait?: boolean;
-  /** Told once, in a sentence, when it has to wait. */
+  /** Told in a sentence when it has to wait, for the server or for room in its store. */
   onWaiting?: (sentence: string) => void;
   env?: Record<string, string | undefined>;
 }
@@ -58,6 +59,7 @@ export async function openBus(options: ConnectOptions = {}): Promise<OpenBus> {
     source,
     domain,
     actor: options.actor ?? defaultActor(),
+    trouble: new Trouble(options.onWaiting),
     onReconnect: (listener) => {
       listeners.add(listener);
       return () => void listeners.delete(listener);

@@ -11,6 +11,8 @@ export interface FollowOptions {
   from: "start" | "new" | number;
   /** End when all that was stored has been read. */
   untilCaughtUp?: boolean;
+  /** Leave out what the messages hold. */
+  headersOnly?: boolean;
   signal?: AbortSignal | undefined;
 }
 
@@ -128,5 +130,6 @@ function consumerConfig(options: FollowOptions, from: FollowOptions["from"]) {
     filter_subject: options.subject,
     inactive_threshold: nanos(60_000),
     mem_storage: true,
+    ...(options.headersOnly ? { headers_only: true } : {}),
   };
 }

@@ -40,7 +40,7 @@ export class Logs {
     const msgID = `${target.id}.${target.attempt}.${chunk.stream}.${chunk.offset}.${chunk.data.length}`;
     return publishPatiently(
       this.#bus,
-      { subject: this.#bus.subjects.log(target.id, target.attempt), data: encode(message), msgID },
+      { subject: this.#bus.subjects.log(target.id, target.attempt), data: encode(message), msgID, what: "logs" },
       signal,
     );
   }

@@ -17,6 +17,7 @@ export class Metrics {
       subject: this.#bus.subjects.metric(target.id, target.attempt),
       data: encode(toColumns(points, sequence)),
       msgID: `${target.id}.${target.attempt}.m${sequence}`,
+      what: "metrics" as const,
     };
     return publishPatiently(this.#bus, message, target.signal);
   }

@@ -5,6 +5,7 @@ import { isNavvyError, NavvyError } from "../protocol/index.js";
 export const JS_ERROR = {
   wrongLastSequence: 10071,
   streamNotFound: 10059,
+  streamNameInUse: 10058,
   consumerNotFound: 10014,
   messageNotFound: 10037,
   notEnabledForAccount: 10039,
@@ -69,6 +70,12 @@ export function mayPass(error: unknown): boolean {
 
 const FULL = new Set<number | undefined>([JS_ERROR.insufficientResources, JS_ERROR.storageExceeded]);
 
+/** Nothing more can be stored there just now. */
+export function isFull(error: unknown): boolean {
+  const number = jetStreamCode(error);
+  return FULL.has(number) || (number === JS_ERROR.streamStoreFailed && saysFull(error));
+}
+
 /** JetStream is off for good, as far as a first request can tell. */
 export function translateFirst(error: unknown, doing: string, source: string): NavvyError {
   if (jetStreamCode(error) === JS_ERROR.notEnabledForAccount) return noAccount(doing, source, error);
@@ -82,7 +89,7 @@ export function translateFirst(error: unknown, doing: string, source: string): N
 export function translate(error: unknown, doing: string, source: string): NavvyError {
   if (isNavvyError(error)) return error;
   const number = jetStreamCode(error);
-  if (FULL.has(number) || (number === JS_ERROR.streamStoreFailed && isFull(error))) return full(doing, source, error);
+  if (isFull(error)) return full(doing, source, error);
   if (isOff(error) || PASSING.has(number) || number === JS_ERROR.notEnabledForAccount) return unable(doing, source, error);
   if (isNats(error, ErrorCode.PermissionsViolation)) return denied(doing, source, error);
   if (isNats(error, ErrorCode.Timeout)) {
@@ -152,6 +159,6 @@ function full(doing: string, source: string, cause: unknown): NavvyError {
 }
 
 /** The one place where a store's words are read: the server gives no number of its own for a full disk. */
-function isFull(error: unknown): boolean {
+function saysFull(error: unknown): boolean {
   return /no space|maximum bytes|resource limits/i.test((error as NatsError)?.api_error?.description ?? "");
 }

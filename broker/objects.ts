@@ -3,6 +3,8 @@ import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import { nuid } from "nats";
 import { NavvyError } from "../protocol/index.js";
 import type { Bus } from "./bus.js";
+import { Cooling } from "./objects/cooling.js";
+import { discard } from "./objects/discard.js";
 import { download, notFound } from "./objects/download.js";
 import { openFile, translateFile } from "./objects/files.js";
 import { Layout, type Meta } from "./objects/layout.js";
@@ -39,10 +41,12 @@ export interface ObjectInfo {
  */
 export class Objects {
   readonly #store: Store;
+  readonly #cooling: Cooling;
 
   constructor(bus: Bus, options: { patienceMs?: number } = {}) {
     const link = new Link(bus.nc, options.patienceMs ?? PATIENCE_MS);
     const layout = new Layout(bus.assets.objects.name);
+    this.#cooling = new Cooling(bus.trouble);
     this.#store = { bus, link, layout, metas: new Metas(bus, link, layout) };
   }
 
@@ -133,11 +137,11 @@ export class Objects {
 
   /** False when there was nothing to delete. A reader in the middle of it gets `not_found`. */
   async delete(sha256: string): Promise<boolean> {
-    const { bus, link, layout, metas } = this.#store;
+    const { layout, metas } = this.#store;
     try {
       const gone = await metas.delete(requireSha256(sha256));
       if (!gone) return false;
-      await link.persist(() => bus.jsm.streams.purge(layout.stream, { filter: layout.chunks(gone.nuid) }));
+      await discard(this.#store, layout.chunks(gone.nuid));
       await metas.forget(sha256);
       return true;
     } catch (error) {
@@ -150,12 +154,12 @@ export class Objects {
     return (await this.has(sha256)) ? { sha256, sizeBytes, existed: true } : undefined;
   }
 
-  async #upload(doing: string, source: UploadSource): Promise<Stored> {
-    try {
-      return await upload(this.#store, source);
-    } catch (error) {
-      throw this.#translate(error, doing);
-    }
+  #upload(doing: string, source: UploadSource): Promise<Stored> {
+    return this.#cooling.upload(() =>
+      upload(this.#store, source).catch((error: unknown) => {
+        throw this.#translate(error, doing);
+      }),
+    );
   }
 
   async #existing(sha256: string): Promise<Meta> {

@@ -1,10 +1,8 @@
-import { DiscardPolicy, RetentionPolicy, StorageType, type StreamConfig } from "nats";
-import { type BucketSpec, NavvyError, type StreamSpec } from "../protocol/index.js";
+import { NavvyError } from "../protocol/index.js";
 import type { Bus } from "./bus.js";
 import { isOff, JS_ERROR, jetStreamCode, translateFirst } from "./nats-error.js";
 import { PATIENCE_MS, persist } from "./persist.js";
-
-const NANOS_PER_MS = 1_000_000;
+import { isObjects, type NamedStream, probeConfig, streamConfigs } from "./setup-configs.js";
 
 export interface SetUpOptions {
   /** Copies of every stream, on a cluster. Default 1. */
@@ -22,24 +20,75 @@ interface SetUp {
 /**
  * Makes the fleet's streams and buckets where they are missing. Idempotent, safe from several places at once; what is
  * there already is left as it is (an operator may have changed limits).
- * @throws NavvyError jetstream_unavailable, permission_denied, timeout, invalid_argument (replicas that the servers can not hold)
+ * @throws NavvyError jetstream_unavailable, permission_denied, timeout, disk_full, invalid_argument (replicas that the servers can not hold)
  */
 export async function setUp(bus: Bus, options: SetUpOptions = {}): Promise<void> {
-  const { streams, buckets, objects } = bus.assets;
-  const parts = { bus, patienceMs: options.wait ? Number.POSITIVE_INFINITY : PATIENCE_MS };
-  const configs = [...Object.values(streams).map(streamConfig), ...Object.values(buckets).map(bucketConfig), objectsConfig(objects.name)];
-  await Promise.all(configs.map((config) => ensureStream(parts, { ...config, num_replicas: options.replicas ?? 1 })));
+  const { replicas = 1, wait } = options;
+  const parts = { bus, patienceMs: wait ? Number.POSITIVE_INFINITY : PATIENCE_MS };
+  const configs = streamConfigs(bus.assets).map((config) => ({ ...config, num_replicas: replicas }));
+  const isThere = await Promise.all(configs.map((config) => exists(parts, config.name)));
+  const missing = configs.filter((_, i) => !isThere[i]);
+  const sized = await fitting(parts, missing);
+  await Promise.all(sized.map((config) => add(parts, config)));
 }
 
-async function ensureStream(parts: SetUp, config: Partial<StreamConfig> & { name: string }): Promise<void> {
+async function exists(parts: SetUp, name: string): Promise<boolean> {
   const { bus } = parts;
   try {
-    await ask(parts, () => bus.jsm.streams.info(config.name));
-    return;
+    await ask(parts, () => bus.jsm.streams.info(name));
+    return true;
   } catch (error) {
-    if (jetStreamCode(error) !== JS_ERROR.streamNotFound) throw translateFirst(error, `look up stream ${config.name}`, bus.source);
+    if (jetStreamCode(error) === JS_ERROR.streamNotFound) return false;
+    throw translateFirst(error, `look up stream ${name}`, bus.source);
   }
-  await addStream(parts, config);
+}
+
+/** What objects may take beside the limited streams together, and what is left to the records, which have no limit. */
+const OBJECTS = 1;
+const HEADROOM = 0.25;
+const LEAST_SHARE = 1 / 1024;
+
+/**
+ * A stream's limit is reserved when it is made, and once a server holds more than its store may take it refuses every write. So
+ * in a small store all limits shrink alike and objects get one too, until there is room beside them: full logs drop their
+ * oldest lines then, a full object store refuses an upload, and outcomes can still be recorded. What fits is found out by
+ * making a stream of that size and taking it away again.
+ */
+async function fitting(parts: SetUp, missing: NamedStream[]): Promise<NamedStream[]> {
+  const wanted = missing.reduce((sum, config) => sum + limitOf(config), 0);
+  if (wanted === 0) return missing;
+  const probe = { ...probeConfig(parts.bus.assets), num_replicas: missing[0]?.num_replicas ?? 1 };
+  for (let share = 1; ; share /= 2) {
+    try {
+      await add(parts, { ...probe, max_bytes: Math.ceil(wanted * share * (1 + OBJECTS + HEADROOM)) });
+      await parts.bus.jsm.streams.delete(probe.name).catch(() => undefined); // another set-up took it away, or will
+      return share === 1 ? missing : missing.map((config) => shrunk(config, share, wanted));
+    } catch (error) {
+      if (!isNoRoom((error as Error).cause) || share / 2 < LEAST_SHARE) throw error;
+    }
+  }
+}
+
+/** A limit to share out: -1 and none mean without one. */
+function limitOf(config: NamedStream): number {
+  return Math.max(0, config.max_bytes ?? 0);
+}
+
+function shrunk(config: NamedStream, share: number, wanted: number): NamedStream {
+  const limit = limitOf(config) || (isObjects(config) ? wanted * OBJECTS : 0);
+  return limit > 0 ? { ...config, max_bytes: Math.floor(limit * share) } : config;
+}
+
+async function add(parts: SetUp, config: NamedStream): Promise<void> {
+  const { bus } = parts;
+  try {
+    await ask(parts, () => bus.jsm.streams.add(config));
+  } catch (error) {
+    const number = jetStreamCode(error);
+    if (number === JS_ERROR.streamNameInUse) return; // another set-up was first, with another share
+    if (TOO_FEW_SERVERS.has(number)) throw tooFewServers(bus, config, error);
+    throw translateFirst(error, `create stream ${config.name}`, bus.source);
+  }
 }
 
 /** A single server without JetStream says so at once; in a cluster the same is said while a leader is elected. */
@@ -53,84 +102,23 @@ async function ask<T>({ bus, patienceMs }: SetUp, request: () => Promise<T>): Pr
         if (!isOff(error) || isClustered) throw error;
         off = error;
       }),
-    patienceMs,
+    { patienceMs },
   );
   if (off !== undefined) throw off;
   return answered as T;
 }
 
-const SHRINK = 4;
-const LEAST_BYTES = 1024 * 1024;
-
-/**
- * A stream's limit is reserved when it is made, so a small store may have no room for what a large one keeps: then it is
- * made smaller until it fits.
- */
-async function addStream(parts: SetUp, config: Partial<StreamConfig> & { name: string }): Promise<void> {
-  const { bus } = parts;
-  const maxBytes = config.max_bytes ?? -1;
-  try {
-    await ask(parts, () => bus.jsm.streams.add(config));
-  } catch (error) {
-    if (TOO_FEW_SERVERS.has(jetStreamCode(error))) throw tooFewServers(bus, config, error);
-    const isTooLarge = NO_ROOM.has(jetStreamCode(error)) && maxBytes / SHRINK >= LEAST_BYTES;
-    if (!isTooLarge) throw translateFirst(error, `create stream ${config.name}`, bus.source);
-    await addStream(parts, { ...config, max_bytes: Math.floor(maxBytes / SHRINK) });
-  }
+function isNoRoom(error: unknown): boolean {
+  const number = jetStreamCode(error);
+  return number === JS_ERROR.storageExceeded || number === JS_ERROR.insufficientResources || number === JS_ERROR.noSuitablePeers;
 }
-
-const NO_ROOM = new Set<number | undefined>([JS_ERROR.storageExceeded, JS_ERROR.insufficientResources]);
 
 const TOO_FEW_SERVERS = new Set<number | undefined>([JS_ERROR.noSuitablePeers, JS_ERROR.replicasNotSupported]);
 
-function tooFewServers(bus: Bus, config: Partial<StreamConfig>, cause: unknown): NavvyError {
-  return new NavvyError("invalid_argument", `${bus.source} can not hold ${config.num_replicas} copies of stream ${config.name}`, {
+function tooFewServers(bus: Bus, config: NamedStream, cause: unknown): NavvyError {
+  return new NavvyError("invalid_argument", `${bus.source} can not hold ${config.num_replicas} copies of everything`, {
     cause,
     why: (cause as Error).message,
-    fix: "ask for one copy, or start as many clustered servers as copies, all of them up",
+    fix: "ask for one copy, or start as many clustered servers as copies, all of them up and with room",
   });
-}
-
-function streamConfig(spec: StreamSpec) {
-  return {
-    name: spec.name,
-    subjects: spec.subjects,
-    retention: spec.retention === "workqueue" ? RetentionPolicy.Workqueue : RetentionPolicy.Limits,
-    storage: StorageType.File,
-    discard: spec.retention === "workqueue" ? DiscardPolicy.New : DiscardPolicy.Old,
-    max_bytes: spec.maxBytes,
-    max_age: spec.maxAgeMs * NANOS_PER_MS,
-    max_msg_size: spec.maxMsgSize,
-    duplicate_window: spec.duplicateWindowMs * NANOS_PER_MS,
-    allow_direct: true,
-  };
-}
-
-/** The layout of a key-value bucket on the wire (NATS architecture decision record 8). */
-function bucketConfig(spec: BucketSpec) {
-  return {
-    name: `KV_${spec.name}`,
-    subjects: [`$KV.${spec.name}.>`],
-    retention: RetentionPolicy.Limits,
-    storage: StorageType.File,
-    discard: DiscardPolicy.New,
-    max_msgs_per_subject: spec.history,
-    max_msg_size: spec.maxValueSize,
-    allow_rollup_hdrs: true,
-    deny_delete: true,
-    allow_direct: true,
-  };
-}
-
-/** The layout of an object bucket on the wire (NATS architecture decision record 20). */
-function objectsConfig(name: string) {
-  return {
-    name: `OBJ_${name}`,
-    subjects: [`$O.${name}.C.>`, `$O.${name}.M.>`],
-    retention: RetentionPolicy.Limits,
-    storage: StorageType.File,
-    discard: DiscardPolicy.New,
-    allow_rollup_hdrs: true,
-    allow_direct: true,
-  };
 }

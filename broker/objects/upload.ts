@@ -1,7 +1,9 @@
 import { createHash } from "node:crypto";
+import { setTimeout as delay } from "node:timers/promises";
 import { nuid as nuids } from "nats";
 import { isNavvyError, NavvyError } from "../../protocol/index.js";
 import type { Bus } from "../bus.js";
+import { discard } from "./discard.js";
 import type { Layout } from "./layout.js";
 import type { Link } from "./link.js";
 import type { Metas } from "./metas.js";
@@ -30,6 +32,9 @@ export interface UploadSource {
   canReopen: boolean;
 }
 
+/** How long a failed upload waits until its chunks are gone. */
+const TIDY_MS = 5_000;
+
 /**
  * Sends the content once, hashing on the way, and publishes its meta last: a reader sees all of it or nothing. The
  * chunks of an upload that fails, or that turns out to be there already, are removed.
@@ -57,7 +62,8 @@ async function sendOnce(store: Store, fill: Fill): Promise<Stored> {
   } finally {
     if (!isKept) {
       await sender.abandon();
-      await discard(store, subject);
+      // The upload's own error matters more; with the server away the rest is removed once it is back within our patience.
+      await Promise.race([discard(store, subject).catch(() => undefined), delay(TIDY_MS, undefined, { ref: false })]);
     }
   }
 }
@@ -89,15 +95,4 @@ async function countChunks({ bus, link, layout }: Store, subject: string, expect
     why: "it was restarted or failed over in the middle of the upload",
     fix: "send it again",
   });
-}
-
-/** Purging by subject is safe here: no consumer of this stream is a work queue's. */
-async function discard({ bus, link, layout }: Store, subject: string): Promise<void> {
-  const purge = () => bus.jsm.streams.purge(layout.stream, { filter: subject });
-  try {
-    await purge();
-  } catch {
-    // The server is away. The upload's own error matters more; the rest is removed when it is back within our patience.
-    void link.persist(purge).catch(() => undefined);
-  }
 }

@@ -74,6 +74,6 @@ test("three replicas asked of a single server are refused with what to do", asyn
   await using nats = await startNats();
   await expect(connect({ servers: nats.url, replicas: 3 })).rejects.toMatchObject({
     code: "invalid_argument",
-    message: expect.stringContaining("can not hold 3 copies of stream"),
+    message: expect.stringContaining("can not hold 3 copies"),
   });
 });

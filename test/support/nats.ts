@@ -28,6 +28,8 @@ export interface Nats extends AsyncDisposable {
   kill(signal: NodeJS.Signals): Promise<void>;
   /** Starts it again on the same port and store; ends it first when it runs. */
   restart(): Promise<void>;
+  /** More configuration than before, or other, from its next restart on. */
+  reconfigure(config: string): void;
   /** Freezes it: connections stay open and nothing answers. */
   pause(): void;
   /** Thaws it. */
@@ -39,7 +41,7 @@ export interface Nats extends AsyncDisposable {
 export async function startNats(options: StartNatsOptions = {}): Promise<Nats> {
   const folder = await tempFolder();
   const binary = options.binary ?? process.env.NAVVY_TEST_NATS ?? (await findServer()).path;
-  const settled = { ...options, binary, storeDir: options.storeDir ?? folder.path };
+  const settled: StartNatsOptions & { storeDir: string } = { ...options, binary, storeDir: options.storeDir ?? folder.path };
   let server = await startSomewhere(settled);
   let isEnded = false;
 
@@ -83,6 +85,9 @@ export async function startNats(options: StartNatsOptions = {}): Promise<Nats> {
       await end();
       server = await startServer({ ...settled, port: server.port });
       track();
+    },
+    reconfigure: (config) => {
+      settled.config = config;
     },
     pause: () => signal("SIGSTOP"),
     resume: () => signal("SIGCONT"),

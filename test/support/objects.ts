@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { connect, DiscardPolicy, type NatsConnection } from "nats";
 import type { Bus } from "../../broker/bus.js";
 import { Objects } from "../../broker/objects.js";
+import { Trouble } from "../../broker/trouble.js";
 import { Assets } from "../../protocol/index.js";
 import { tempFolder } from "./folder.js";
 import { type Nats, type StartNatsOptions, startNats } from "./nats.js";
@@ -67,6 +68,7 @@ async function busOver(nc: NatsConnection): Promise<Bus> {
     subjects: assets.subjects,
     source: "the test's server",
     actor: "test",
+    trouble: new Trouble(),
     onReconnect: () => () => undefined,
   };
 }
