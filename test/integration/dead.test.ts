@@ -126,7 +126,7 @@ test("a task that runs on without a lease is listed as unreachable until a perso
   const command = ["sh", "-c", "if [ $NAVVY_ATTEMPT = 1 ]; then sleep 1000; fi"];
   const id = await c.submit(command, { spec: { onDisconnect: "continue" } });
   await c.executing(id);
-  first.kill("SIGKILL");
+  first.kill("SIGSTOP");
   await using _second = await spawnAgent(nats, { name: "second", lease: "2s" });
   await c.navvy.tasks.wait(id, { until: (task) => task.unreachableAt !== undefined, timeoutMs: 30_000 });
   expect((await navvy(nats, "task", "ls")).out).toMatch(/✖ unreachable/);

@@ -30,7 +30,7 @@ function finding(kind: DeadKind, rows: Dead[]): Check {
     status: HARMLESS.has(kind) ? "warn" : "FAIL",
     text: `${count(rows.length, rows[0]?.task ? "task" : "message")}: ${names.join(", ")}${more}`,
     why: rows.length === 1 ? (rows[0]?.why ?? DEAD_KINDS[kind]) : DEAD_KINDS[kind],
-    fix: [...(rows[0]?.fix ?? []), ...(rows.length > 1 ? ["all of them: navvy queue dead"] : [])],
+    fix: [...(rows[0]?.fix ?? []), ...(rows.length > 1 ? ["navvy queue dead   (all of them)"] : [])],
     rows,
   };
 }

@@ -22,7 +22,8 @@ const DEAD_VIEW: View<Dead> = {
     { title: "WHAT", value: whatOf, isFlexible: true },
     { title: "SINCE", value: (dead) => age(dead.since), align: "right" },
     { title: "WHY", value: (dead) => dead.why, isFlexible: true },
-    { title: "FIX", value: (dead) => dead.fix[0] ?? "—", isFlexible: true },
+    // A command that is cut can not be pasted: the others give way.
+    { title: "FIX", value: (dead) => (dead.fix[0] ?? "—").replace(/ {3}\(.*\)$/, "") },
   ],
 };
 

@@ -54,7 +54,7 @@ function withoutSession(task: TaskRecord): Dead {
 
 function lostForGood(task: TaskRecord): Dead {
   const id = shortId(task.id);
-  const fix = [`navvy task reset ${id} && navvy task enqueue ${id} -q ${task.queue ?? "default"}`, `navvy task archive ${id}`];
+  const fix = [`navvy task reset ${id} && navvy task enqueue ${id}`, `navvy task archive ${id}`];
   const agent = task.attempts.at(-1)?.agent;
   const since = task.endedAt ?? task.changedAt;
   return { kind: "lost", ...aboutTask(task), ...(agent ? { agent } : {}), since, why: task.reason, fix };

@@ -38,7 +38,7 @@ async function readLane(navvy: Navvy, from: { lane: Lane; queued: Map<string, Ta
   for await (const { sequence, storedAt, data } of navvy.queues.messages.read(lane)) {
     if (++count > MAX_READ) return void reading.cut.add(keyOf(lane));
     const row = { queue: lane.queue, sequence, since: storedAt.toISOString(), fix: [`navvy queue dead ${lane.queue} --mend`] };
-    const ticket = read(data);
+    const ticket = read(data, `message ${sequence}`);
     if (ghosts.has(sequence)) {
       reading.dead.push({ kind: "ghost", ...row, why: `message ${sequence} was acknowledged, and no agent will ever be given it` });
     } else if (ticket instanceof Error) {
@@ -52,9 +52,9 @@ async function readLane(navvy: Navvy, from: { lane: Lane; queued: Map<string, Ta
   }
 }
 
-function read(data: Uint8Array): Ticket | Error {
+function read(data: Uint8Array, what: string): Ticket | Error {
   try {
-    return decode(Ticket, data, "its message");
+    return decode(Ticket, data, what);
   } catch (error) {
     if (!isNavvyError(error)) throw error;
     return error;
