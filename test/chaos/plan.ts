@@ -167,7 +167,7 @@ function targetOf({ kind, agent }: PlannedFault): string {
 
 /** From well within the lease to well beyond it. */
 function lengthOf(kind: FaultKind, random: Random, leaseMs: number): number {
-  const share = random.next() ** 2;
+  const share = random.next();
   if (kind === "server restarted") return 0;
   if (kind === "spawner killed") return 3_000;
   return Math.round(leaseMs * (0.1 + 2.4 * share));
