@@ -1,4 +1,3 @@
-import { Writable } from "node:stream";
 import { paint } from "../../output/words.js";
 
 const LEVELS: Record<number, [string, Parameters<typeof paint>[0]]> = {
@@ -33,17 +32,4 @@ export function prettyLine(line: string, agent: string): string {
     paint("dim", details.join(" ")),
   ];
   return parts.filter((part) => part !== "").join("  ");
-}
-
-/** A destination for the agent's log that prints it for people. */
-export function prettyLog(agent: string, to: NodeJS.WritableStream = process.stdout): Writable {
-  let rest = "";
-  return new Writable({
-    write(chunk: Buffer, _encoding, done) {
-      const lines = (rest + chunk.toString("utf8")).split("\n");
-      rest = lines.pop() ?? "";
-      for (const line of lines) to.write(`${prettyLine(line, agent)}\n`);
-      done();
-    },
-  });
 }

@@ -6,7 +6,8 @@ import { connectionOf, type Handler } from "../../call.js";
 import { dataFolder } from "../../data-folder.js";
 import { onInterrupt } from "../../signals.js";
 import type { AgentStartOptions } from "../agent.js";
-import { prettyLog } from "./pretty-log.js";
+import { LastingLog } from "./lasting-log.js";
+import { prettyLine } from "./pretty-log.js";
 import { succeed } from "./succeed.js";
 
 /** `navvy agent start`: runs until a signal or `navvy agent stop`. */
@@ -62,9 +63,17 @@ export function defaultAgentName(): string {
   );
 }
 
-/** pino to stdout: for people on a terminal, else JSON lines. */
+/** pino to stdout: for people on a terminal, else JSON lines. Neither a full disk nor a closed pipe there ends the agent. */
 export function agentLog(name: string, format?: "pretty" | "json") {
   const isPretty = (format ?? (process.stdout.isTTY ? "pretty" : "json")) === "pretty";
-  const options = { base: { agent: name }, level: process.env.NAVVY_LOG_LEVEL ?? "info" };
-  return isPretty ? pino(options, prettyLog(name)) : pino(options);
+  const shown = (line: string) => (isPretty ? `${prettyLine(line.trimEnd(), name)}\n` : line);
+  const lost = (lines: number, why: string) =>
+    shown(
+      `${JSON.stringify({ level: 40, time: Date.now(), agent: name, msg: `${lines} lines of this log could not be written: ${why}` })}\n`,
+    );
+  const stdout = new LastingLog(1, lost);
+  return pino(
+    { base: { agent: name }, level: process.env.NAVVY_LOG_LEVEL ?? "info" },
+    { write: (line: string) => stdout.write(shown(line)) },
+  );
 }
