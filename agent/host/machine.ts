@@ -1,8 +1,9 @@
 import { statfs } from "node:fs/promises";
-import { availableParallelism, hostname, loadavg, totalmem } from "node:os";
+import { availableParallelism, cpus, hostname, loadavg, totalmem } from "node:os";
 import type Systeminformation from "systeminformation";
 import type { Beat, Gpu } from "../../protocol/index.js";
 import { type GpuChoice, Gpus } from "./machine-gpus.js";
+import { Load } from "./machine-load.js";
 import { Network } from "./machine-network.js";
 import { Refreshed } from "./machine-refreshed.js";
 
@@ -37,7 +38,7 @@ const DISK_EVERY_MS = 4_000;
 /** A disk that does not answer (a dead network share) must not hold up the agent's start. */
 const FIRST_DISK_MS = 2_000;
 
-type SystemInformation = Pick<typeof Systeminformation, "currentLoad" | "mem">;
+type SystemInformation = Pick<typeof Systeminformation, "mem">;
 
 /**
  * The machine's figures, cheap enough for every beat: what can hang or forks (disk, GPUs) is refreshed behind the beats'
@@ -46,6 +47,7 @@ type SystemInformation = Pick<typeof Systeminformation, "currentLoad" | "mem">;
 export class Machine {
   readonly facts: MachineFacts;
   readonly #system: SystemInformation;
+  readonly #load = new Load();
   readonly #network: Network;
   readonly #gpus: Gpus;
   readonly #disk: Refreshed<Beat["disk"]>;
@@ -54,14 +56,7 @@ export class Machine {
   static async probe(options: MachineOptions): Promise<Machine> {
     const { default: system } = await import("systeminformation");
     const disk = new Refreshed(() => measureDisk(options.workDir), { everyMs: DISK_EVERY_MS, initial: { freeBytes: 0, totalBytes: 0 } });
-    const [gpus, network, os] = await Promise.all([
-      Gpus.probe(options),
-      Network.probe(),
-      system.osInfo(),
-      // The first call takes half a second: it has nothing to compare with.
-      system.currentLoad(),
-      disk.first(FIRST_DISK_MS),
-    ]);
+    const [gpus, network, os] = await Promise.all([Gpus.probe(options), Network.probe(), system.osInfo(), disk.first(FIRST_DISK_MS)]);
     const facts = {
       host: hostname(),
       os: `${os.distro} ${os.release} (${process.arch})`,
@@ -85,9 +80,9 @@ export class Machine {
 
   /** CPU use is in percent of all cores since the last sample, like a GPU's utilization. */
   async sample(): Promise<MachineSample> {
-    const [load, memory, network] = await Promise.all([this.#system.currentLoad(), this.#system.mem(), this.#network.rates()]);
+    const [memory, network] = await Promise.all([this.#system.mem(), this.#network.rates()]);
     return {
-      cpu: { used: round(load.currentLoad), cores: load.cpus.length, load1: round(loadavg()[0] ?? 0) },
+      cpu: { used: round(this.#load.percent()), cores: cpus().length, load1: round(loadavg()[0] ?? 0) },
       // What programs could still get counts as free, so the page cache is not "used".
       memory: { usedBytes: memory.total - memory.available, totalBytes: memory.total },
       disk: this.#disk.latest(),

@@ -1,6 +1,7 @@
 import { type Command, Option } from "commander";
 import { collect, collectPair, parseCount, parseDuration, parseGpus } from "../arguments.js";
 import { act } from "../call.js";
+import { keepHeapSmall } from "./agent/small-heap.js";
 
 /** Flags of `navvy agent start`. */
 export interface AgentStartOptions {
@@ -113,5 +114,10 @@ function startCommand(agent: Command): void {
     .addOption(
       new Option("--log-format <format>", "default: pretty on a terminal, else json").choices(["pretty", "json"]).env("NAVVY_LOG_FORMAT"),
     )
-    .action(act(async () => (await import("./agent/start.js")).start));
+    .action(
+      act(async () => {
+        keepHeapSmall();
+        return (await import("./agent/start.js")).start;
+      }),
+    );
 }

@@ -1,4 +1,6 @@
+import { spawn } from "node:child_process";
 import { writeFileSync } from "node:fs";
+import { cpus } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { expect, test } from "vitest";
@@ -88,3 +90,24 @@ test("an agent whose event loop is blocked for a minute keeps its lease, and its
   await c.navvy.tasks.abort(id);
   expect(await c.ended(id)).toMatchObject({ status: "aborted", attempt: 1, losses: 0 });
 }, 120_000);
+
+test("with the machine at 400 % of its processors no lease is lost falsely and nothing is frozen", async () => {
+  await using nats = await startNats();
+  await using c = await client(nats);
+  await using _agent = await spawnAgent(nats, { lease: "4s" });
+  await using _coordinator = await spawnAgent(nats, { lease: "4s", queues: ["other"] });
+  const id = await c.submit(sh('echo "pid $$"; exec sleep 1000'));
+  const pid = await pidOf(c, id);
+  const busy = Array.from({ length: cpus().length * 4 }, () => spawn("sh", ["-c", "while :; do :; done"]));
+  try {
+    const until = Date.now() + 20_000;
+    while (Date.now() < until) {
+      expect(isFrozen(pid)).toBe(false);
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+  } finally {
+    for (const one of busy) one.kill("SIGKILL");
+  }
+  await c.navvy.tasks.abort(id);
+  expect(await c.ended(id)).toMatchObject({ status: "aborted", attempt: 1, losses: 0 });
+}, 60_000);
