@@ -82,7 +82,7 @@ export class Agent {
     parts.holdReason = () => self.agent?.holdReason;
     parts.isLeavingNow = () => self.agent?.isLeavingNow ?? false;
     parts.onBroken = (error) => {
-      config.log.error({ err: error }, "the lease can not be kept any more: leaving");
+      config.log.error({ err: error }, "this agent can not go on: leaving");
       self.agent?.leave({ now: true });
     };
     await startLoops(parts);

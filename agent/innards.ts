@@ -20,6 +20,7 @@ import { processRunner } from "./runners/process.js";
 import type { Running } from "./running.js";
 import type { Slots } from "./slots.js";
 import { Attempt, type AttemptParts } from "./task/attempt.js";
+import { refuseSuccessor } from "./twin.js";
 
 /** Everything an agent is made of, open. */
 export interface AgentInnards {
@@ -90,7 +91,7 @@ function attemptPartsOf(parts: AgentInnards): AttemptParts {
 
 /** Resolves when the first session stands and what an earlier run left is taken up or cleaned up. */
 function startLease(parts: AgentInnards, attemptParts: AttemptParts): Promise<LeaseLoop> {
-  const { config, spawner, running } = parts;
+  const { config, navvy, spawner, running } = parts;
   let isFirst = true;
   return LeaseLoop.start({
     config,
@@ -105,9 +106,10 @@ function startLease(parts: AgentInnards, attemptParts: AttemptParts): Promise<Le
     onSession: async ({ owner, revision }) => {
       await parts.journal.append({ op: "session", session: owner.session, revision, at: new Date().toISOString() });
       if (isFirst) await adoptLeftovers(parts, owner, { attemptParts, run: (attempt) => runAttempt(parts, attempt) });
-      else await Promise.all(running.all().map((attempt) => patiently(() => attempt.goOn(owner))));
+      else await goOn(parts, owner);
       isFirst = false;
-      await beginSession(parts, owner);
+      await patiently(() => register({ navvy, config, machine: parts.machine, session: owner.session }));
+      parts.claims?.kick();
     },
   });
 }
@@ -138,10 +140,11 @@ async function loseUnsettled({ unsettled, navvy, config }: AgentInnards): Promis
   }
 }
 
-async function beginSession(parts: AgentInnards, owner: Owner): Promise<void> {
-  const { navvy, config, machine } = parts;
-  await patiently(() => register({ navvy, config, machine, session: owner.session }));
-  parts.claims?.kick();
+/** After a revocation: what runs on without a lease comes under the new one, unless another agent is this one by now. */
+async function goOn(parts: AgentInnards, owner: Owner): Promise<void> {
+  const { navvy, config, running } = parts;
+  await patiently(() => refuseSuccessor(navvy, config, owner.session)).catch((error: Error) => parts.onBroken(error));
+  await Promise.all(running.all().map((attempt) => patiently(() => attempt.goOn(owner))));
 }
 
 /** What is to run on without a lease does; everything else is gone when this resolves. */

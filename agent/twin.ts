@@ -10,7 +10,8 @@ const PING_MS = 500;
 
 /**
  * Two agents of one name would answer each other's requests: the second one refuses. The first shows by its answer or, when
- * it does not answer, by a session that is renewed. One that stands still is dead or will find itself revoked.
+ * it does not answer, by a session that is renewed. One that stands still for as long as the reaper waits is revoked, so that
+ * its agent, should it wake up, finds that it has been replaced.
  *
  * @param own the session of an earlier run in this folder, which is locked: certainly dead
  * @throws NavvyError conflict
@@ -31,6 +32,19 @@ export async function refuseTwin(navvy: Navvy, config: AgentConfig, own: string 
     for (const [key, { revision, value }] of now) if (first.get(key)?.revision !== revision) throw twin(config.name, value);
     if (now.size === 0) return;
   }
+  for (const [key, { revision, value }] of first) {
+    if (!(await sessionsBucket(navvy.bus).delete(key, revision))) throw twin(config.name, value);
+    config.log.warn({ session: value.session, host: value.host, pid: value.pid }, "the silent session of this name was revoked");
+  }
+}
+
+/**
+ * For an agent that was revoked and begins anew: whether another one has taken its name meanwhile.
+ * @throws NavvyError conflict
+ */
+export async function refuseSuccessor(navvy: Navvy, config: AgentConfig, own: string): Promise<void> {
+  const others = await othersOf(navvy, config.name, own);
+  for (const { value } of others.values()) throw twin(config.name, value);
 }
 
 /** Sessions of this name that may be held by someone who lives. */
