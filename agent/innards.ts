@@ -143,7 +143,7 @@ async function loseUnsettled({ unsettled, navvy, config }: AgentInnards): Promis
 /** After a revocation: what runs on without a lease comes under the new one, unless another agent is this one by now. */
 async function goOn(parts: AgentInnards, owner: Owner): Promise<void> {
   const { navvy, config, running } = parts;
-  await patiently(() => refuseSuccessor(navvy, config, owner.session)).catch((error: Error) => parts.onBroken(error));
+  await refuseSuccessor(navvy, config, owner.session).catch((error: Error) => parts.onBroken(error));
   await Promise.all(running.all().map((attempt) => patiently(() => attempt.goOn(owner))));
 }
 

@@ -2,6 +2,7 @@ import { hostname } from "node:os";
 import { isAlive, type Navvy, sessionsBucket, snapshot } from "../broker/index.js";
 import { NavvyError, type SessionRecord } from "../protocol/index.js";
 import type { AgentConfig } from "./config.js";
+import { patiently } from "./patiently.js";
 
 /** As long as the reaper waits before it takes a session for dead. */
 const DEAD_AFTER_LEASES = 1.2;
@@ -43,8 +44,8 @@ export async function refuseTwin(navvy: Navvy, config: AgentConfig, own: string 
  * @throws NavvyError conflict
  */
 export async function refuseSuccessor(navvy: Navvy, config: AgentConfig, own: string): Promise<void> {
-  const others = await othersOf(navvy, config.name, own);
-  for (const { value } of others.values()) throw twin(config.name, value);
+  const others = await patiently(() => othersOf(navvy, config.name, own));
+  for (const { value } of others?.values() ?? []) throw twin(config.name, value);
 }
 
 /** Sessions of this name that may be held by someone who lives. */
