@@ -48,21 +48,33 @@ export function canRun(process: Pick<SeenProcess, "pid" | "cgroup">): boolean {
   return process.cgroup === undefined || !/^frozen 1$/m.test(read(`${process.cgroup}/cgroup.events`) ?? "");
 }
 
-/** Where version 2 of cgroups is mounted: also beside version 1. */
-const CGROUP_MOUNT = /^\S+ \S+ \S+ \S+ (\S+) .* - cgroup2 /m.exec(read("/proc/self/mountinfo") ?? "")?.[1];
+/** Where cgroups are mounted; version 2 also beside version 1. */
+function cgroupMounts(version: "cgroup" | "cgroup2"): string[] {
+  const mounts = (read("/proc/self/mountinfo") ?? "").matchAll(/^\S+ \S+ \S+ \S+ (\S+) .* - (\S+) /gm);
+  return [...mounts].filter(([, , type]) => type === version).map(([, path = ""]) => path);
+}
+
+const [CGROUP_MOUNT] = cgroupMounts("cgroup2");
 
 function cgroupOf(pid: number): string | undefined {
   const path = /^0::(.*)$/m.exec(read(`/proc/${pid}/cgroup`) ?? "")?.[1];
   return CGROUP_MOUNT !== undefined && path !== undefined ? `${CGROUP_MOUNT}${path === "/" ? "" : path}` : undefined;
 }
 
-/** The cgroups whose name says that they are an agent's of this run. */
+/** The cgroups whose name says that they are an agent's of this run, in every hierarchy there is. */
 export function cgroupsOf(agents: readonly string[]): string[] {
-  if (CGROUP_MOUNT === undefined) return [];
-  const folders = readdirSync(CGROUP_MOUNT, { recursive: true, withFileTypes: true }).filter((entry) => entry.isDirectory());
-  return folders
-    .map((entry) => `${entry.parentPath}/${entry.name}`)
-    .filter((path) => agents.some((agent) => path.includes(`navvy-${agent}`)));
+  const mounts = [...cgroupMounts("cgroup2"), ...cgroupMounts("cgroup")];
+  return mounts.flatMap(foldersBelow).filter((path) => agents.some((agent) => path.includes(`/navvy-${agent}-`)));
+}
+
+/** Other people's cgroups come and go while we look. */
+function foldersBelow(path: string): string[] {
+  try {
+    const inside = readdirSync(path, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+    return inside.map(({ name }) => `${path}/${name}`).flatMap((folder) => [folder, ...foldersBelow(folder)]);
+  } catch {
+    return [];
+  }
 }
 
 /** Processes come and go while we look. */
