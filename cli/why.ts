@@ -137,7 +137,11 @@ function explainRunning({ task, agents, nowMs }: Situation): Explanation {
       `${task.abort.by} asked to abort it ${age(task.abort.at, nowMs)} ago: ${task.abort.reason}${task.abort.deliveredAt ? "; its agent knows" : "; its agent has not said that it knows"}`,
     );
   const owner = agents.find((view) => view.record.name === where);
-  if (owner && !owner.isUp) facts.push(`${where} is gone: the task goes back to its queue within seconds`);
+  if (owner && !owner.isUp && task.onDisconnect === "continue")
+    facts.push(
+      `${where} is gone, and the task may run on there (onDisconnect: continue) until it is back: navvy task lose ${shortId(task.id)} gives it up`,
+    );
+  else if (owner && !owner.isUp) facts.push(`${where} is gone: the task goes back to its queue within seconds`);
   else if (owner && !owner.beat) facts.push(`${where} does not answer just now; its lease still holds`);
   return { sentence: `${title(task)} runs on ${where}.`, facts, fixes: task.abort ? [] : [`navvy logs ${shortId(task.id)} -f`] };
 }

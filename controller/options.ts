@@ -44,8 +44,8 @@ export type CloneOptions = Common;
 
 /** What of the options stands in a task's specification. */
 export function specOf(options: Common): Partial<TaskSpec> {
-  const { command, directory, env, resources, timeLimitMs, graceMs, retries, lostLimit } = options;
-  return defined({ command, directory, env, resources, timeLimitMs, graceMs, retries, lostLimit });
+  const { command, directory, env, resources, timeLimitMs, graceMs, retries, lostLimit, onDisconnect } = options;
+  return defined({ command, directory, env, resources, timeLimitMs, graceMs, retries, lostLimit, onDisconnect });
 }
 
 /** What of the options stands beside it. */
