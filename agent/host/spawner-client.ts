@@ -55,6 +55,7 @@ export class SpawnerClient extends EventEmitter<SpawnerEvents> {
   readonly #attempts = new Map<string, Started>();
   readonly #over: string[] = [];
   #isFrozen: boolean;
+  #cleared: Promise<void> | undefined;
   #state: "open" | "closing" | "detached" | "lost" = "open";
 
   /** @throws NavvyError setup_failed when the spawner does not come up */
@@ -183,6 +184,7 @@ export class SpawnerClient extends EventEmitter<SpawnerEvents> {
       this.#spawner.link.send({ op: "shutdown" });
     }
     await this.#spawner.ended;
+    await this.#cleared;
     await Promise.all([...this.#attempts.values()].map((attempt) => attempt.gone.promise));
   }
 
@@ -234,7 +236,7 @@ export class SpawnerClient extends EventEmitter<SpawnerEvents> {
     }
     const wasOpen = this.#state === "open";
     this.#state = "lost";
-    void this.#clear([...this.#attempts].filter(([, { isOver }]) => !isOver));
+    this.#cleared = this.#clear([...this.#attempts].filter(([, { isOver }]) => !isOver));
     if (wasOpen) this.emit("lost");
   }
 

@@ -1,6 +1,6 @@
-import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { readdir, readFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -8,6 +8,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { SpawnerClient, type SpawnerOptions } from "../../agent/host/spawner-client.js";
 import { LeaseLine } from "../../agent/host/spawner-lease.js";
 import { isAlive, own, program, readPid, task } from "../fixtures/processes/task.js";
+import { startVictim, type Victim } from "../fixtures/zoo/victim.js";
 import { eventually } from "../support/eventually.js";
 import { tempFolder } from "../support/folder.js";
 
@@ -25,7 +26,6 @@ afterEach(async () => {
 
 const file = (name: string) => join(folder.path, name);
 const spec = (key: string, argv: string[]) => task(folder.path, own(key), argv);
-const socketFile = async () => file((await readdir(folder.path)).find((name) => name.endsWith(".sock")) ?? "none");
 
 async function open(changes: Partial<SpawnerOptions> = {}): Promise<SpawnerClient> {
   const client = await SpawnerClient.open({ workDir: folder.path, agent: "test", orphanMs: LONG_MS, ...changes });
@@ -37,27 +37,29 @@ async function adopt({ socketPath, pid }: SpawnerClient, changes: Partial<Spawne
   return await open({ adopt: { socketPath, pid }, ...changes });
 }
 
-/** An agent that can be killed: two trees, `group@<its pid>` and `daemon@<its pid>`. */
-async function startAgent(orphanMs: number): Promise<{ agent: ChildProcess; pids: number[]; spawnerPid: number }> {
-  const agent = spawn(process.execPath, [program("agent.mjs"), folder.path, String(orphanMs)], { stdio: ["ignore", "pipe", "inherit"] });
-  const [line] = (await once(createInterface(agent.stdout!), "line")) as [string];
-  const told = JSON.parse(line) as { spawner: number; pids: number[] };
-  return { agent, spawnerPid: told.spawner, pids: told.pids };
+/** An agent that can be killed, with two trees: `group.1` and `daemon.1`. */
+async function startAgent(): Promise<Victim> {
+  const starts = [
+    spec("group.1", [program("children.sh"), file("group.pid")]),
+    spec("daemon.1", [program("double-fork.sh"), file("daemon.pid")]),
+  ];
+  return await startVictim(folder.path, { orphanMs: LONG_MS, starts });
 }
 
 test("an agent that is killed finds its trees again, and ends them as if it had started them", async () => {
-  const { agent, pids, spawnerPid } = await startAgent(LONG_MS);
+  const { agent, pids, ...left } = await startAgent();
   agent.kill("SIGKILL");
   await once(agent, "exit");
-  const next = await open({ adopt: { socketPath: await socketFile(), pid: spawnerPid } });
-  expect(next.pid).toBe(spawnerPid);
+  const next = await open({ adopt: left });
+  expect(next.pid).toBe(left.pid);
   expect(next.adopted.map(({ pid, state }) => ({ pid, state }))).toEqual(pids.map((pid) => ({ pid, state: "running" })));
-  const [group, daemon] = [`group@${agent.pid}`, `daemon@${agent.pid}`];
+  const [group, daemon] = [own("group.1"), own("daemon.1")];
+  const runaway = await eventually("the daemon runs", () => readPid(file("daemon.pid")));
   process.kill(-pids[0]!, "SIGUSR1");
   expect(await next.exited(group)).toEqual({ code: null, signal: "SIGUSR1" });
   await next.gone(group);
   await next.kill(daemon);
-  expect([...pids, await readPid(file("daemon.pid"))].some((pid) => isAlive(pid!))).toBe(false);
+  expect([...pids, runaway].some(isAlive)).toBe(false);
 });
 
 test("what ended while no agent was there is told to the next one, and to every one until it is released", async () => {
@@ -78,14 +80,14 @@ test("what ended while no agent was there is told to the next one, and to every 
 });
 
 test("an end that was told to an agent which died before it could hear is told again", async () => {
-  const { agent, pids, spawnerPid } = await startAgent(LONG_MS);
+  const { agent, pids, ...left } = await startAgent();
   agent.kill("SIGSTOP");
   process.kill(-pids[0]!, "SIGKILL");
   await eventually("it has ended", () => !isAlive(pids[0]!));
   agent.kill("SIGKILL");
-  await eventually("its end is on disk", () => readFile(file("group.exit"), "utf8"));
-  const next = await open({ adopt: { socketPath: await socketFile(), pid: spawnerPid } });
-  expect(await next.exited(`group@${agent.pid}`)).toEqual({ code: null, signal: "SIGKILL" });
+  await eventually("its end is on disk", () => readFile(file("group.1.exit"), "utf8"));
+  const next = await open({ adopt: left });
+  expect(await next.exited(own("group.1"))).toEqual({ code: null, signal: "SIGKILL" });
 });
 
 test("a start that failed unheard, and one that was held back, are told to the next agent as never run", async () => {
@@ -131,6 +133,28 @@ test("a spawner that is stopped is killed and not adopted, so that two never ser
   await lost;
   expect(second.pid).not.toBe(first.pid);
   await second.kill(own("a.1"));
+});
+
+test("what a spawner that died together with its agent left in cgroups is killed, and the folders go", async ({ skip }) => {
+  const starts = [spec("a.1", ["sleep", "1000"])];
+  const { agent, pid, socketPath, cgroup, pids } = await startVictim(folder.path, { orphanMs: LONG_MS, starts });
+  agent.kill("SIGKILL");
+  process.kill(pid, "SIGKILL");
+  await eventually("both are gone", () => !isAlive(agent.pid!) && !isAlive(pid));
+  const next = await open({ adopt: { socketPath, pid, cgroup } });
+  if (cgroup === null) return skip("no cgroups here");
+  expect(next.adopted).toEqual([]);
+  expect([isAlive(pids[0]!), existsSync(cgroup)]).toEqual([false, false]);
+});
+
+test("an agent whose spawner dies removes its cgroups", async ({ skip }) => {
+  const client = await open();
+  const { pid } = await client.start(spec("a.1", ["sleep", "1000"]));
+  const { cgroup } = client;
+  process.kill(client.pid, "SIGKILL");
+  await client.gone(own("a.1"));
+  if (cgroup === null) return skip("no cgroups here");
+  expect([isAlive(pid), existsSync(cgroup)]).toEqual([false, false]);
 });
 
 test("an agent of another wire can have a spawner leave, and nothing else", async () => {

@@ -1,14 +1,14 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { SpawnerClient, type StartSpec } from "../../agent/host/spawner-client.js";
 import { isAlive, own, program, readPid, task } from "../fixtures/processes/task.js";
 import { isHalted } from "../fixtures/zoo/observer.js";
+import { startVictim, type VictimOrders } from "../fixtures/zoo/victim.js";
 import { eventually } from "../support/eventually.js";
 import { tempFolder } from "../support/folder.js";
 
@@ -38,19 +38,7 @@ async function open(adopt?: { socketPath: string; pid: number }): Promise<Spawne
   return client;
 }
 
-interface Victim {
-  agent: ChildProcess;
-  pid: number;
-  socketPath: string;
-  pids: number[];
-}
-
-async function startAgent(told: { orphanMs: number; leaseMs?: number; starts: StartSpec[]; ends?: object[] }): Promise<Victim> {
-  const fixture = join(import.meta.dirname, "../fixtures/zoo/agent.mjs");
-  const agent = spawn(process.execPath, [fixture, folder.path, JSON.stringify(told)], { stdio: ["ignore", "pipe", "inherit"] });
-  const [line] = (await once(createInterface(agent.stdout!), "line")) as [string];
-  return { agent, ...(JSON.parse(line) as Omit<Victim, "agent">) };
-}
+const startAgent = (orders: VictimOrders) => startVictim(folder.path, orders);
 
 async function kill(agent: ChildProcess): Promise<void> {
   agent.kill("SIGKILL");

@@ -1,9 +1,9 @@
-import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { SpawnerClient } from "../../agent/host/spawner-client.js";
 import { isAlive, own, task } from "../fixtures/processes/task.js";
-import { aliveWith, cgroupOf, written } from "../fixtures/zoo/observer.js";
+import { aliveWith, cgroupOf, isHalted, written } from "../fixtures/zoo/observer.js";
 import { take, type Way, waysHere } from "../fixtures/zoo/ways.js";
 import { eventually } from "../support/eventually.js";
 import { tempFolder } from "../support/folder.js";
@@ -99,4 +99,39 @@ test.runIf(ways.includes("by cgroup"))("a fork bomb stays under its limit and ke
     expect(aliveWith(key).length).toBeLessThanOrEqual(64);
   }
   await spawner.kill(key);
+});
+
+test.runIf(ways.includes("by cgroup"))(
+  "where no more cgroups are to be had trees run all the same, and nothing of them is left",
+  async () => {
+    take("by cgroup");
+    spawner = await SpawnerClient.open({ workDir: folder.path, agent: "zoo" });
+    writeFileSync(join(spawner.cgroup!, "cgroup.max.descendants"), "2");
+    const loose: { key: string; numbers: string }[] = [];
+    for (const name of ["one", "two", "three", "four"]) {
+      const numbers = join(folder.path, name);
+      await spawner.start(task(folder.path, own(name), [join(import.meta.dirname, "../fixtures/zoo/ignores-term.sh"), numbers]));
+      await eventually(`${name} has shown itself`, () => written(numbers).length === 2);
+      loose.push({ key: own(name), numbers });
+    }
+    spawner.lease(0);
+    await eventually("all are frozen", () => loose.every(({ numbers }) => written(numbers).every(isHalted)));
+    spawner.lease(null);
+    for (const { key } of loose) spawner.end(key, { graceMs: 0, by: "abort" });
+    await Promise.all(loose.map(({ key }) => spawner.gone(key)));
+    expect(loose.flatMap(({ key, numbers }) => survivors(key, numbers))).toEqual([]);
+  },
+);
+
+test.each(ways)("a spawner outlives the trees that it kills as soon as it has started them, held together %s", async (way) => {
+  take(way);
+  spawner = await SpawnerClient.open({ workDir: folder.path, agent: "zoo" });
+  for (let i = 0; i < 20; i++) {
+    const key = own(`brief.${i}`);
+    await spawner.start(task(folder.path, key, ["sleep", "1000"]));
+    if (i % 2 === 0) spawner.lease(0);
+    await spawner.kill(key);
+    expect(await spawner.exited(key)).toMatchObject({ signal: "SIGKILL", endedBy: "kill" });
+    spawner.lease(null);
+  }
 });

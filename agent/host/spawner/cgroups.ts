@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { isPopulated, ownCgroup, ownCgroupV1, removeCgroup, tryRead, tryWrite } from "../cgroup.js";
 
 /** How long we stay in the cgroup of a tree that was just started: moving out stops everything else for some milliseconds. */
-const LINGER_MS = 20;
+const LINGER_MS = 10;
 
 /** The cgroup of one tree. */
 export interface Cgroup {
@@ -49,8 +49,8 @@ export class Cgroups {
     this.#say = say;
     this.folder = join(base, name);
     tryMake(this.folder);
-    // Of the controllers this one alone may be given on by a cgroup that has processes of its own.
-    const hasPids = [base, this.folder].every((folder) => tryWrite(join(folder, "cgroup.subtree_control"), "+pids"));
+    // Only where it was given to us: given on by ourselves, nobody could be moved into our own cgroup any more (docker exec is).
+    const hasPids = /\bpids\b/.test(tryRead(join(this.folder, "cgroup.controllers"))) && this.#giveOn("+pids");
     const limits = hasPids ? undefined : ownCgroupV1("pids");
     if (limits !== undefined && canMake(limits)) this.#limits = { base: limits, folder: join(limits, name) };
     this.canLimitPids = hasPids || this.#limits !== undefined;
@@ -113,6 +113,10 @@ export class Cgroups {
     this.#home = undefined;
     for (const folder of [this.folder, ...(this.#limits === undefined ? [] : [this.#limits.folder])]) this.#remove(folder);
     for (const folder of this.#leftBehind) this.#say(`the cgroup could not be removed: ${folder}`);
+  }
+
+  #giveOn(controller: string): boolean {
+    return tryWrite(join(this.folder, "cgroup.subtree_control"), controller);
   }
 
   #works(): boolean {
