@@ -38,7 +38,8 @@ export async function adoptSpawner(from: AdoptOptions, opener: Opener, log?: Ado
     link?.destroy();
     if (isSilent) log?.warn({ socketPath, pid }, "the spawner of an earlier run does not answer: what it ran is not adopted");
     if (pid !== undefined && isSpawner(pid, opener.agent)) await seeOff(pid, isSilent ? 0 : LEAVING_MS);
-    if (cgroup) await clearCgroup(cgroup);
+    // A process that can not die yet must not keep an agent from its work: what is left is hunted by its key.
+    if (cgroup) await clearCgroup(cgroup).catch((error: unknown) => log?.warn({ err: error, cgroup }, "a cgroup could not be cleared"));
     return undefined;
   }
   if (hello.wire !== WIRE) {
