@@ -13,7 +13,7 @@ import { makeAgentFolder } from "./task/folder.js";
 import { refuseTwin } from "./twin.js";
 
 /** One step of leaving: for good, or handing over to the agent that is started next. */
-type Closer = (how: { handsOver: boolean }) => unknown;
+type Closer = (how: { handsOver: boolean; limitMs: number }) => unknown;
 
 /**
  * The daemon that runs tasks on one machine. This file is its table of contents:
@@ -100,9 +100,9 @@ export class Agent {
       () => lock.release(),
       () => journal.close(),
       ({ handsOver }) => (handsOver ? spawner.detach() : spawner.close()),
-      ({ handsOver }) => within(POLITE_MS, parts.lease.stop({ release: !handsOver })),
-      ({ handsOver }) => handsOver || within(POLITE_MS, navvy.fleet.leave(config.name, parts.lease.owner.session)),
-      () => within(POLITE_MS, parts.coordinator.stop()),
+      ({ handsOver, limitMs }) => parts.lease.stop({ release: !handsOver, limitMs }),
+      ({ handsOver, limitMs }) => handsOver || within(limitMs, navvy.fleet.leave(config.name, parts.lease.owner.session)),
+      ({ limitMs }) => within(limitMs, parts.coordinator.stop()),
       () => parts.beats.stop(),
       () => parts.lanes.close(),
       () => stopServing(),
@@ -200,11 +200,12 @@ export class Agent {
 
   /** Every step runs, last in first out; what failed is told together. */
   async #leave(): Promise<void> {
-    await this.#parts.claims.stop();
+    await within(POLITE_MS, this.#parts.claims.stop());
     await (this.#handsOver ? this.#leaveRunning() : this.#parts.running.idle());
     const errors: unknown[] = [];
     const { navvy, config } = this.#parts;
     const handsOver = this.#handsOver;
+    const limitMs = this.#parts.lease.isFresh ? POLITE_MS : HASTY_MS;
     navvy.events.emit({
       kind: "agent",
       id: this.name,
@@ -213,20 +214,22 @@ export class Agent {
     });
     for (const close of this.#closers.toReversed()) {
       try {
-        await close({ handsOver });
+        await close({ handsOver, limitMs });
       } catch (error) {
         errors.push(error);
       }
     }
-    await navvy.close();
+    await within(limitMs, navvy.close());
     config.log.info(handsOver ? "agent has handed over" : "agent has left");
     this.#resolveDone();
     if (errors.length > 0) throw new AggregateError(errors, `agent ${this.name} did not close cleanly`);
   }
 }
 
-/** With NATS away, taking leave of it is not waited for: leases and registrations end by themselves. */
+/** How long each step of taking leave of NATS may take: leases and registrations end by themselves too. */
 const POLITE_MS = 3_000;
+/** With NATS away. */
+const HASTY_MS = 300;
 /** What is between its process's end and its record when the agent hands over gets this long; the next one settles the rest. */
 const HAND_OVER_MS = 10_000;
 const LOOK_EVERY_MS = 50;

@@ -147,9 +147,11 @@ async function goOn(parts: AgentInnards, owner: Owner): Promise<void> {
   await Promise.all(running.all().map((attempt) => patiently(() => attempt.goOn(owner))));
 }
 
-/** What is to run on without a lease does; everything else is gone when this resolves. */
+/** What is to run on without a lease does, or goes back where it has no process yet; everything else is gone when this resolves. */
 async function revokeAll(running: Running): Promise<void> {
   const going = running.all().filter((attempt) => !attempt.runsOn);
+  for (const attempt of running.all())
+    if (attempt.runsOn && attempt.isUnstarted) attempt.giveBack("the session's lease was revoked before it started");
   for (const attempt of going) attempt.revoke("the session's lease was revoked");
   await Promise.all(going.map((attempt) => attempt.ended));
 }
@@ -159,7 +161,7 @@ async function readWishes({ running, navvy }: AgentInnards): Promise<void> {
   await Promise.all(
     running.all().map(async (attempt) => {
       const record = await navvy.tasks.claims.look(attempt.claim);
-      if (record === undefined) attempt.revoke("a newer attempt took over");
+      if (record === undefined) attempt.revoke("a newer attempt took over", { isOver: true });
       else if (record.abort) attempt.abort(record.abort.reason, record.abort.graceMs);
     }),
   );

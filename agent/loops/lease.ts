@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 import { NavvyError, type Owner } from "../../protocol/index.js";
@@ -84,14 +85,18 @@ export class LeaseLoop {
     return this.#owner !== undefined && this.ageMs < this.#parts.config.leaseMs * CLAIM_UNTIL;
   }
 
-  /** Ends renewals. With `release` the session is given up: nothing may run any more. Without it others may adopt what runs. */
-  async stop({ release }: { release: boolean }): Promise<void> {
+  /**
+   * Ends renewals. With `release` the session is given up: nothing may run any more. Without it others may adopt what runs.
+   * What can not be told within the limit is not: a lease ends by itself.
+   */
+  async stop({ release, limitMs }: { release: boolean; limitMs: number }): Promise<void> {
     if (this.#isStopping) return;
     this.#isStopping = true;
-    const ended = once(this.#thread, "exit").catch(() => undefined);
-    this.#thread.postMessage({ op: "stop", release } satisfies LeaseRequest);
-    await ended;
     clearInterval(this.#alive);
+    const ended = once(this.#thread, "exit").catch(() => undefined);
+    this.#send({ op: "stop", release });
+    await Promise.race([ended, delay(limitMs, undefined, { ref: false })]);
+    await this.#thread.terminate();
   }
 
   #send(request: LeaseRequest): void {

@@ -52,6 +52,7 @@ export class Attempt {
   /** Under way while a new session takes the attempt over: nothing is settled in between. */
   #adopting: Promise<unknown> = Promise.resolve();
   #resolveEnded = () => {};
+  #isOver = false;
 
   /** An attempt that was just claimed. */
   static claimed(parts: AttemptParts, claim: Claim, slot: Slot): Attempt {
@@ -128,8 +129,9 @@ export class Attempt {
     this.#ending.want({ kind: "given_back", reason });
   }
 
-  /** The lease is gone: the tree is killed and nothing is recorded. */
-  revoke(reason: string): void {
+  /** The lease is gone: the tree is killed and nothing is recorded. `isOver`: the record went on without it, for sure. */
+  revoke(reason: string, { isOver = false } = {}): void {
+    this.#isOver ||= isOver;
     this.#plumbing.revoked.abort();
     this.#ending.want({ kind: "revoked", reason });
   }
@@ -141,12 +143,12 @@ export class Attempt {
     this.#adopting = adopting.catch(() => undefined);
     const adopted = await adopting;
     if (adopted) Object.assign(this.claim, adopted);
-    else this.revoke("its task went on without it");
+    else this.revoke("its task went on without it", { isOver: true });
   }
 
-  /** It is not to end with the lease, and has a process that can run on. */
+  /** It is not to end with the lease. Nobody else takes it, so what becomes of it is for this agent to say. */
   get runsOn(): boolean {
-    return this.claim.record.onDisconnect === "continue" && (this.#ending.stage === "running" || this.#ending.stage === "after");
+    return this.claim.record.onDisconnect === "continue";
   }
 
   /** Leaves it running for the agent that comes after this one, and looks at it no more. */
@@ -279,10 +281,12 @@ export class Attempt {
   /** Nobody waits for the journal here: an end that is lost is found out at the next start. */
   async #cleanUp(): Promise<void> {
     const { journal, runner, config } = this.#parts;
+    await Promise.all([this.#shipper.close(), this.#reports.close()]);
+    // Its record still names this agent, and no reaper takes it: the next start finds it in the journal and settles it.
+    if (this.runsOn && this.#plumbing.revoked.signal.aborted && !this.#isOver) return;
     const end = { op: "end", key: this.key, at: new Date().toISOString() } as const;
     journal.append(end).catch((error: unknown) => config.log.error({ err: error }, "the host journal can not be written"));
     runner.release(this.key);
     void this.#preparing.then(() => removeLater(this.#plumbing.folder, config.log));
-    await Promise.all([this.#shipper.close(), this.#reports.close()]);
   }
 }

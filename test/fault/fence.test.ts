@@ -56,6 +56,23 @@ test("onDisconnect continue: one that ended while its agent was cut off has its 
   expect(await c.ended(id)).toMatchObject({ status: "completed", attempt: 1, losses: 0 });
 });
 
+test("onDisconnect continue: an agent that had to leave while it was cut off settles it at its next start", async () => {
+  await using nats = await startNats();
+  await using c = await client(nats);
+  await using proxy = await startProxy(nats.port);
+  await using agent = await spawnAgent({ url: `nats://127.0.0.1:${proxy.port}` }, { lease: "2s" });
+  await using _coordinator = await spawnAgent(nats, { lease: "2s", queues: ["other"] });
+  const id = await c.submit(sh('echo "pid $$"; [ $NAVVY_ATTEMPT = 1 ] && sleep 1000; exit 0'), { spec: { onDisconnect: "continue" } });
+  const pid = await pidOf(c, id);
+  proxy.cut("hold");
+  await c.navvy.tasks.wait(id, { until: (task) => task.unreachableAt !== undefined, timeoutMs: 20_000 });
+  await agent.leaveNow();
+  expect(lives(pid)).toBe(false);
+  expect((await c.record(id)).status).toBe("running");
+  await using _again = await spawnAgent(nats, { name: agent.name, workDir: agent.workDir, lease: "2s" });
+  expect(await c.ended(id)).toMatchObject({ status: "completed", attempt: 2, losses: 1 });
+}, 60_000);
+
 test("onDisconnect kill, from the queue: it is killed before the lease is over, and runs again without using up a retry", async () => {
   await using nats = await startNats();
   await using c = await client(nats);

@@ -36,6 +36,8 @@ export const start: Handler<[], AgentStartOptions> = async (call) => {
   process.on("SIGUSR2", upgrade);
   await agent.done;
   if (agent.handsOver) succeed();
+  // A connection that NATS does not answer on would keep the process: nothing of it is needed any more.
+  process.exit();
 };
 
 /** The first signal drains and leaves when done, a second one gives the tasks back and leaves now. */
