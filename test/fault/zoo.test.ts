@@ -114,6 +114,7 @@ test.runIf(ways.includes("by cgroup"))(
       await eventually(`${name} has shown itself`, () => written(numbers).length === 2);
       loose.push({ key: own(name), numbers });
     }
+    expect(cgroupOf(written(loose[3]!.numbers)[0]!)).toBe(dirname(spawner.cgroup!));
     spawner.lease(0);
     await eventually("all are frozen", () => loose.every(({ numbers }) => written(numbers).every(isHalted)));
     spawner.lease(null);
