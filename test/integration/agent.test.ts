@@ -276,3 +276,12 @@ test("a second agent of the same name is refused and told what to do", async () 
   await using _first = await spawnAgent(nats, { name: "twin" });
   await expect(spawnAgent(nats, { name: "twin" })).rejects.toThrow(/twin.*is up already/s);
 });
+
+test("a controller is given the connection that the agent itself has from its environment", async () => {
+  await using nats = await startNats();
+  await using c = await client(nats);
+  await using _agent = await spawnAgent(nats); // NAVVY_SERVER, no flag
+  const id = await c.submit(sh('echo "$NAVVY_SERVER"'), { queue: "services" });
+  await c.ended(id);
+  expect(await c.logOf(id)).toBe(`${nats.url}\n`);
+});
