@@ -1,14 +1,32 @@
-import { existsSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
+import { defaultCacheDir } from "../../broker/server/index.js";
 import { type Client, client, spawnAgent } from "../support/agent.js";
 import { eventually } from "../support/eventually.js";
 import { tempFolder } from "../support/folder.js";
 import { startNats } from "../support/nats.js";
 
 const LIBRARIES = ["x86_64-linux-gnu", "aarch64-linux-gnu"].map((machine) => `/usr/lib/${machine}/faketime/libfaketimeMT.so.1`);
+const CACHE = join(defaultCacheDir(process.env), "faketime");
+
+/** The installed library, else one that is unpacked into the cache, without root. A test without it fails and says what to do. */
+function findLibrary(): string {
+  const places = [...LIBRARIES, ...LIBRARIES.map((path) => join(CACHE, path))];
+  const found = places.find((path) => existsSync(path));
+  if (found) return found;
+  mkdirSync(CACHE, { recursive: true });
+  const script = "apt-get download -qq libfaketime && dpkg-deb -x libfaketime_*.deb .";
+  const { stderr } = spawnSync("sh", ["-c", script], { cwd: CACHE, encoding: "utf8" });
+  const fetched = places.find((path) => existsSync(path));
+  if (fetched) return fetched;
+  throw new Error(
+    `this test needs libfaketime, to change the time of day of one process, and it can not be fetched: ${stderr}\nfix: apt-get update && apt-get install faketime`,
+  );
+}
 
 /** A time of day that a test can change under a running process. Its monotonic clock goes on as it is, as on a real machine. */
 interface Clock extends AsyncDisposable {
@@ -18,8 +36,7 @@ interface Clock extends AsyncDisposable {
 }
 
 async function clock(agent: string): Promise<Clock> {
-  const library = LIBRARIES.find((path) => existsSync(path));
-  if (!library) throw new Error("this test needs libfaketime, to change the time of day of one process\nfix: apt-get install faketime");
+  const library = findLibrary();
   const folder = await tempFolder();
   const file = join(folder.path, "offset");
   await writeFile(file, "+0");

@@ -19,7 +19,7 @@ test("a machine that is out of open files costs its task nothing: it is lost the
   await using c = await client(nats);
   await using poor = await spawnAgent(nats, { slots: 1, name: "poor" });
   const pid = spawnerOf(poor.pid);
-  execFileSync("prlimit", ["--pid", String(pid), "--nofile=3:3"]);
+  execFileSync("sh", ["-c", `prlimit --pid ${pid} --nofile=3:3`]);
   const id = await c.submit(["true"], { spec: { retries: { limit: 0, backoffMs: 0 }, lostLimit: 1_000 } });
   const lost = await c.navvy.tasks.wait(id, { until: (task) => task.losses > 0, timeoutMs: 20_000 });
   expect(lost.failures).toBe(0);
