@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { cp, mkdir, mkdtemp, realpath, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -28,7 +29,10 @@ export interface Fleet {
   close(options: { keepFolder: boolean }): Promise<void>;
 }
 
+/** @throws Error when what the tasks are written in is not there */
 export async function openFleet(options: { agents: number; leaseMs: number }): Promise<Fleet> {
+  if (spawnSync("python3", ["--version"]).status !== 0)
+    throw new Error("there is no python3, which the tasks of a chaos round run on\nfix: apt-get install python3");
   const folder = await mkdtemp(join(await realpath(tmpdir()), "navvy-chaos-"));
   const run = randomBytes(6).toString("hex");
   const main = await copyPackage(folder);
