@@ -25,6 +25,8 @@ export function controlHandlers(parts: AgentInnards, verbs: Verbs): ControlHandl
       leaseAgeMs: Math.round(parts.lease.ageMs),
       leaseMs: parts.config.leaseMs,
       hold: parts.holdReason(),
+      trees: parts.spawner.cgroup ?? "held together by process groups and /proc: no cgroup can be made here",
+      limitsPids: parts.spawner.canLimitPids,
     }),
     drain: (request) => {
       verbs.drain(request.reason ?? `by ${request.by}`);
