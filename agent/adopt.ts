@@ -28,16 +28,50 @@ export async function adoptLeftovers(
   const known = new Set(left.map((start) => start.key));
   await Promise.all(
     left.map(async (start) => {
-      const fate = await findFate(parts, start, trees.get(start.key));
-      const claim = await patiently(() => claimOf(parts, start, owner));
-      if (!claim) return discard(parts, start);
-      const slot = parts.slots.hold({ pool: start.pool, gpus: start.gpus });
-      parts.config.log.info({ task: claim.id, attempt: claim.attempt }, "an earlier run's attempt was adopted");
-      run(await Attempt.adopted(attemptParts, claim, { start, slot, fate }));
+      try {
+        const attempt = await takeUp(parts, { start, owner, tree: trees.get(start.key), attemptParts });
+        if (attempt) run(attempt);
+        else await discard(parts, start, "no longer ours");
+      } catch (error) {
+        // One that can not be taken up keeps neither the others nor the agent from going on.
+        parts.config.log.error({ err: error, task: start.task, attempt: start.attempt }, "what an earlier run left could not be adopted");
+        await giveUp(parts, start, owner);
+      }
     }),
   );
   for (const key of trees.keys()) if (!known.has(key)) await spawner.kill(key).then(() => spawner.release(key));
   await releaseDeadSessions(parts);
+}
+
+interface Found {
+  start: JournalStart;
+  owner: Owner;
+  tree: TreeState | undefined;
+  attemptParts: AttemptParts;
+}
+
+/** Undefined: it is not this agent's any more. */
+async function takeUp(parts: AgentInnards, { start, owner, tree, attemptParts }: Found): Promise<Attempt | undefined> {
+  const fate = await findFate(parts, start, tree);
+  const claim = await patiently(() => claimOf(parts, start, owner));
+  if (!claim) return undefined;
+  const slot = { pool: start.pool, gpus: start.gpus };
+  const attempt = await Attempt.adopted(attemptParts, claim, { start, slot, fate });
+  parts.slots.hold(slot);
+  parts.config.log.info({ task: claim.id, attempt: claim.attempt }, "an earlier run's attempt was adopted");
+  return attempt;
+}
+
+/** Killed, and lost on its record where that names this agent still. */
+async function giveUp(parts: AgentInnards, start: JournalStart, owner: Owner): Promise<void> {
+  const { navvy, config } = parts;
+  await discard(parts, start, "given up");
+  try {
+    const claim = await patiently(() => claimOf(parts, start, owner));
+    if (claim) await patiently(() => navvy.tasks.claims.lose(claim.id, owner, "its agent was started anew and could not take it up"));
+  } catch (error) {
+    config.log.error({ err: error, task: start.task }, "it could not be given up on its record either");
+  }
 }
 
 /** How it ends, ended, or why it never ran. What nobody watches any more is killed first: its end could not be told. */
@@ -74,15 +108,20 @@ async function claimOf({ navvy, config }: AgentInnards, start: JournalStart, own
   return navvy.tasks.claims.adopt({ id: record.id, attempt: start.attempt, session: record.owner.session }, owner);
 }
 
-async function discard({ config, spawner, journal }: AgentInnards, start: JournalStart): Promise<void> {
-  config.log.warn({ task: start.task, attempt: start.attempt }, "left over by an earlier run and no longer ours: killed and cleaned up");
+async function discard({ config, spawner, journal }: AgentInnards, start: JournalStart, why: string): Promise<void> {
+  config.log.warn({ task: start.task, attempt: start.attempt, why }, "left over by an earlier run: killed and cleaned up");
   await spawner.kill(start.key);
-  await rm(start.dir, { recursive: true, force: true });
+  await rm(start.dir, { recursive: true, force: true }).catch((error: unknown) =>
+    config.log.warn({ err: error, folder: start.dir }, "an attempt's folder could not be removed"),
+  );
   await journal.append({ op: "end", key: start.key, at: new Date().toISOString() });
   spawner.release(start.key);
 }
 
-/** The earlier run's session by its journal, and others of this name whose process on this host is gone. */
+/**
+ * The earlier run's session by its journal: all that ran under it is accounted for. Another one of this name (of a forgotten
+ * journal, another folder) may still have trees that run until its lease is over: it is left to the reaper.
+ */
 async function releaseDeadSessions({ navvy, config, journal }: AgentInnards): Promise<void> {
   const bucket = sessionsBucket(navvy.bus);
   const leadership = new Leadership(navvy.bus, config.leaseMs);
@@ -90,8 +129,9 @@ async function releaseDeadSessions({ navvy, config, journal }: AgentInnards): Pr
   for (const { key, value, revision } of entries) {
     const isOwn = value.session === journal.lastSession?.session;
     if (!isOwn && (value.host !== hostname() || isAlive(value.pid))) continue;
+    await patiently(() => leadership.vacate(value.session));
+    if (!isOwn) continue;
     config.log.warn({ session: value.session }, "an earlier run's session was still there: given up");
     await patiently(() => bucket.delete(key, revision));
-    await patiently(() => leadership.vacate(value.session));
   }
 }

@@ -6,7 +6,7 @@ import { lockFolder } from "./host/folder-lock.js";
 import { Journal } from "./host/journal.js";
 import { Machine } from "./host/machine.js";
 import { SpawnerClient } from "./host/spawner-client.js";
-import { type AgentInnards, startLoops } from "./innards.js";
+import { type AgentInnards, haltLoops, startLoops } from "./innards.js";
 import { Running } from "./running.js";
 import { Slots } from "./slots.js";
 import { makeAgentFolder } from "./task/folder.js";
@@ -85,7 +85,10 @@ export class Agent {
       config.log.error({ err: error }, "this agent can not go on: leaving");
       self.agent?.leave({ now: true });
     };
-    await startLoops(parts);
+    await startLoops(parts).catch(async (error: unknown) => {
+      await haltLoops(parts);
+      throw error;
+    });
     const stopServing = navvy.fleet.serve({
       agent: config.name,
       handlers: controlHandlers(parts, {

@@ -77,6 +77,17 @@ export async function startLoops(parts: AgentInnards): Promise<void> {
   });
 }
 
+/** Ends what was begun when something else could not be: what runs is left to the next start. */
+export async function haltLoops(parts: Partial<AgentInnards>): Promise<void> {
+  parts.beats?.stop();
+  parts.lanes?.close();
+  void parts.coordinator?.stop();
+  void parts.claims?.stop();
+  await Promise.all(parts.running?.all().map((attempt) => attempt.leave()) ?? []);
+  await parts.lease?.stop({ release: false, limitMs: 0 });
+  await parts.spawner?.detach();
+}
+
 function attemptPartsOf(parts: AgentInnards): AttemptParts {
   const { config, navvy, spawner, journal } = parts;
   return {

@@ -45,11 +45,16 @@ export class LeaseLoop {
   /** Resolves when the first session stands and `onSession` is done. @throws NavvyError as connecting and opening do */
   static async start(parts: LeaseParts): Promise<LeaseLoop> {
     const loop = new LeaseLoop(parts);
-    await new Promise<void>((resolve, reject) => {
-      loop.#began = { resolve, reject };
-      loop.#send({ op: "begin" });
-    });
-    return loop;
+    try {
+      await new Promise<void>((resolve, reject) => {
+        loop.#began = { resolve, reject };
+        loop.#send({ op: "begin" });
+      });
+      return loop;
+    } catch (error) {
+      await loop.stop({ release: false, limitMs: 0 }); // else its thread would keep a lease for nobody
+      throw error;
+    }
   }
 
   private constructor(parts: LeaseParts) {
@@ -128,7 +133,11 @@ export class LeaseLoop {
 
   async #begin({ owner, revision }: { owner: Owner; revision: number }): Promise<void> {
     this.#owner = owner;
-    await this.#parts.onSession({ owner, revision });
+    try {
+      await this.#parts.onSession({ owner, revision });
+    } catch (error) {
+      return this.#broke(error as Error); // what runs was not seen to: it must not go on under this session
+    }
     this.#send({ op: "cover" });
     this.#began?.resolve();
   }

@@ -123,11 +123,12 @@ export class LogShipper {
   }
 }
 
-/** The last bytes before an offset. */
+/** The last bytes before an offset; none where the task removed its file. */
 async function endOf(path: string, offset: number): Promise<Uint8Array> {
   const length = Math.min(offset, TAIL_BYTES);
   if (length === 0) return new Uint8Array();
-  const file = await open(path, "r");
+  const file = await open(path, "r").catch(() => undefined);
+  if (!file) return new Uint8Array();
   try {
     const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, offset - length);
     return buffer.subarray(0, bytesRead);

@@ -8,13 +8,13 @@ export class StateFile<T> {
     this.#path = path;
   }
 
-  /** Undefined when none was written. */
+  /** Undefined when none was written, or a power failure left nothing of it that can be read. */
   async read(): Promise<T | undefined> {
-    const text = await readFile(this.#path, "utf8").catch((error: NodeJS.ErrnoException) => {
-      if (error.code === "ENOENT") return undefined;
-      throw error;
-    });
-    return text === undefined ? undefined : (JSON.parse(text) as T);
+    try {
+      return JSON.parse(await readFile(this.#path, "utf8")) as T;
+    } catch {
+      return undefined; // what it would have spared is done again, and readers drop the repeats
+    }
   }
 
   async write(state: T): Promise<void> {
