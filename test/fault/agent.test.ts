@@ -57,19 +57,24 @@ test("a stopped agent that wakes after its task finished elsewhere writes nothin
   await using nats = await startNats();
   await using c = await client(nats);
   await using first = await spawnAgent(nats, { name: "sleeper" });
-  const id = await c.submit(sh(`if [ $NAVVY_ATTEMPT = 2 ]; then echo second; exit 0; fi; ${TICKER}`));
+  const reports =
+    'echo early > early; echo "{\\"t\\":\\"artifact\\",\\"name\\":\\"early\\",\\"path\\":\\"early\\"}" >> "$NAVVY_EVENTS"; echo "{\\"t\\":\\"scalar\\",\\"k\\":\\"x\\",\\"v\\":1}" >> "$NAVVY_EVENTS"';
+  const id = await c.submit(sh(`if [ $NAVVY_ATTEMPT = 2 ]; then echo second; exit 0; fi; ${reports}; ${TICKER}`));
   await eventually("it prints", async () => (await c.logOf(id)).includes("1.3"));
+  await eventually("it has reported", async () => (await c.record(id)).reported.artifacts.length === 1);
   const pid = Number(/pid (\d+)/.exec(await c.logOf(id))?.[1]);
   first.kill("SIGSTOP");
   await using _second = await spawnAgent(nats);
   const done = await c.ended(id);
   expect(done).toMatchObject({ status: "completed", attempt: 2 });
   first.kill("SIGCONT");
-  await eventually("its process is gone", () => !lives(pid), { timeoutMs: 4_000 });
+  await eventually("its process is gone", () => !lives(pid), { timeoutMs: 2_000 });
   await eventually("it knows that it was revoked", () => first.log.some((line) => line.includes("revoked")));
   await eventually("it serves again under a new session", async () => (await c.navvy.fleet.agent("sleeper")).isUp);
   expect(await c.record(id)).toEqual(done);
   expect(await c.logOf(id)).toBe("second\n");
+  expect([done.reported.artifacts, done.reported.metrics]).toEqual([[], {}]);
+  expect(await c.navvy.metrics.series({ id, attempt: done.attempt }, "x")).toEqual([]);
 });
 
 test("an agent cut off from NATS freezes what it runs before its lease is over, and goes on when the link is back in time", async () => {
