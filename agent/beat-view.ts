@@ -1,10 +1,10 @@
 import type { Beat } from "../protocol/index.js";
 import type { AgentInnards } from "./innards.js";
 
-/** What a beat says of the agent itself; `hold` is why nothing is claimed. */
+/** What a beat says of the agent itself; `hold` is why nothing is claimed, `trouble` what NATS does not take. */
 export function beatView(
   parts: AgentInnards,
-  hold: string | undefined,
+  { hold, trouble }: { hold: string | undefined; trouble: string | undefined },
 ): Omit<Beat, "type" | "at" | "cpu" | "memory" | "disk" | "network" | "gpus"> {
   const { config, slots, running, lease, coordinator } = parts;
   const state = hold?.startsWith("stopping") ? "stopping" : hold ? "draining" : slots.isIdle ? "idle" : "busy";
@@ -12,7 +12,7 @@ export function beatView(
     agent: config.name,
     session: lease.owner.session,
     state,
-    ...(hold ? { reason: hold } : {}),
+    ...((hold ?? trouble) ? { reason: hold ?? trouble } : {}),
     queues: config.serves,
     slots: { used: slots.used.compute, total: slots.total.compute },
     services: { used: slots.used.service, total: slots.total.service },

@@ -69,7 +69,7 @@ export async function startLoops(parts: AgentInnards): Promise<void> {
     navvy,
     machine,
     log: config.log,
-    view: () => beatView(parts, parts.holdReason() ?? floors.reason),
+    view: () => beatView(parts, { hold: parts.holdReason() ?? floors.reason, trouble: navvy.bus.trouble.reason }),
     onSample: (sample) => {
       floors.take(sample);
       parts.claims.refresh();

@@ -1,3 +1,4 @@
+import { NavvyError } from "../protocol/index.js";
 import { Artifacts } from "./artifacts.js";
 import type { Bus } from "./bus.js";
 import { type ConnectOptions, openBus } from "./connect.js";
@@ -11,7 +12,7 @@ import { setUp } from "./setup.js";
 import { Tasks } from "./tasks/index.js";
 
 export interface NavvyOptions extends ConnectOptions {
-  /** Copies of every stream, on a cluster. Default 1. */
+  /** Copies of every stream, on a cluster. Default `NAVVY_REPLICAS`, else 1; said expressly, streams that have fewer get as many. */
   replicas?: number;
 }
 
@@ -37,12 +38,20 @@ export interface Navvy extends AsyncDisposable {
 export async function connect(options: NavvyOptions = {}): Promise<Navvy> {
   const bus = await openBus(options);
   try {
-    await setUp(bus, options);
+    await setUp(bus, { ...options, replicas: replicasOf(options) });
   } catch (error) {
     await bus.close();
     throw error;
   }
   return verbs(bus);
+}
+
+function replicasOf({ replicas, env = process.env }: NavvyOptions): number | undefined {
+  const given = replicas ?? (env.NAVVY_REPLICAS ? Number(env.NAVVY_REPLICAS) : undefined);
+  if (given === undefined || [1, 3, 5].includes(given)) return given;
+  throw new NavvyError("invalid_argument", `there can not be ${env.NAVVY_REPLICAS ?? given} copies of everything`, {
+    fix: "--replicas 1, 3 or 5 (NAVVY_REPLICAS): as many servers must be in the cluster",
+  });
 }
 
 /** Events are an echo: with the server away, leaving does not wait for them longer than this. */

@@ -14,7 +14,8 @@ import {
 import { Bucket } from "./bucket.js";
 import type { Bus } from "./bus.js";
 import type { Events } from "./events.js";
-import { isUnanswered, JS_ERROR, jetStreamCode, translate } from "./nats-error.js";
+import { JS_ERROR, jetStreamCode, translate } from "./nats-error.js";
+import { persist } from "./persist.js";
 import { QueueMessages } from "./queues-messages.js";
 import { readSetAside } from "./queues-set-aside.js";
 import { snapshot } from "./snapshot.js";
@@ -101,17 +102,12 @@ export class Queues {
    */
   async publish(lane: Lane, ticket: Omit<Ticket, "type">, repair?: string): Promise<number> {
     await this.ensureLane(lane);
-    let sequence: number;
     const message: Ticket = { type: "navvy.ticket.v1", ...ticket };
     const msgID = [ticket.id, ticket.ticket, repair].filter((part) => part !== undefined).join(".");
-    for (let tries = 0; ; tries++) {
-      try {
-        sequence = (await this.#bus.js.publish(this.#bus.subjects.lane(lane), encode(message), { msgID })).seq;
-        break;
-      } catch (error) {
-        if (!isUnanswered(error) || tries >= 3) throw translate(error, `queue task ${ticket.id} on ${lane.queue}`, this.#bus.source);
-      }
-    }
+    const publishing = persist(this.#bus, () => this.#bus.js.publish(this.#bus.subjects.lane(lane), encode(message), { msgID }));
+    const { seq: sequence } = await publishing.catch((error: unknown) => {
+      throw translate(error, `queue task ${ticket.id} on ${lane.queue}`, this.#bus.source);
+    });
     this.ring(lane);
     return sequence;
   }

@@ -96,7 +96,7 @@ export class Session {
 }
 
 export function sessionsBucket(bus: Bus): Bucket<typeof SessionRecord> {
-  return new Bucket(bus, bus.assets.buckets.sessions.name, SessionRecord);
+  return new Bucket(bus, { name: bus.assets.buckets.sessions.name, patienceMs: 0 }, SessionRecord);
 }
 
 /** Where a session stands in its bucket. */

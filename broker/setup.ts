@@ -5,7 +5,7 @@ import { PATIENCE_MS, persist } from "./persist.js";
 import { isObjects, type NamedStream, probeConfig, streamConfigs } from "./setup-configs.js";
 
 export interface SetUpOptions {
-  /** Copies of every stream, on a cluster. Default 1. */
+  /** Copies of every stream, on a cluster. Default 1; said expressly, streams that have fewer get as many. */
   replicas?: number | undefined;
   /** Wait for a server that does not answer for as long as it takes; default 10 s. */
   wait?: boolean | undefined;
@@ -26,20 +26,32 @@ export async function setUp(bus: Bus, options: SetUpOptions = {}): Promise<void>
   const { replicas = 1, wait } = options;
   const parts = { bus, patienceMs: wait ? Number.POSITIVE_INFINITY : PATIENCE_MS };
   const configs = streamConfigs(bus.assets).map((config) => ({ ...config, num_replicas: replicas }));
-  const isThere = await Promise.all(configs.map((config) => exists(parts, config.name)));
-  const missing = configs.filter((_, i) => !isThere[i]);
+  const there = await Promise.all(configs.map((config) => copiesOf(parts, config.name)));
+  const missing = configs.filter((_, i) => there[i] === undefined);
   const sized = await fitting(parts, missing);
   await Promise.all(sized.map((config) => add(parts, config)));
+  const fewer = options.replicas === undefined ? [] : configs.filter((_, i) => (there[i] ?? replicas) < replicas);
+  for (const config of fewer) await raise(parts, config);
 }
 
-async function exists(parts: SetUp, name: string): Promise<boolean> {
+/** How many copies of a stream there are; undefined: there is no such stream. */
+async function copiesOf(parts: SetUp, name: string): Promise<number | undefined> {
   const { bus } = parts;
   try {
-    await ask(parts, () => bus.jsm.streams.info(name));
-    return true;
+    return (await ask(parts, () => bus.jsm.streams.info(name))).config.num_replicas;
   } catch (error) {
-    if (jetStreamCode(error) === JS_ERROR.streamNotFound) return false;
+    if (jetStreamCode(error) === JS_ERROR.streamNotFound) return undefined;
     throw translateFirst(error, `look up stream ${name}`, bus.source);
+  }
+}
+
+async function raise(parts: SetUp, config: NamedStream): Promise<void> {
+  const { bus } = parts;
+  try {
+    await ask(parts, () => bus.jsm.streams.update(config.name, { num_replicas: config.num_replicas }));
+  } catch (error) {
+    if (TOO_FEW_SERVERS.has(jetStreamCode(error))) throw tooFewServers(bus, config, error);
+    throw translateFirst(error, `make ${config.num_replicas} copies of stream ${config.name}`, bus.source);
   }
 }
 

@@ -17,6 +17,7 @@ export interface GlobalOptions {
   tlsCa?: string;
   domain?: string;
   inboxPrefix?: string;
+  replicas?: string;
   output: Format;
   json?: boolean;
   quiet?: boolean;
@@ -57,10 +58,15 @@ export function outputOf(options: Pick<GlobalOptions, "output" | "json" | "quiet
 }
 
 /** The flags that say how to reach NATS, in the broker's words. */
-export function connectionOf(options: GlobalOptions) {
+export function settingsOf(options: GlobalOptions): Record<string, string> {
   const { server, context, namespace, creds, user, password, token, nkey, tlsCert, tlsKey, tlsCa, domain, inboxPrefix } = options;
   const given = { servers: server, context, namespace, creds, user, password, token, nkey, tlsCert, tlsKey, tlsCa, domain, inboxPrefix };
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as Record<string, string>;
+}
+
+/** How to connect, and what to make there. */
+export function connectionOf(options: GlobalOptions): Record<string, string> & { replicas?: number } {
+  return Object.assign(settingsOf(options), options.replicas === undefined ? {} : { replicas: Number(options.replicas) });
 }
 
 async function connectWith(options: GlobalOptions): Promise<Navvy> {

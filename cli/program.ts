@@ -87,6 +87,7 @@ const HIDDEN_SETTINGS = [
   ["--tls-ca <file>", "certificate authority (NAVVY_TLS_CA)"],
   ["--domain <name>", "JetStream domain, behind a leaf node (NAVVY_DOMAIN)"],
   ["--inbox-prefix <subject>", "prefix of reply subjects (NAVVY_INBOX_PREFIX)"],
+  ["--replicas <n>", "copies of everything on a cluster: 1, 3 or 5 (NAVVY_REPLICAS)"],
 ] as const;
 
 /** Their names, in lines of 80 columns. */

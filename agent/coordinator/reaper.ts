@@ -1,5 +1,5 @@
 import type { Logger } from "pino";
-import { type Navvy, sessionsBucket, snapshot } from "../../broker/index.js";
+import { type Navvy, sessionKey, sessionsBucket, snapshot } from "../../broker/index.js";
 import { isNavvyError, type Owner } from "../../protocol/index.js";
 import type { OpenTasks } from "./open-tasks.js";
 
@@ -46,8 +46,16 @@ export class Reaper {
     const running = open.running();
     const alive = await this.#sessions();
     for (const task of running) {
-      if (task.owner && !alive.has(task.owner.session) && task.unreachableAt === undefined) await this.#reap(task.id, task.owner);
+      const { owner } = task;
+      if (!owner || task.unreachableAt !== undefined || alive.has(owner.session)) continue;
+      // On a cluster the list may come from a copy that is behind; one key is read from the one that leads.
+      if (await this.#isThere(owner)) alive.add(owner.session);
+      else await this.#reap(task.id, owner);
     }
+  }
+
+  async #isThere(owner: Owner): Promise<boolean> {
+    return (await sessionsBucket(this.#navvy.bus).get(sessionKey(owner))) !== undefined;
   }
 
   /** One record that can not be changed (a newer navvy's, a damaged one) must not keep the others from being taken back. */

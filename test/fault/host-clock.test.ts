@@ -2,7 +2,6 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { defaultCacheDir } from "../../broker/server/index.js";
 import { type Client, client, spawnAgent } from "../support/agent.js";
@@ -102,16 +101,3 @@ test("a clock that jumps by hours under the coordinator loses no agent", async (
 });
 
 // Fails for as long as the scheduler and the sweeper take the time of day for the passing of time.
-test.fails("a clock that jumps ahead under the coordinator starts no delayed task before its time", async () => {
-  await using nats = await startNats();
-  await using c = await client(nats);
-  await using time = await clock("jumper");
-  await using leader = await spawnAgent(nats, { name: "jumper", env: time.env, lease: "3s", queues: ["none"], services: 0 });
-  await eventually("it leads", () => leader.log.some((line) => line.includes("coordinates")));
-  await using _worker = await spawnAgent(nats, { lease: "3s" });
-  const later = await c.navvy.tasks.create({ name: "later", spec: { command: ["true"] } });
-  await c.navvy.tasks.enqueue(later.id, { queue: "default", delayMs: 3_600_000 });
-  await time.jump(c, 5 * HOUR_S);
-  await delay(8_000); // the sweeper comes by every 5 s
-  expect((await c.record(later.id)).status).toBe("queued");
-});

@@ -1,3 +1,5 @@
+import { fileURLToPath } from "node:url";
+import { execa } from "execa";
 import { expect, test } from "vitest";
 import { connect } from "../../broker/index.js";
 import { client, spawnAgent } from "../support/agent.js";
@@ -27,6 +29,22 @@ test("set up with three replicas, every stream and bucket has them, and a server
   await cluster.server("b").restart();
   await cluster.healthy();
   expect((await c.record(draft.id)).name).toBe("meanwhile");
+});
+
+test("a fleet that was begun with one copy gets three by the same setting that a new one has", async () => {
+  await using cluster = await startCluster();
+  await cluster.healthy();
+  await using c = await client(cluster);
+  const MAIN = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
+  await execa(process.execPath, [MAIN, "task", "ls"], { env: { NAVVY_SERVER: cluster.url, NAVVY_REPLICAS: "3" } });
+  await cluster.healthy();
+  const infos = await c.navvy.bus.jsm.streams.list().next();
+  expect(infos.map((info) => info.config.num_replicas)).toEqual(infos.map(() => 3));
+  const { exitCode, stderr } = await execa(process.execPath, [MAIN, "--replicas", "2", "task", "ls"], {
+    env: { NAVVY_SERVER: cluster.url },
+    reject: false,
+  });
+  expect([exitCode, stderr]).toEqual([2, expect.stringContaining("there can not be 2 copies")]);
 });
 
 test.for([

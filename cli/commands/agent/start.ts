@@ -14,7 +14,7 @@ import { succeed } from "./succeed.js";
 export const start: Handler<[], AgentStartOptions> = async (call) => {
   const { options } = call;
   const name = options.name ?? defaultAgentName();
-  const log = agentLog(name, options.logFormat);
+  const log = agentLog(name, { format: options.logFormat });
   const agent = await startAgent({
     connection: { ...connectionOf(options), env: process.env, clientName: `navvy agent ${name}`, actor: name, wait: true },
     name,
@@ -65,17 +65,15 @@ export function defaultAgentName(): string {
   );
 }
 
-/** pino to stdout: for people on a terminal, else JSON lines. Neither a full disk nor a closed pipe there ends the agent. */
-export function agentLog(name: string, format?: "pretty" | "json") {
+/** pino to stdout, or another descriptor: for people on a terminal, else JSON lines. Neither a full disk nor a closed pipe there ends the agent. */
+export function agentLog(name: string, options: { format?: "pretty" | "json" | undefined; level?: string; fd?: number } = {}) {
+  const { format, level = process.env.NAVVY_LOG_LEVEL ?? "info", fd = 1 } = options;
   const isPretty = (format ?? (process.stdout.isTTY ? "pretty" : "json")) === "pretty";
   const shown = (line: string) => (isPretty ? `${prettyLine(line.trimEnd(), name)}\n` : line);
   const lost = (lines: number, why: string) =>
     shown(
       `${JSON.stringify({ level: 40, time: Date.now(), agent: name, msg: `${lines} lines of this log could not be written: ${why}` })}\n`,
     );
-  const stdout = new LastingLog(1, lost);
-  return pino(
-    { base: { agent: name }, level: process.env.NAVVY_LOG_LEVEL ?? "info" },
-    { write: (line: string) => stdout.write(shown(line)) },
-  );
+  const output = new LastingLog(fd, lost);
+  return pino({ base: { agent: name }, level }, { write: (line: string) => output.write(shown(line)) });
 }

@@ -2,7 +2,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { type ConnectionSettings, resolveSettings, type SettingName, type Sourced } from "../../../broker/index.js";
-import { connectionOf, type Handler } from "../../call.js";
+import { type Handler, settingsOf } from "../../call.js";
 import type { View } from "../../output/output.js";
 import { tableWidth } from "../../output/output.js";
 import { renderTable } from "../../output/table.js";
@@ -19,7 +19,7 @@ interface Shown {
 
 /** `navvy context show [--explain]` */
 export const showContext: Handler<[], ContextShowOptions> = async (call) => {
-  const shown = shownSettings(resolveSettings(connectionOf(call.options), process.env));
+  const shown = shownSettings(resolveSettings(settingsOf(call.options), process.env));
   const document = { settings: shown };
   call.out.show({ kind: "context", name: () => shown.find(({ name }) => name === "context")?.value ?? "" }, document, () => {
     const columns = [

@@ -1,6 +1,5 @@
 import { rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { pino } from "pino";
 import { type Agent, startAgent } from "../../../agent/index.js";
 import { connect, type EmbeddedServer, isNavvyError, NavvyError, startServer } from "../../../broker/index.js";
 import type { Call, Handler } from "../../call.js";
@@ -10,7 +9,7 @@ import { describeError } from "../../output/errors.js";
 import { size } from "../../output/quantities.js";
 import { count, paint } from "../../output/words.js";
 import { interrupted } from "../../signals.js";
-import { defaultAgentName } from "../agent/start.js";
+import { agentLog, defaultAgentName } from "../agent/start.js";
 import type { DevOptions } from "../dev.js";
 
 /** `navvy dev`: a server, its streams and an agent in this one process, until Ctrl-C. */
@@ -74,7 +73,7 @@ async function startDevAgent(
   { name, server, dir }: { name: string; server: EmbeddedServer; dir: string },
 ): Promise<Agent> {
   const connection = { servers: server.url, clientName: `navvy agent ${name}`, actor: name, wait: true };
-  const log = pino({ base: { agent: name }, level: "warn" }, pino.destination({ dest: 2, sync: true }));
+  const log = agentLog(name, { format: "json", level: "warn", fd: 2 });
   const agent = await startAgent({
     connection,
     name,

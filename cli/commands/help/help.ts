@@ -62,6 +62,7 @@ function environment(): string {
     ["NAVVY_TLS_CA, _CERT, _KEY", "files for TLS (--tls-ca, --tls-cert, --tls-key)"],
     ["NAVVY_DOMAIN", "JetStream domain behind a leaf node (--domain)"],
     ["NAVVY_INBOX_PREFIX", "prefix of reply subjects (--inbox-prefix)"],
+    ["NAVVY_REPLICAS", "copies of everything on a cluster: 1, 3 or 5 (--replicas)"],
     ["NAVVY_FORMAT", "table, wide, json, jsonl or name (-o)"],
     ["NAVVY_QUIET, NAVVY_VERBOSE", "--quiet, --verbose"],
     ["NAVVY_DEFAULT_QUEUE", "where run and task enqueue send new tasks (-q)"],
