@@ -33,6 +33,8 @@ export interface AgentOptions {
   adoptWithinMs?: number;
   /** Most processes and threads that one task may have, where the machine can limit them. Default 16,384. */
   maxPids?: number;
+  /** Bytes of one task's output that may wait here to be stored; beyond that it stands still. Default 1 GiB. */
+  maxSpoolBytes?: number;
   /** Begin without the host journal of an earlier run, which is moved aside. Default false. */
   forget?: boolean;
   log: Logger;
@@ -87,6 +89,7 @@ export function resolveConfig(options: AgentOptions): AgentConfig {
     minFreeMemoryBytes: options.minFreeMemoryBytes ?? 128 * MIB,
     adoptWithinMs: options.adoptWithinMs ?? ADOPT_WITHIN_MS,
     maxPids: options.maxPids ?? MAX_PIDS,
+    maxSpoolBytes: options.maxSpoolBytes ?? 1024 * MIB,
     forget: options.forget ?? false,
     log: options.log,
   };

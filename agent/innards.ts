@@ -14,6 +14,7 @@ import { BeatLoop } from "./loops/beat.js";
 import { ClaimLoop } from "./loops/claim.js";
 import { Lanes } from "./loops/lanes.js";
 import { LeaseLoop } from "./loops/lease.js";
+import { SpoolLoop } from "./loops/spool.js";
 import { patiently } from "./patiently.js";
 import { register } from "./register.js";
 import { processRunner } from "./runners/process.js";
@@ -35,6 +36,7 @@ export interface AgentInnards {
   claims: ClaimLoop;
   lanes: Lanes;
   beats: BeatLoop;
+  spool: SpoolLoop;
   coordinator: Coordinator;
   /** Attempts that ended here and whose end could not be recorded. */
   unsettled: Set<Claim>;
@@ -52,6 +54,7 @@ export async function startLoops(parts: AgentInnards): Promise<void> {
   const attemptParts = attemptPartsOf(parts);
   parts.spawner.on("ending", (key, by) => running.byKey(key)?.ending(by));
   parts.lease = await startLease(parts, attemptParts);
+  parts.spool = new SpoolLoop({ running, runner: attemptParts.runner, maxBytes: config.maxSpoolBytes, log: config.log });
   const floors = new Floors(config);
   parts.lanes = await Lanes.open(navvy, { served: config.serves, onChange: () => parts.claims?.kick(), log: config.log });
   parts.claims = new ClaimLoop({

@@ -11,6 +11,14 @@ export function parseDuration(text: string): number {
   return [...parts].reduce((sum, [, amount, unit]) => sum + Number(amount) * (UNIT_MS[unit ?? "s"] ?? 0), 0);
 }
 
+/** `512M`, `2G`, or bytes; in powers of 1024. */
+export function parseSize(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)\s*([KMGT]?)i?B?$/i.exec(text.trim());
+  const power = " KMGT".indexOf((match?.[2] ?? "").toUpperCase() || " ");
+  if (!match) throw new InvalidArgumentError("A size looks like 512M, 2G or 100000.");
+  return Math.round(Number(match[1]) * 1024 ** power);
+}
+
 /** A whole number from 0 up. */
 export function parseCount(text: string): number {
   if (/^\d+$/.test(text)) return Number(text);

@@ -158,6 +158,16 @@ export class SpawnerClient extends EventEmitter<SpawnerEvents> {
     await attempt.gone.promise;
   }
 
+  /** Has the tree stand still until `resume`. Its time limit does not count meanwhile, and an end resumes it. */
+  pause(key: string): void {
+    this.#spawner.link.send({ op: "pause", key });
+  }
+
+  /** Nothing happens when it was not paused. */
+  resume(key: string): void {
+    this.#spawner.link.send({ op: "resume", key });
+  }
+
   /** The end is recorded: the spawner need not tell it to a later run of this agent. */
   release(key: string): void {
     this.#spawner.link.send({ op: "release", key });

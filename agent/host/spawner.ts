@@ -107,6 +107,10 @@ class Spawner {
         return this.#trees.end(request.key, request);
       case "kill":
         return this.#trees.kill(request.key);
+      case "pause":
+        return this.#trees.pause(request.key);
+      case "resume":
+        return this.#trees.resume(request.key);
       case "release":
         return this.#trees.release(request.key);
       case "lease":

@@ -11,6 +11,8 @@ export function processRunner(spawner: SpawnerClient): Runner {
     signal: (key, signal) => spawner.signal(key, signal),
     end: (key, request) => spawner.end(key, request),
     kill: (key) => spawner.kill(key),
+    pause: (key) => spawner.pause(key),
+    resume: (key) => spawner.resume(key),
     release: (key) => spawner.release(key),
   };
 }

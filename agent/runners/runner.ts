@@ -81,6 +81,9 @@ export interface Runner {
   end(key: string, request: EndRequest): void;
   /** SIGKILL to the whole tree; resolves when nothing of it is left. */
   kill(key: string): Promise<void>;
+  /** Has the tree stand still; its time limit does not count meanwhile. An end resumes it. */
+  pause(key: string): void;
+  resume(key: string): void;
   /** The end is recorded: the tree need not be remembered any more. */
   release(key: string): void;
 }

@@ -166,6 +166,11 @@ export class Attempt {
     return this.#ending.stage === "running" && !this.#plumbing.revoked.signal.aborted;
   }
 
+  /** Bytes that it printed and that are not stored yet. */
+  waitingBytes = () => this.#shipper.waitingBytes();
+
+  note = (level: "info" | "warn", text: string) => this.#reports.note(level, text);
+
   get view(): Beat["running"][number] {
     const { progress } = this.#reports.reported;
     return runningView(this.claim, this.slot, { phase: this.#noter.phase, since: this.#since, progress });

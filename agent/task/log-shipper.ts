@@ -1,4 +1,4 @@
-import { open } from "node:fs/promises";
+import { open, stat } from "node:fs/promises";
 import type { Logs } from "../../broker/index.js";
 import type { LogStream } from "../../protocol/index.js";
 import type { AttemptFolder } from "./folder.js";
@@ -81,6 +81,21 @@ export class LogShipper {
     await this.close();
     if (this.#failure !== undefined) throw this.#failure;
     return { out: this.#tails.out.offset, err: this.#tails.err.offset, ...(this.#navvyBytes > 0 ? { navvy: this.#navvyBytes } : {}) };
+  }
+
+  /** Bytes in the files that are not in the stream yet. */
+  async waitingBytes(): Promise<number> {
+    const { stdout, stderr } = this.#parts.folder;
+    const sizes = await Promise.all(
+      [stdout, stderr].map((path) =>
+        stat(path).then(
+          ({ size }) => size,
+          () => 0,
+        ),
+      ),
+    );
+    const { out, err } = this.#shipped();
+    return Math.max(0, (sizes[0] ?? 0) - out) + Math.max(0, (sizes[1] ?? 0) - err);
   }
 
   /** The last lines that were printed. */

@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander";
-import { collect, collectPair, parseCount, parseDuration, parseGpus } from "../arguments.js";
+import { collect, collectPair, parseCount, parseDuration, parseGpus, parseSize } from "../arguments.js";
 import { act } from "../call.js";
 import { keepHeapSmall } from "./agent/small-heap.js";
 
@@ -11,6 +11,7 @@ export interface AgentStartOptions {
   lease?: number;
   adoptWithin?: number;
   maxPids?: number;
+  maxSpool?: number;
   forget?: boolean;
   /** False for `--no-services`. */
   services?: number | false;
@@ -107,6 +108,11 @@ function startCommand(agent: Command): void {
       new Option("--max-pids <n>", "most processes and threads one task may have (default: 16384)")
         .argParser(parseCount)
         .env("NAVVY_MAX_PIDS"),
+    )
+    .addOption(
+      new Option("--max-spool <size>", "output of one task that may wait here to be stored; beyond it the task stands still (default: 1G)")
+        .argParser(parseSize)
+        .env("NAVVY_MAX_SPOOL"),
     )
     .option("--forget", "begin without the host journal of an earlier run; it is moved aside")
     .addOption(new Option("--order <order>", "between queues").choices(["strict", "fair"]).default("strict"))

@@ -26,6 +26,8 @@ export class Tree {
   /** Who leaves it later is hunted at once, and not at the next calm sweep. */
   isKilled = false;
   isFrozen = false;
+  /** Its agent wants it to stand still for a while, lease or not. */
+  isPaused = false;
   /** Undefined: it is held together by process group and marker. */
   cgroup: Cgroup | undefined;
   readonly #limit: Countdown;

@@ -84,6 +84,7 @@ export class Trees {
     this.#dropHeld([key]);
     const tree = this.#running(key);
     if (tree === undefined) return;
+    this.resume(key); // to act on it
     if (tree.endedBy === undefined) {
       tree.endedBy = by;
       this.#grip.signal([tree], "SIGTERM");
@@ -113,11 +114,31 @@ export class Trees {
     this.#forgetReleased(key, tree);
   }
 
+  /** Has one tree stand still, as long as its agent wants. */
+  pause(key: string): void {
+    const tree = this.#running(key);
+    if (tree === undefined || tree.isPaused || tree.endedBy !== undefined) return;
+    tree.isPaused = true;
+    if (tree.isFrozen) return;
+    tree.freeze();
+    this.#grip.stop([tree]);
+  }
+
+  /** Ends a pause; without a lease the tree stands still on. */
+  resume(key: string): void {
+    const tree = this.#running(key);
+    if (tree?.isPaused !== true) return;
+    tree.isPaused = false;
+    if (this.#isFrozen && tree.request.onDisconnect === "freeze") return;
+    this.#grip.goOn([tree]);
+    tree.thaw();
+  }
+
   freeze(): void {
     if (this.#isFrozen) return;
     this.#isFrozen = true;
     const running = this.#live().filter((tree) => tree.state === "running");
-    const stopped = running.filter(({ request }) => request.onDisconnect === "freeze");
+    const stopped = running.filter(({ request, isFrozen }) => request.onDisconnect === "freeze" && !isFrozen);
     for (const tree of stopped) tree.freeze();
     this.#grip.stop(stopped);
     for (const { request } of running) {
@@ -129,7 +150,7 @@ export class Trees {
   thaw(): void {
     if (!this.#isFrozen) return;
     this.#isFrozen = false;
-    const stopped = this.#live().filter((tree) => tree.isFrozen);
+    const stopped = this.#live().filter((tree) => tree.isFrozen && !tree.isPaused);
     this.#grip.goOn(stopped);
     for (const tree of stopped) tree.thaw();
     this.#options.send({ event: "thawed" });

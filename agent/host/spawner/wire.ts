@@ -37,6 +37,9 @@ export type Request =
   /** SIGTERM now, SIGKILL after the grace. */
   | { op: "end"; key: string; graceMs: number; by: string }
   | { op: "kill"; key: string }
+  /** Stands still until `resume`; an end resumes it. */
+  | { op: "pause"; key: string }
+  | { op: "resume"; key: string }
   /** The end is recorded: until then it is told at each `hello`. */
   | { op: "release"; key: string }
   | LeaseRequest

@@ -24,6 +24,7 @@ export const start: Handler<[], AgentStartOptions> = async (call) => {
     ...(options.lease === undefined ? {} : { leaseMs: options.lease }),
     ...(options.adoptWithin === undefined ? {} : { adoptWithinMs: options.adoptWithin }),
     ...(options.maxPids === undefined ? {} : { maxPids: options.maxPids }),
+    ...(options.maxSpool === undefined ? {} : { maxSpoolBytes: options.maxSpool }),
     ...(options.forget === undefined ? {} : { forget: options.forget }),
     order: options.order,
     gpus: options.gpus,
