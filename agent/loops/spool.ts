@@ -24,13 +24,11 @@ export class SpoolLoop {
   readonly #timer: NodeJS.Timeout;
   /** Whether it stands still; an attempt that is not here may have been left so by an earlier run. */
   readonly #isPaused = new WeakMap<Attempt, boolean>();
-  #looking: Promise<void> | undefined;
+  #isLooking = false;
 
   constructor(parts: SpoolParts) {
     this.#parts = parts;
-    this.#timer = setInterval(() => {
-      this.#looking ??= this.#look().finally(() => (this.#looking = undefined));
-    }, EVERY_MS);
+    this.#timer = setInterval(() => void this.#look(), EVERY_MS);
   }
 
   stop(): void {
@@ -38,6 +36,8 @@ export class SpoolLoop {
   }
 
   async #look(): Promise<void> {
+    if (this.#isLooking) return;
+    this.#isLooking = true;
     const { running, log } = this.#parts;
     for (const attempt of running.all()) {
       try {
@@ -46,6 +46,7 @@ export class SpoolLoop {
         log.warn({ err: error, task: attempt.claim.id }, "what waits of a task's output could not be measured");
       }
     }
+    this.#isLooking = false;
   }
 
   async #weigh(attempt: Attempt): Promise<void> {

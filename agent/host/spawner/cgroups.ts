@@ -50,13 +50,14 @@ export class Cgroups {
     this.#base = base;
     this.#say = say;
     this.folder = join(base, name);
-    // Before we move into it ourselves: a guard must not be in what it guards.
-    if (tryMake(this.folder)) guard(this.folder);
+    const isOurs = tryMake(this.folder);
     // Only where it was given to us: given on by ourselves, nobody could be moved into our own cgroup any more (docker exec is).
     const hasPids = /\bpids\b/.test(tryRead(join(this.folder, "cgroup.controllers"))) && this.#giveOn("+pids");
     const limits = hasPids ? undefined : ownCgroupV1("pids");
     if (limits !== undefined && canMake(limits)) this.#limits = { base: limits, folder: join(limits, name) };
     this.canLimitPids = hasPids || this.#limits !== undefined;
+    // Before we move into it ourselves: a guard must not be in what it guards.
+    if (isOurs) guard(this.folder, this.#limits?.folder);
   }
 
   /**
@@ -203,9 +204,14 @@ export class Cgroups {
  * Kills what is in a cgroup when we end, however that comes about. With the agent gone too nobody else would, and what we ran
  * would run on without a lease. It waits for the end of a pipe that only we hold open.
  */
-function guard(folder: string): void {
-  const script = 'read -r _; echo 1 > "$1/cgroup.kill"; for i in 1 2 3 4 5; do rmdir "$1"/*/ "$1" && exit; sleep 0.1; done';
-  const child = spawn("/bin/sh", ["-c", script, "navvy-guard", folder], { stdio: ["pipe", "ignore", "ignore"], detached: true, cwd: "/" });
+function guard(folder: string, limits = ""): void {
+  const script =
+    'read -r _; echo 1 > "$1/cgroup.kill"; for i in 1 2 3 4 5; do [ -d "$1" ] || exit; sleep 0.1; rmdir "$1"/*/ "$1" "$2"/*/ "$2"; done';
+  const child = spawn("/bin/sh", ["-c", script, "navvy-guard", folder, limits], {
+    stdio: ["pipe", "ignore", "ignore"],
+    detached: true,
+    cwd: "/",
+  });
   child.on("error", () => {}); // no shell here: then our agent is the only one who sees to it
   child.stdin?.on("error", () => {});
   (child.stdin as Socket | null)?.unref();
