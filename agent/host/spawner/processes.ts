@@ -4,6 +4,12 @@ import { KEY_VARIABLE, monotonicMs } from "./wire.js";
 /** Process numbers by the attempt whose key they carry. */
 export type Found = ReadonlyMap<string, readonly number[]>;
 
+/** What a walk met. One that is not complete may have missed somebody who forked and ended under it. */
+export interface Walk {
+  found: Found;
+  isComplete: boolean;
+}
+
 /** Sends a signal to a process, or with a negative number to a group. False: nobody is there. */
 export function sendSignal(pid: number, signal: NodeJS.Signals): boolean {
   try {
@@ -29,16 +35,15 @@ export class ProcessTable {
   #foreign = new Set<string>();
   #walkedAtMs = Number.NEGATIVE_INFINITY;
 
-  walk(): Found {
+  walk(): Walk {
     if (monotonicMs() - this.#walkedAtMs > MEMORY_MS) this.#foreign.clear();
     const keyOf = new Map<string, string>();
-    for (let pass = 0; pass < PASSES; pass++) {
-      if (this.#pass(keyOf)) break;
-    }
+    let isComplete = false;
+    for (let pass = 0; pass < PASSES && !isComplete; pass++) isComplete = this.#pass(keyOf);
     this.#walkedAtMs = monotonicMs();
     const found = new Map<string, number[]>();
     for (const [pid, key] of keyOf) found.set(key, [...(found.get(key) ?? []), Number(pid)]);
-    return found;
+    return { found, isComplete };
   }
 
   /** True when every process there was could be told. */
@@ -70,7 +75,7 @@ function listProcesses(): string[] {
 function identify(pid: string): { key: string } | "foreign" | "unclear" {
   try {
     const environment = readFileSync(`/proc/${pid}/environ`, "latin1");
-    if (environment === "") return isDeadOrKernel(pid) ? "foreign" : "unclear";
+    if (environment === "") return hasNoEnvironment(pid) ? "foreign" : "unclear";
     const start = `\0${environment}`.indexOf(`\0${KEY_VARIABLE}=`);
     if (start < 0) return "foreign";
     const from = start + KEY_VARIABLE.length + 1;
@@ -99,9 +104,15 @@ function statOf(pid: number | string): string[] {
 }
 
 const KERNEL_THREAD = 0x00200000;
+/** Where /proc/<pid>/stat says from and to which address the environment lies; both 0: that is not known. */
+const [ENVIRONMENT_FROM, ENVIRONMENT_TO] = [47, 48];
 
-/** A process in the middle of exec has no environment for a moment either: only zombies and kernel threads never have one. */
-function isDeadOrKernel(pid: string): boolean {
+/**
+ * A process in the middle of exec has no environment for a moment: it must be looked at again. Zombies, kernel threads and whoever
+ * was given an empty one never have one; nor may the first process, which is nobody's task.
+ */
+function hasNoEnvironment(pid: string): boolean {
   const fields = statOf(pid);
-  return fields[0] === "Z" || fields[0] === "X" || (Number(fields[6]) & KERNEL_THREAD) !== 0;
+  const isEmpty = fields[ENVIRONMENT_FROM] !== "0" && fields[ENVIRONMENT_FROM] === fields[ENVIRONMENT_TO];
+  return pid === "1" || isEmpty || fields[0] === "Z" || fields[0] === "X" || (Number(fields[6]) & KERNEL_THREAD) !== 0;
 }

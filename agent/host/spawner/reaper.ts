@@ -1,4 +1,4 @@
-import { type Found, ProcessTable, sendSignal } from "./processes.js";
+import { type Found, ProcessTable, sendSignal, type Walk } from "./processes.js";
 import { monotonicMs } from "./wire.js";
 
 /** Between two walks for trees that ended by themselves. */
@@ -6,6 +6,13 @@ const CALM_MS = 1_000;
 /** Between two walks while something that was killed is still there. */
 const FIRST_RETRY_MS = 4;
 const LAST_RETRY_MS = 100;
+
+/**
+ * How many walks must meet nobody before a tree is gone: a complete one tells as much as five that others' coming and going
+ * disturbed. Of a tree of which somebody was met it takes two: on the run it may get a lower number than a walk had come to.
+ */
+const CALM = 5;
+const FLEEING = 2 * CALM;
 
 /** What the reaper asks and tells. */
 export interface ReaperOptions {
@@ -24,6 +31,8 @@ export class Reaper {
   readonly #options: ReaperOptions;
   readonly #table = new ProcessTable();
   readonly #leaving = new Set<string>();
+  /** How far a leaving tree is from being taken for gone. */
+  readonly #doubts = new Map<string, number>();
   #timer: NodeJS.Timeout | undefined;
   #dueAtMs = Number.POSITIVE_INFINITY;
   #walkedAtMs = Number.NEGATIVE_INFINITY;
@@ -48,7 +57,7 @@ export class Reaper {
 
   /** Processes of all attempts on this machine, now. */
   look(): Found {
-    return this.#table.walk();
+    return this.#table.walk().found;
   }
 
   #wakeAt(atMs: number): void {
@@ -60,9 +69,9 @@ export class Reaper {
 
   #walk(): void {
     this.#dueAtMs = Number.POSITIVE_INFINITY;
-    const found = this.#table.walk();
+    const walk = this.#table.walk();
     this.#walkedAtMs = monotonicMs();
-    for (const key of this.#leaving) this.#check(key, found.get(key) ?? []);
+    for (const key of this.#leaving) this.#check(key, walk);
     if (this.#leaving.size === 0) {
       this.#retryMs = FIRST_RETRY_MS;
       return;
@@ -71,9 +80,17 @@ export class Reaper {
     this.#retryMs = Math.min(this.#retryMs * 2, LAST_RETRY_MS);
   }
 
-  #check(key: string, pids: readonly number[]): void {
+  #check(key: string, { found, isComplete }: Walk): void {
+    const pids = found.get(key) ?? [];
     for (const pid of pids) sendSignal(pid, "SIGKILL");
-    if (pids.length > 0 || !this.#options.isEnded(key)) return;
+    if (pids.length > 0) {
+      this.#doubts.set(key, FLEEING);
+      return;
+    }
+    const doubt = (this.#doubts.get(key) ?? CALM) - (isComplete ? CALM : 1);
+    this.#doubts.set(key, doubt);
+    if (doubt > 0 || !this.#options.isEnded(key)) return;
+    this.#doubts.delete(key);
     this.#leaving.delete(key);
     this.#options.onGone(key);
   }
