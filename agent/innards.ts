@@ -82,6 +82,7 @@ export async function startLoops(parts: AgentInnards): Promise<void> {
 
 /** Ends what was begun when something else could not be: what runs is left to the next start. */
 export async function haltLoops(parts: Partial<AgentInnards>): Promise<void> {
+  parts.spool?.stop();
   parts.beats?.stop();
   parts.lanes?.close();
   void parts.coordinator?.stop();

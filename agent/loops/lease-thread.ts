@@ -75,12 +75,17 @@ class LeaseThread {
     return this.#data.leaseMs * RENEW;
   }
 
+  /** Counted from the sending of the last one: a renewal whose answer took long covers only what is left of it. */
+  get #dueMs(): number {
+    return Math.max(0, this.#everyMs - (this.#session?.ageMs ?? 0));
+  }
+
   #schedule(delayMs: number): void {
     clearTimeout(this.#timer);
     if (this.#isStopped || !this.#session) return;
     this.#timer = setTimeout(() => {
       this.#turn ??= this.#renew()
-        .then((isKnown) => this.#schedule(isKnown ? this.#everyMs : this.#data.leaseMs * RETRY))
+        .then((isKnown) => this.#schedule(isKnown ? this.#dueMs : this.#data.leaseMs * RETRY))
         .finally(() => (this.#turn = undefined));
     }, delayMs);
   }

@@ -38,6 +38,8 @@ export class LeaseLoop {
   readonly #alive: NodeJS.Timeout;
   #owner: Owner | undefined;
   #isStopping = false;
+  /** From the word that the session is gone until the next one has begun. */
+  #isRevoked = false;
   /** What a notice sets off, one after the other. */
   #turn: Promise<void> = Promise.resolve();
   #began: { resolve: () => void; reject: (error: Error) => void } | undefined;
@@ -87,7 +89,7 @@ export class LeaseLoop {
 
   /** Young enough to claim, and to start what was claimed. */
   get isFresh(): boolean {
-    return this.#owner !== undefined && this.ageMs < this.#parts.config.leaseMs * CLAIM_UNTIL;
+    return this.#owner !== undefined && !this.#isRevoked && this.ageMs < this.#parts.config.leaseMs * CLAIM_UNTIL;
   }
 
   /**
@@ -116,6 +118,7 @@ export class LeaseLoop {
       case "renewed":
         return this.#then(onRenewed);
       case "revoked":
+        this.#isRevoked = true;
         return this.#then(() => this.#revoked());
       case "failed":
         config.log.error({ message: notice.message }, "renewal failed");
@@ -133,6 +136,7 @@ export class LeaseLoop {
 
   async #begin({ owner, revision }: { owner: Owner; revision: number }): Promise<void> {
     this.#owner = owner;
+    this.#isRevoked = false;
     try {
       await this.#parts.onSession({ owner, revision });
     } catch (error) {
