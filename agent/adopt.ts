@@ -79,16 +79,20 @@ async function findFate(parts: AgentInnards, start: JournalStart, tree: TreeStat
   const { spawner, journal } = parts;
   if (tree?.failure) {
     const { message, errno } = tree.failure;
+    if (errno === NEVER_STARTED) return { outcome: NOT_YET };
     return { outcome: setupOutcome(new NavvyError("setup_failed", message, { detail: { errno } })) };
   }
   if (tree) return { exited: spawner.exited(start.key) };
   const isWatched = spawner.pid === journal.lastSpawner?.pid;
-  if (isWatched) return { outcome: { kind: "given_back", reason: "its agent was started anew before the task was" } };
+  if (isWatched) return { outcome: NOT_YET };
   await spawner.kill(start.key);
   const end = await readExitFile(start.exitFile);
   return end ? { exited: Promise.resolve(end) } : { outcome: LOST };
 }
 
+/** What the spawner says of a start that it held back, for want of a lease, and dropped when its agent was gone. */
+const NEVER_STARTED = "ECANCELED";
+const NOT_YET: Outcome = { kind: "given_back", reason: "its agent was started anew before the task was" };
 const LOST: Outcome = { kind: "lost", reason: "its agent and the process beside it that watched it were both gone" };
 
 async function readExitFile(path: string): Promise<ProcessEnd | undefined> {

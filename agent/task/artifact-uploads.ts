@@ -2,6 +2,7 @@ import { lstat, readdir, stat } from "node:fs/promises";
 import { join, relative, sep } from "node:path";
 import type { Objects } from "../../broker/index.js";
 import { type ArtifactRef, isNavvyError, MANIFEST_NAME, NavvyError } from "../../protocol/index.js";
+import { patiently } from "../patiently.js";
 
 /** Uploads what an attempt leaves; a file that was uploaded early and has not changed since goes only once. */
 export class ArtifactUploads {
@@ -27,6 +28,14 @@ export class ArtifactUploads {
     const ref: ArtifactRef = { name, sha256, sizeBytes, attempt: this.#attempt, uploadedAt: new Date().toISOString() };
     this.#done.set(name, { mtimeMs: found.mtimeMs, sizeBytes: found.size, ref });
     return ref;
+  }
+
+  /** The same for one that is reported while the task runs: over outages, until it is cut short. */
+  uploadEarly(name: string, path: string): Promise<ArtifactRef | undefined> {
+    return patiently(
+      () => this.upload(name, path),
+      () => this.#signal?.aborted ?? false,
+    );
   }
 
   /**

@@ -181,8 +181,8 @@ export class Reports {
   async #uploadEarly(line: Extract<ReportLine, { t: "artifact" }>): Promise<void> {
     const path = isAbsolute(line.path) ? line.path : join(this.#folder.work, line.path);
     try {
-      const artifact = await this.#parts.uploads.upload(line.name, path);
-      this.#addArtifact(line.kind ? { ...artifact, kind: line.kind } : artifact);
+      const artifact = await this.#parts.uploads.uploadEarly(line.name, path);
+      if (artifact) this.#addArtifact(line.kind ? { ...artifact, kind: line.kind } : artifact);
     } catch (error) {
       this.note("warn", `artifact ${line.name}: ${(error as Error).message}`);
     }

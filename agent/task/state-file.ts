@@ -17,9 +17,14 @@ export class StateFile<T> {
     }
   }
 
+  /** A disk that is full costs an agent that adopts the attempt some repeats, and the attempt itself nothing. */
   async write(state: T): Promise<void> {
     const next = `${this.#path}.next`;
-    await writeFile(next, JSON.stringify(state), { mode: 0o600 });
-    await rename(next, this.#path);
+    try {
+      await writeFile(next, JSON.stringify(state), { mode: 0o600 });
+      await rename(next, this.#path);
+    } catch {
+      // What was written before stands. The floor for disk space says why nothing more is taken.
+    }
   }
 }

@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { type AgentProcess, type Client, client, lives, spawnAgent } from "../support/agent.js";
 import { eventually } from "../support/eventually.js";
@@ -67,4 +68,22 @@ test("an attempt that can not be taken up is given up, and keeps neither the age
   expect(await c.ended(good)).toMatchObject({ status: "completed", attempt: 1 });
   expect(lives(pid)).toBe(false);
   expect(second.log.some((line) => line.includes("could not be adopted"))).toBe(true);
+});
+
+test("a start that waited for a lease when its agent was killed is no failure of the task: it goes back to its queue", async () => {
+  await using nats = await startNats();
+  await using c = await client(nats);
+  await using first = await spawnAgent(nats, { ...KEEP, lease: "6s" });
+  const journal = join(first.workDir, first.name, "journal.jsonl");
+  const spawner = Number(/"op":"spawner","pid":(\d+)/.exec(readFileSync(journal, "utf8"))?.[1]);
+  process.kill(spawner, "SIGSTOP");
+  const id = await c.submit(sh('echo "of $NAVVY_ATTEMPT"'));
+  await eventually("it is on its way to the spawner", () => readFileSync(journal, "utf8").includes(id));
+  first.kill("SIGSTOP");
+  await delay(4_000); // the lease is over
+  process.kill(spawner, "SIGCONT");
+  first.kill("SIGKILL");
+  await first.exited;
+  await using _second = await again(nats, first, { lease: "6s" });
+  expect(await c.ended(id)).toMatchObject({ status: "completed", losses: 0, failures: 0 });
 });
