@@ -20,6 +20,8 @@ export interface AgentOptions {
 }
 
 const COMES_BACK_MS = 500;
+/** A controller may wait for long for its children: then an operator tells the agent again, and it gives back what runs. */
+const TOLD_AGAIN_MS = 40_000;
 const LEAVES_WITHIN_MS = 90_000;
 
 /** One agent as an operator keeps it: started again, under the same name and work dir, whenever it ends unasked. */
@@ -82,7 +84,7 @@ export class AgentProcess {
     this.#isWanted = false;
     this.#child?.kill("SIGCONT");
     this.#child?.kill("SIGTERM");
-    const again = how.atOnce ? setInterval(() => this.#child?.kill("SIGTERM"), 200) : undefined;
+    const again = setInterval(() => this.#child?.kill("SIGTERM"), how.atOnce ? 200 : TOLD_AGAIN_MS);
     await this.#endedBy(() => undefined);
     clearInterval(again);
   }
