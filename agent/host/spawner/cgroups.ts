@@ -7,11 +7,15 @@ import { isPopulated, ownCgroup, ownCgroupV1, removeCgroup, tryRead, tryWrite } 
 /** How long we stay in the cgroup of a tree that was just started: moving out stops everything else for some milliseconds. */
 const LINGER_MS = 10;
 
+/** Room for our own threads in the limit of a tree while we are in its cgroup. */
+const OUR_THREADS = 16;
+
 /** The cgroup of one tree. */
 export interface Cgroup {
   folder: string;
-  /** Where its number of processes is limited, when that is another hierarchy. */
+  /** Where its number of processes is limited: the same, or one in a hierarchy of that controller alone. */
   limits?: string;
+  maxPids?: number;
 }
 
 /**
@@ -60,17 +64,14 @@ export class Cgroups {
     if (isOurs) guard(this.folder, this.#limits?.folder);
   }
 
-  /**
-   * Has a tree born in a cgroup of its own: whatever `start` forks. Undefined: there is none to be had now.
-   *
-   * The limit is set after the birth, because we count too while we are there.
-   */
+  /** Has a tree born in a cgroup of its own: whatever `start` forks. Undefined: there is none to be had now. */
   bear(start: () => void, maxPids?: number): Cgroup | undefined {
     if (this.#home === undefined || this.#isHomeTaken) this.#moveOn();
     const cgroup = this.#isHomeTaken ? undefined : this.#home;
     if (cgroup !== undefined) this.#isHomeTaken = true;
-    if (cgroup === undefined || maxPids === undefined) start();
-    else this.#bearLimited(cgroup, start, maxPids);
+    if (cgroup !== undefined && maxPids !== undefined && cgroup.limits === undefined) this.#enterLimits(cgroup);
+    start();
+    if (cgroup !== undefined && maxPids !== undefined) limit(cgroup, maxPids);
     // Also when we are stuck in a tree's cgroup: tried again then.
     if (this.#isHomeTaken) this.#lingering ??= setTimeout(() => this.#moveOn(), LINGER_MS);
     return cgroup;
@@ -102,9 +103,13 @@ export class Cgroups {
 
   /** Its tree is gone. */
   retire(cgroup: Cgroup): void {
-    if (cgroup.limits !== undefined) this.#remove(cgroup.limits);
-    if (cgroup !== this.#home) return this.#remove(cgroup.folder);
-    this.#home = { folder: cgroup.folder };
+    const { folder, limits } = cgroup;
+    if (cgroup !== this.#home) {
+      if (limits !== undefined && limits !== folder) this.#remove(limits);
+      return this.#remove(folder);
+    }
+    if (limits !== undefined) setMax(limits, "max");
+    this.#home = limits === undefined ? { folder } : { folder, limits };
     this.#isHomeTaken = false;
     clearTimeout(this.#lingering);
     this.#lingering = undefined;
@@ -114,6 +119,7 @@ export class Cgroups {
   close(): void {
     clearTimeout(this.#lingering);
     moveTo(this.#base);
+    if (this.#limits !== undefined) moveTo(this.#limits.base);
     this.#home = undefined;
     for (const folder of [this.folder, ...(this.#limits === undefined ? [] : [this.#limits.folder])]) this.#remove(folder);
     for (const folder of this.#leftBehind) this.#say(`the cgroup could not be removed: ${folder}`);
@@ -136,21 +142,17 @@ export class Cgroups {
     return isUsable;
   }
 
-  #bearLimited(cgroup: Cgroup, start: () => void, maxPids: number): void {
-    const limits = this.#limits;
-    if (limits === undefined) {
-      start();
-      this.#moveOn();
-      tryWrite(join(cgroup.folder, "pids.max"), String(maxPids));
+  /** Once a tree was limited we keep a place for the next one's limit too, so that entering it is off the way to its start. */
+  #enterLimits(cgroup: Cgroup): void {
+    if (!this.canLimitPids) return;
+    if (this.#limits === undefined) {
+      cgroup.limits = cgroup.folder;
       return;
     }
-    tryMake(limits.folder);
-    const folder = join(limits.folder, String(++this.#count));
+    tryMake(this.#limits.folder);
+    const folder = join(this.#limits.folder, String(++this.#count));
     if (tryMake(folder) && moveTo(folder)) cgroup.limits = folder;
-    else this.#say(`can not limit the number of processes of a tree: ${folder}`);
-    start();
-    moveTo(limits.base);
-    tryWrite(join(folder, "pids.max"), String(maxPids));
+    else this.#say(`the number of processes of a tree can not be limited: ${folder}`);
   }
 
   #moveOn(): void {
@@ -162,7 +164,16 @@ export class Cgroups {
       this.#home = { folder };
       this.#isHomeTaken = false;
     } else if (moveTo(this.#base)) this.#home = undefined;
-    else this.#say(`can not leave the cgroup ${former?.folder}: its tree is held together by its process group`);
+    else return this.#say(`can not leave the cgroup ${former?.folder}: its tree is held together by its process group`);
+    if (former !== undefined) this.#leaveLimits(former);
+  }
+
+  #leaveLimits({ limits, maxPids }: Cgroup): void {
+    if (limits === undefined) return;
+    if (this.#home !== undefined) this.#enterLimits(this.#home);
+    if (this.#limits !== undefined && this.#home?.limits === undefined) moveTo(this.#limits.base);
+    // From now on nobody is there but the tree.
+    if (maxPids !== undefined) setMax(limits, String(maxPids));
   }
 
   #isOutside(cgroup: Cgroup): boolean {
@@ -216,6 +227,17 @@ function guard(folder: string, limits = ""): void {
   child.stdin?.on("error", () => {});
   (child.stdin as Socket | null)?.unref();
   child.unref();
+}
+
+/** While we are there the limit is ours too; the exact one is set when we leave. */
+function limit(cgroup: Cgroup, maxPids: number): void {
+  if (cgroup.limits === undefined) return;
+  cgroup.maxPids = maxPids;
+  setMax(cgroup.limits, String(maxPids + OUR_THREADS));
+}
+
+function setMax(folder: string, max: string): void {
+  tryWrite(join(folder, "pids.max"), max);
 }
 
 /** Moves the whole process, all its threads. */
