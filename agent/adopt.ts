@@ -9,6 +9,7 @@ import type { ProcessEnd, TreeState } from "./runners/runner.js";
 import { Attempt, type AttemptParts } from "./task/attempt.js";
 import type { Leftover } from "./task/leftover.js";
 import { setupOutcome } from "./task/outcome.js";
+import { tidyFolder } from "./tidy.js";
 
 /**
  * Takes up what an earlier run of this agent left running, under the first session of this one. What is no longer this
@@ -40,6 +41,7 @@ export async function adoptLeftovers(
     }),
   );
   for (const key of trees.keys()) if (!known.has(key)) await spawner.kill(key).then(() => spawner.release(key));
+  await tidyFolder(parts);
   await releaseDeadSessions(parts);
 }
 

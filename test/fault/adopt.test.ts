@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { type AgentProcess, type Client, client, lives, spawnAgent } from "../support/agent.js";
@@ -83,7 +83,10 @@ test("what went on elsewhere is not adopted: it is killed and cleaned up, and wr
   const done = await c.ended(id);
   expect(done).toMatchObject({ status: "completed", attempt: 2, losses: 1 });
   expect(lives(pid)).toBe(true); // frozen, kept for its agent
+  mkdirSync(join(first.workDir, first.name, "attempts", "half-removed.1"));
+  writeFileSync(join(first.workDir, first.name, "spawner-00000000.sock"), "");
   await using second = await again(nats, first);
+  expect(existsSync(join(first.workDir, first.name, "spawner-00000000.sock"))).toBe(false);
   await eventually("its process is gone", () => !lives(pid));
   await eventually("its folder is gone", () => attemptsOf(second).length === 0);
   expect(await c.record(id)).toEqual(done);

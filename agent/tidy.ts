@@ -1,0 +1,23 @@
+import { readdir, rm } from "node:fs/promises";
+import { basename, join } from "node:path";
+import type { AgentInnards } from "./innards.js";
+
+const SOCKET = /^spawner-.*\.sock$/;
+
+/**
+ * Removes from the agent's folder what an earlier run left there and nobody needs: attempts that the journal does not know (it
+ * was killed while one was being removed), sockets of spawners that are gone. To be called before anything is claimed.
+ */
+export async function tidyFolder({ config, journal, spawner }: AgentInnards): Promise<void> {
+  const attempts = join(config.folder, "attempts");
+  const known = new Set([...journal.live.values()].map((start) => basename(start.dir)));
+  const stale = (await readdir(attempts)).filter((name) => !known.has(name)).map((name) => join(attempts, name));
+  const sockets = (await readdir(config.folder))
+    .filter((name) => SOCKET.test(name) && name !== basename(spawner.socketPath))
+    .map((name) => join(config.folder, name));
+  for (const path of [...stale, ...sockets]) {
+    await rm(path, { recursive: true, force: true }).catch((error: unknown) =>
+      config.log.warn({ err: error, path }, "what an earlier run left could not be removed"),
+    );
+  }
+}
