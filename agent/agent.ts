@@ -182,7 +182,10 @@ export class Agent {
     return this.#isLeavingNow;
   }
 
-  /** With a lease that can not be kept (NATS is away) nothing can be given back: the processes go, and the reaper does the rest. */
+  /**
+   * With a lease that can not be kept (NATS is away) nothing can be given back: the processes go, and the reaper does the rest.
+   * Looked at until nothing runs: the link may have been cut a moment ago, or be cut now.
+   */
   #leaveNow(): void {
     const { running, lease } = this.#parts;
     this.#isLeavingNow = true;
@@ -190,6 +193,7 @@ export class Agent {
       if (lease.isFresh) attempt.giveBack(`agent ${this.name} was told to leave at once`);
       else attempt.revoke("told to leave at once while NATS is away");
     }
+    if (running.all().length > 0) setTimeout(() => this.#leaveNow(), LOOK_EVERY_MS).unref();
   }
 
   /** What has no process yet goes back to its queue; what is being settled gets a moment; the rest is let be. */

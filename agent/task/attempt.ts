@@ -180,6 +180,8 @@ export class Attempt {
     this.#noter.phase = "preparing";
     this.#pace = new Pace(() => this.#turn());
     try {
+      // No reaper takes it back, so should this agent die the next one must know of it, from here on.
+      if (this.runsOn) await this.#writeDown();
       const cwd = await this.#prepare();
       if (!this.#parts.isLeaseFresh(this.claim.owner))
         this.#ending.name({ kind: "given_back", reason: "the lease ran short before the start" });
@@ -212,30 +214,31 @@ export class Attempt {
   async #start(cwd: string): Promise<void> {
     const { config, runner, journal } = this.#parts;
     const { record } = this.claim;
-    const { stdout, stderr, exitFile, root } = this.#plumbing.folder;
     const { timeLimitMs, graceMs } = record.spec;
     const env = taskEnvironment({ config, record, slot: this.slot, folder: this.#plumbing.folder, inherited: process.env });
-    const at = new Date().toISOString();
-    const place = { key: this.key, stdout, stderr, exitFile };
-    await journal.append({
-      op: "start",
-      ...place,
-      task: record.id,
-      attempt: this.claim.attempt,
-      session: this.claim.owner.session,
-      dir: root,
-      ...this.slot,
-      at,
-    });
+    await this.#writeDown();
     if (this.#ending.cause) throw new NavvyError("aborted", `task ${record.id} was ended before it started`);
     this.#ending.stage = "starting";
     const limits = { graceMs, maxPids: config.maxPids, ...(timeLimitMs === undefined ? {} : { timeLimitMs }) };
     const onDisconnect = record.onDisconnect ?? "freeze";
-    const { pid } = await runner.start({ ...place, argv: record.spec.command, cwd, env, onDisconnect, ...limits });
+    const { pid } = await runner.start({ ...this.#place, argv: record.spec.command, cwd, env, onDisconnect, ...limits });
     this.#ending.stage = "running";
     journal
       .append({ op: "pid", key: this.key, pid })
       .catch((error: unknown) => config.log.error({ err: error }, "the host journal can not be written"));
+  }
+
+  get #place() {
+    const { stdout, stderr, exitFile } = this.#plumbing.folder;
+    return { key: this.key, stdout, stderr, exitFile };
+  }
+
+  #writeDown(): Promise<void> {
+    const { id, attempt, owner } = this.claim;
+    const { root } = this.#plumbing.folder;
+    const at = new Date().toISOString();
+    const what = { task: id, attempt, session: owner.session, dir: root, ...this.slot, at };
+    return this.#parts.journal.append({ op: "start", ...this.#place, ...what });
   }
 
   /** Takes up what an earlier run of the agent left: it runs, it has ended meanwhile, or it was never started. */

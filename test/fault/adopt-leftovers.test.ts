@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
@@ -86,4 +86,29 @@ test("a start that waited for a lease when its agent was killed is no failure of
   await first.exited;
   await using _second = await again(nats, first, { lease: "6s" });
   expect(await c.ended(id)).toMatchObject({ status: "completed", losses: 0, failures: 0 });
+});
+
+test("folders of attempts that were being prepared when the agent was killed are removed at its next start", async () => {
+  await using nats = await startNats();
+  await using first = await spawnAgent(nats, KEEP);
+  const left = join(first.workDir, first.name, "attempts", "01M82S052HVDP8K8FASDRBEE8K.1");
+  first.kill("SIGKILL");
+  await first.exited;
+  mkdirSync(join(left, "inputs"), { recursive: true });
+  writeFileSync(join(left, "inputs", "half.part"), "x");
+  await using _second = await again(nats, first);
+  await eventually("it is gone", () => !existsSync(left));
+});
+
+test("onDisconnect continue: one whose agent was killed while it was being prepared is tried again, without a person's word", async () => {
+  await using nats = await startNats();
+  await using c = await client(nats);
+  const { sha256, sizeBytes } = await c.navvy.objects.putBytes(Buffer.alloc(300 * 2 ** 20, "navvy"));
+  await using first = await spawnAgent(nats, KEEP);
+  const id = await c.submit(["true"], { spec: { onDisconnect: "continue", inputs: { large: { sha256, sizeBytes } } } });
+  await eventually("it is being prepared", async () => (await c.record(id)).phase === "preparing", { everyMs: 5 });
+  first.kill("SIGKILL");
+  await first.exited;
+  await using _second = await again(nats, first);
+  expect(await c.ended(id)).toMatchObject({ status: "completed", attempt: 2 });
 });
