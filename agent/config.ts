@@ -31,7 +31,7 @@ export interface AgentOptions {
   minFreeMemoryBytes?: number;
   /** How long what runs outlives this agent's process, frozen, for the next one to adopt it. Default 10 minutes. */
   adoptWithinMs?: number;
-  /** Most processes and threads that one task may have, where the machine can limit them. Default 16,384. */
+  /** Most processes and threads that one task may have, where the machine can limit them. Default 0: as many as it likes. */
   maxPids?: number;
   /** Bytes of one task's output that may wait here to be stored; beyond that it stands still. Default 1 GiB. */
   maxSpoolBytes?: number;
@@ -50,7 +50,6 @@ export interface AgentConfig extends Required<Omit<AgentOptions, "workDir">> {
 
 const MIN_LEASE_MS = 2_000;
 const ADOPT_WITHIN_MS = 10 * 60_000;
-const MAX_PIDS = 16_384;
 const MIB = 2 ** 20;
 
 /** @throws NavvyError invalid_argument */
@@ -88,7 +87,7 @@ export function resolveConfig(options: AgentOptions): AgentConfig {
     minFreeDiskBytes: options.minFreeDiskBytes ?? 256 * MIB,
     minFreeMemoryBytes: options.minFreeMemoryBytes ?? 128 * MIB,
     adoptWithinMs: options.adoptWithinMs ?? ADOPT_WITHIN_MS,
-    maxPids: options.maxPids ?? MAX_PIDS,
+    maxPids: options.maxPids ?? 0,
     maxSpoolBytes: options.maxSpoolBytes ?? 1024 * MIB,
     forget: options.forget ?? false,
     log: options.log,

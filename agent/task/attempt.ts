@@ -219,7 +219,11 @@ export class Attempt {
     await this.#writeDown();
     if (this.#ending.cause) throw new NavvyError("aborted", `task ${record.id} was ended before it started`);
     this.#ending.stage = "starting";
-    const limits = { graceMs, maxPids: config.maxPids, ...(timeLimitMs === undefined ? {} : { timeLimitMs }) };
+    const limits = {
+      graceMs,
+      ...(config.maxPids > 0 ? { maxPids: config.maxPids } : {}),
+      ...(timeLimitMs === undefined ? {} : { timeLimitMs }),
+    };
     const onDisconnect = record.onDisconnect ?? "freeze";
     const { pid } = await runner.start({ ...this.#place, argv: record.spec.command, cwd, env, onDisconnect, ...limits });
     this.#ending.stage = "running";

@@ -105,7 +105,7 @@ function startCommand(agent: Command): void {
         .env("NAVVY_ADOPT_WITHIN"),
     )
     .addOption(
-      new Option("--max-pids <n>", "most processes and threads one task may have (default: 16384)")
+      new Option("--max-pids <n>", "most processes and threads one task may have (default: no limit)")
         .argParser(parseCount)
         .env("NAVVY_MAX_PIDS"),
     )
