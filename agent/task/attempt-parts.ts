@@ -1,5 +1,5 @@
 import type { Claim, Navvy } from "../../broker/index.js";
-import type { Beat, Owner, Phase, Reported } from "../../protocol/index.js";
+import type { Beat, Owner, Phase, Reported, TaskRecord } from "../../protocol/index.js";
 import type { AgentConfig } from "../config.js";
 import type { BundleCache } from "../host/bundle-cache.js";
 import type { Journal } from "../host/journal.js";
@@ -41,6 +41,12 @@ export function plumbing({ config, navvy }: AttemptParts, claim: Claim): Plumbin
   const uploads = new ArtifactUploads(navvy.objects, { attempt: claim.attempt, signal: AbortSignal.any([revoked.signal, cut.signal]) });
   const target = { id: claim.id, attempt: claim.attempt };
   return { folder, target, logs: navvy.logs, metrics: navvy.metrics, uploads, signal: revoked.signal, revoked, cut };
+}
+
+/** What the runner holds the attempt to, also without us. */
+export function limitsOf({ spec, onDisconnect = "freeze" }: TaskRecord, { maxPids }: AgentConfig) {
+  const { timeLimitMs, graceMs } = spec;
+  return { onDisconnect, graceMs, ...(maxPids > 0 ? { maxPids } : {}), ...(timeLimitMs === undefined ? {} : { timeLimitMs }) };
 }
 
 /** What a beat says of an attempt. */

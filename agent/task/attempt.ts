@@ -2,7 +2,7 @@ import type { Claim } from "../../broker/index.js";
 import { type Beat, NavvyError, type Outcome, type Owner } from "../../protocol/index.js";
 import type { ProcessEnd } from "../runners/runner.js";
 import type { Slot } from "../slots.js";
-import { type AttemptParts, keyOf, type Plumbing, plumbing, runningView, whenCut } from "./attempt-parts.js";
+import { type AttemptParts, keyOf, limitsOf, type Plumbing, plumbing, runningView, whenCut } from "./attempt-parts.js";
 import { collect } from "./collect.js";
 import { Ending } from "./ending.js";
 import { taskEnvironment } from "./environment.js";
@@ -214,18 +214,11 @@ export class Attempt {
   async #start(cwd: string): Promise<void> {
     const { config, runner, journal } = this.#parts;
     const { record } = this.claim;
-    const { timeLimitMs, graceMs } = record.spec;
     const env = taskEnvironment({ config, record, slot: this.slot, folder: this.#plumbing.folder, inherited: process.env });
     await this.#writeDown();
     if (this.#ending.cause) throw new NavvyError("aborted", `task ${record.id} was ended before it started`);
     this.#ending.stage = "starting";
-    const limits = {
-      graceMs,
-      ...(config.maxPids > 0 ? { maxPids: config.maxPids } : {}),
-      ...(timeLimitMs === undefined ? {} : { timeLimitMs }),
-    };
-    const onDisconnect = record.onDisconnect ?? "freeze";
-    const { pid } = await runner.start({ ...this.#place, argv: record.spec.command, cwd, env, onDisconnect, ...limits });
+    const { pid } = await runner.start({ ...this.#place, argv: record.spec.command, cwd, env, ...limitsOf(record, config) });
     this.#ending.stage = "running";
     journal
       .append({ op: "pid", key: this.key, pid })
