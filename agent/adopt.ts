@@ -1,6 +1,5 @@
-import { readdir, readFile, rm } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import { hostname } from "node:os";
-import { join } from "node:path";
 import { type Claim, isAlive, Leadership, sessionsBucket, snapshot } from "../broker/index.js";
 import { isNavvyError, NavvyError, type Outcome, type Owner } from "../protocol/index.js";
 import type { JournalStart } from "./host/journal.js";
@@ -42,7 +41,6 @@ export async function adoptLeftovers(
     }),
   );
   for (const key of trees.keys()) if (!known.has(key)) await spawner.kill(key).then(() => spawner.release(key));
-  await clearFolders(parts, known);
   await tidyFolder(parts);
   await releaseDeadSessions(parts);
 }
@@ -124,22 +122,6 @@ async function discard({ config, spawner, journal }: AgentInnards, start: Journa
   );
   await journal.append({ op: "end", key: start.key, at: new Date().toISOString() });
   spawner.release(start.key);
-}
-
-/**
- * Folders that the journal does not name: their attempts were being prepared when the agent died, or being removed. Where the
- * journal was forgotten just now, what it named may still run: that is for the next start.
- */
-async function clearFolders({ config, spawner }: AgentInnards, known: Set<string>): Promise<void> {
-  if (config.forget) return;
-  const folder = join(config.folder, "attempts");
-  const names = (await readdir(folder)).filter((name) => !known.has(name));
-  const clear = async (name: string) => {
-    await spawner.kill(name);
-    await rm(join(folder, name), { recursive: true, force: true, maxRetries: 3 });
-  };
-  for (const name of names)
-    clear(name).catch((error: unknown) => config.log.warn({ err: error, folder: name }, "an attempt's folder could not be removed"));
 }
 
 /**

@@ -72,15 +72,19 @@ export class Agent {
       Machine.probe({ workDir: config.folder, gpus: config.gpus }),
       openSpawner(config, journal),
     ]);
+    const self: { agent?: Agent; hasLostSpawner?: boolean } = {};
+    spawner.on("lost", () => {
+      self.hasLostSpawner = true; // it may die before there is an agent to leave
+      self.agent?.leave({ now: true });
+    });
     const running = new Running();
     const slots = new Slots(
       { compute: config.slots, service: config.serviceSlots },
       machine.facts.gpus.map((gpu) => gpu.index),
     );
     const parts = { config, navvy, machine, spawner, journal, running, slots, unsettled: new Set() } as unknown as AgentInnards;
-    const self: { agent?: Agent } = {};
-    parts.holdReason = () => self.agent?.holdReason;
-    parts.isLeavingNow = () => self.agent?.isLeavingNow ?? false;
+    parts.holdReason = () => (self.hasLostSpawner ? "its spawner has ended" : self.agent?.holdReason);
+    parts.isLeavingNow = () => self.hasLostSpawner ?? self.agent?.isLeavingNow ?? false;
     parts.onBroken = (error) => {
       config.log.error({ err: error }, "this agent can not go on: leaving");
       self.agent?.leave({ now: true });
@@ -112,8 +116,8 @@ export class Agent {
       () => stopServing(),
       () => parts.claims.stop(),
     ]);
-    spawner.on("lost", () => agent.leave({ now: true }));
     self.agent = agent;
+    if (self.hasLostSpawner) agent.leave({ now: true });
     await parts.beats.beat();
     parts.claims.kick();
     config.log.info({ queues: config.serves, slots: config.slots, services: config.serviceSlots }, "agent is up");

@@ -6,12 +6,15 @@ const SOCKET = /^spawner-.*\.sock$/;
 
 /**
  * Removes from the agent's folder what an earlier run left there and nobody needs: attempts that the journal does not know (it
- * was killed while one was being removed), sockets of spawners that are gone. To be called before anything is claimed.
+ * was killed while one was being prepared or removed), sockets of spawners that are gone. To be called before anything is claimed.
+ * Where the journal was forgotten just now, what it named may still run: that is for the next start.
  */
 export async function tidyFolder({ config, journal, spawner }: AgentInnards): Promise<void> {
+  if (config.forget) return;
   const attempts = join(config.folder, "attempts");
   const known = new Set([...journal.live.values()].map((start) => basename(start.dir)));
   const stale = (await readdir(attempts)).filter((name) => !known.has(name)).map((name) => join(attempts, name));
+  await Promise.all(stale.map((path) => spawner.kill(basename(path))));
   const sockets = (await readdir(config.folder))
     .filter((name) => SOCKET.test(name) && name !== basename(spawner.socketPath))
     .map((name) => join(config.folder, name));

@@ -1,7 +1,10 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { type AgentProcess, type Client, client, lives, spawnAgent } from "../support/agent.js";
 import { eventually } from "../support/eventually.js";
+import { tempFolder } from "../support/folder.js";
 import { startNats } from "../support/nats.js";
 import { startProxy } from "../support/tcp-proxy.js";
 
@@ -18,6 +21,26 @@ test("an agent that is told to leave at once just after its link was cut leaves 
   proxy.cut("hold");
   expect(await Promise.race([agent.leaveNow(), delay(25_000, "it is still there", { ref: false })])).toBe(0);
   expect(lives(pid)).toBe(false);
+});
+
+test("an agent whose spawner dies while it starts takes no task and leaves", async () => {
+  await using nats = await startNats();
+  await using c = await client(nats);
+  await using proxy = await startProxy(nats.port);
+  await using folder = await tempFolder();
+  const journal = join(folder.path, "starting", "journal.jsonl");
+  const read = () => (existsSync(journal) ? readFileSync(journal, "utf8") : "");
+  const up = spawnAgent({ url: `nats://127.0.0.1:${proxy.port}` }, { name: "starting", workDir: folder.path, lease: "6s" });
+  const refused = up.catch((error: Error) => error);
+  await eventually("its session has begun", () => read().includes('"op":"session"'), { everyMs: 1 });
+  proxy.cut("hold"); // it waits for NATS before it is up
+  const id = await c.submit(["true"]);
+  process.kill(Number(/"op":"spawner","pid":(\d+)/.exec(read())?.[1]), "SIGKILL");
+  await delay(300);
+  proxy.heal();
+  const agent = await refused;
+  if (!(agent instanceof Error)) expect(await agent.exited).toBe(0);
+  expect(await c.record(id)).toMatchObject({ status: "queued", losses: 0 });
 });
 
 const task = sh(`for i in 1 2 3; do echo "line $i"; echo '{"t":"scalar","k":"x","v":1}' >> "$NAVVY_EVENTS"
