@@ -161,9 +161,10 @@ export class Attempt {
     return this.#ending.stage === "before" || this.#ending.stage === "starting";
   }
 
-  /** Its process runs: another agent can take it up. */
+  /** Its process runs, and is not being given back: another agent can take it up. */
   get canBeLeft(): boolean {
-    return this.#ending.stage === "running" && !this.#plumbing.revoked.signal.aborted;
+    const isGoing = this.#plumbing.revoked.signal.aborted || this.#ending.cause?.kind === "given_back";
+    return this.#ending.stage === "running" && !isGoing;
   }
 
   /** Bytes that it printed and that are not stored yet. */

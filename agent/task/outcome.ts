@@ -17,6 +17,8 @@ export function causeOf(endedBy: string, { spec, abort }: Pick<TaskRecord, "spec
       return { kind: "timed_out", reason: `hit its time limit of ${spec.timeLimitMs ?? "?"} ms`, graceMs };
     case "aborted":
       return { kind: "aborted", reason: abort?.reason ?? "aborted", graceMs };
+    case "kill":
+      return { kind: "given_back", reason: "its agent gave it back and ended before it could say so" };
     case "lease":
       return { kind: "lost", reason: "its agent was cut off from NATS, and it is not to outlive that (onDisconnect: kill)" };
     default:

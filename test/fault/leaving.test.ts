@@ -23,6 +23,24 @@ test("an agent that is told to leave at once just after its link was cut leaves 
   expect(lives(pid)).toBe(false);
 });
 
+test("what an agent gave back before it was killed counts as given back, not as lost", async () => {
+  await using nats = await startNats();
+  await using c = await client(nats);
+  await using proxy = await startProxy(nats.port);
+  const options = { name: "giving", lease: "20s", adoptWithin: "60s" };
+  await using first = await spawnAgent({ url: `nats://127.0.0.1:${proxy.port}` }, options);
+  const id = await c.submit(sh('echo "pid $$"; [ $NAVVY_ATTEMPT = 1 ] && exec sleep 1000; exit 0'));
+  await eventually("it prints", async () => (await c.logOf(id)).includes("pid "));
+  const pid = Number(/pid (\d+)/.exec(await c.logOf(id))?.[1]);
+  proxy.cut("hold");
+  void first.leaveNow();
+  await eventually("its process is gone", () => !lives(pid));
+  first.kill("SIGKILL"); // NATS has not heard of it
+  await first.exited;
+  await using _second = await spawnAgent(nats, { ...options, workDir: first.workDir });
+  expect(await c.ended(id)).toMatchObject({ status: "completed", attempt: 2, losses: 0 });
+});
+
 test("an agent whose spawner dies while it starts takes no task and leaves", async () => {
   await using nats = await startNats();
   await using c = await client(nats);
