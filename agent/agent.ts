@@ -99,7 +99,7 @@ export class Agent {
         drain: (reason) => self.agent?.drain(reason),
         resume: () => self.agent?.resume(),
         stop: (now) => self.agent?.leave({ now }),
-        handOver: () => void self.agent?.handOver(),
+        handOver: () => self.agent?.leave({ handsOver: true }),
       }),
       onRefused: (verb, reply) => config.log.warn({ verb, errorId: reply.errorId, message: reply.message }, "request refused"),
     });
@@ -161,8 +161,10 @@ export class Agent {
   }
 
   /** Like `stop`, for those who do not wait for it. */
-  leave(options: { now?: boolean }): void {
-    this.stop(options).catch((error: unknown) => this.#parts.config.log.error({ err: error }, "the agent did not leave cleanly"));
+  leave(options: { now?: boolean; handsOver?: boolean }): void {
+    (options.handsOver ? this.handOver() : this.stop(options)).catch((error: unknown) =>
+      this.#parts.config.log.error({ err: error }, "the agent did not leave cleanly"),
+    );
   }
 
   /**

@@ -79,6 +79,8 @@ export class Reaper {
     if (now - this.#readAt > this.#maxGapMs) this.forget();
     this.#readAt = now;
     const alive = new Set<string>();
+    const there = new Set(entries.map(({ key }) => key));
+    for (const key of this.#seen.keys()) if (!there.has(key)) this.#seen.delete(key);
     for (const { key, value, revision } of entries) {
       const seen = this.#seen.get(key);
       if (seen?.revision !== revision) this.#seen.set(key, { revision, at: now });

@@ -100,6 +100,7 @@ class Spawner {
     if (peer !== this.#agent) return;
     switch (op) {
       case "start":
+        this.#freeze.check();
         return this.#trees.start(request);
       case "signal":
         return this.#trees.signal(request.key, request.signal);

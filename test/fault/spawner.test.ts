@@ -115,6 +115,22 @@ describe.each(ways)("trees held together %s", (way) => {
     expect(await spawner.exited(own("a.1"))).toEqual({ code: 0, signal: null });
   });
 
+  test("a start that is read after the lease is over waits, also when both came while the spawner stood still", async () => {
+    for (let round = 0; round < 4; round++) {
+      spawner.lease(150);
+      process.kill(spawner.pid, "SIGSTOP");
+      let isStarted = false;
+      const started = start(own(`a.${round}`), ["true"]).then(() => (isStarted = true));
+      await new Promise((resolve) => setTimeout(resolve, 300)); // in which the lease runs out
+      const frozen = once(spawner, "frozen");
+      process.kill(spawner.pid, "SIGCONT");
+      await frozen;
+      expect(isStarted).toBe(false);
+      spawner.lease(null);
+      await started;
+    }
+  });
+
   test("a frozen tree can be killed", async () => {
     const { pid } = await start(own("a.1"), [program("double-fork.sh"), file("daemon")]);
     const daemon = await pidIn("daemon");

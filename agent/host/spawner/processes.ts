@@ -84,7 +84,17 @@ function identify(pid: string): { key: string } | "foreign" | "unclear" {
     return { key: Buffer.from(key, "latin1").toString() };
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
+    if (code === "ESRCH") return isThereWithoutEnvironment(pid) ? "foreign" : "unclear";
     return code === "EACCES" || code === "EPERM" ? "foreign" : "unclear";
+  }
+}
+
+/** Newer kernels refuse to open what a kernel thread does not have, in the words for one that is gone. */
+function isThereWithoutEnvironment(pid: string): boolean {
+  try {
+    return hasNoEnvironment(pid);
+  } catch {
+    return false;
   }
 }
 

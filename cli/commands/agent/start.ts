@@ -33,7 +33,7 @@ export const start: Handler<[], AgentStartOptions> = async (call) => {
     log,
   });
   obeySignals(agent, (line) => log.info(line));
-  const upgrade = () => void agent.handOver();
+  const upgrade = () => agent.leave({ handsOver: true });
   process.on("SIGUSR2", upgrade);
   await agent.done;
   if (agent.handsOver) succeed();
