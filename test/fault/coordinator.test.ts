@@ -75,12 +75,18 @@ test("a coordinator that freezes in the middle of a pass and goes on beside the 
   await eventually("the first leads", () => first.log.some((line) => line.includes("coordinates")));
   await using second = await spawnAgent(nats, { name: "second", lease: "2s", queues: ["none"] });
   const { ids } = await deadTasks(c, 150);
-  const isBack = async () => (await c.list({ status: "queued" })).length;
-  const seen = await eventually("the first is in the middle of its pass", isBack, { timeoutMs: 20_000, everyMs: 1 });
+  const back = new Set<string>();
+  const watch = await c.navvy.tasks.watchHeads({
+    onTask: (task) => void (task.status === "queued" ? back.add(task.id) : back.delete(task.id)),
+    onGone: () => {},
+    onReady: () => {},
+  });
+  const seen = await eventually("the first is in the middle of its pass", () => back.size, { timeoutMs: 20_000, everyMs: 1 });
   proxy.cut("hold"); // its answers: it waits in mid-pass
   first.kill("SIGSTOP");
   expect(seen).toBeLessThan(150);
-  await eventually("the second takes over and takes the rest back", async () => (await isBack()) === 150, { timeoutMs: 30_000 });
+  await eventually("the second takes over and takes the rest back", () => back.size === 150, { timeoutMs: 30_000 });
+  watch.close();
   expect(second.log.some((line) => line.includes("coordinates"))).toBe(true);
   first.kill("SIGCONT");
   proxy.heal();
