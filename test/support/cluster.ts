@@ -24,15 +24,32 @@ export interface Cluster extends AsyncDisposable {
   /** The name of the server that leads a stream. */
   streamLeader(stream: string): Promise<string>;
   /** Resolves when JetStream has a leader and every replica of every stream has caught up. */
-  healthy(): Promise<void>;
+  healthy(timeoutMs?: number): Promise<void>;
 }
 
 /** The first server in which two concurrent compare-and-sets can not both win in a cluster. */
 const CLUSTERED = "2.9.21+";
 const HEALTHY_MS = 60_000;
 
+/** A port that another test took between our look and the server's leaves a server outside: then all of them are started anew. */
+const FORMED_MS = 20_000;
+const TRIES = 3;
+
 /** Starts a cluster for one test: `await using cluster = await startCluster()`. */
-export async function startCluster({ size = 3, binary }: StartClusterOptions = {}): Promise<Cluster> {
+export async function startCluster(options: StartClusterOptions = {}): Promise<Cluster> {
+  for (let tries = 1; ; tries++) {
+    const cluster = await startServers(options);
+    try {
+      await cluster.healthy(FORMED_MS);
+      return cluster;
+    } catch (error) {
+      await cluster[Symbol.asyncDispose]();
+      if (tries === TRIES) throw error;
+    }
+  }
+}
+
+async function startServers({ size = 3, binary }: StartClusterOptions): Promise<Cluster> {
   const program = binary ?? (await findNats(CLUSTERED));
   const names = ["a", "b", "c", "d", "e"].slice(0, size);
   const ports = await freePorts(3 * size);
@@ -63,10 +80,10 @@ export async function startCluster({ size = 3, binary }: StartClusterOptions = {
     metaLeader: () => eventually("JetStream has a leader", async () => (await metaViews(monitors))[0]?.leader),
     streamLeader: (stream) =>
       eventually(`${stream} has a leader`, () => ask(async (streams) => (await streams.info(stream)).cluster?.leader)),
-    healthy: async () => {
+    healthy: async (timeoutMs = HEALTHY_MS) => {
       const isHealthy = async () =>
         (await metaViews(monitors)).some((view) => hasCaughtUp(view, size)) && (await ask(everyStreamHasCaughtUp));
-      await eventually("every replica has caught up", isHealthy, { timeoutMs: HEALTHY_MS, everyMs: 250 });
+      await eventually("every replica has caught up", isHealthy, { timeoutMs, everyMs: 250 });
     },
     [Symbol.asyncDispose]: stop,
   };
