@@ -14,12 +14,13 @@ const CHECKED_KEYS = 5_000;
  * when its loop awaits. Entries of a newer navvy or that can not be read are left out and given to `onUnreadable`.
  *
  * A watch misses a key that is written while the list is on its way: the server skips the message that the write replaced, and
- * gives its successor only after "that was all". So the keys are listed once more, and those that are missing read one by one.
+ * gives its successor only after "that was all". So the keys are listed once more, and those that are missing read one by one;
+ * `mayMiss` saves that for who reads a key anyway before it acts on its absence.
  */
 export async function snapshot<S extends z.ZodType>(
   bus: Bus,
   bucket: Bucket<S>,
-  options: { keys?: string; onUnreadable?: (key: string, error: unknown) => void } = {},
+  options: { keys?: string; mayMiss?: boolean; onUnreadable?: (key: string, error: unknown) => void } = {},
 ): Promise<Entry<z.infer<S>>[]> {
   const entries = new Map<string, Entry<z.infer<S>>>();
   const seen = new Set<string>();
@@ -44,7 +45,7 @@ export async function snapshot<S extends z.ZodType>(
   });
   await isReady;
   watch.close();
-  if (seen.size <= CHECKED_KEYS) {
+  if (!options.mayMiss && seen.size <= CHECKED_KEYS) {
     for (const key of await keysOf(bus, bucket, options.keys)) {
       if (seen.has(key)) continue;
       const entry = await bucket.get(key);

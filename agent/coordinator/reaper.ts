@@ -74,7 +74,7 @@ export class Reaper {
   /** The sessions that live; those that stood still for too long are deleted by compare-and-set. */
   async #sessions(): Promise<Set<string>> {
     const bucket = sessionsBucket(this.#navvy.bus);
-    const entries = await snapshot(this.#navvy.bus, bucket);
+    const entries = await snapshot(this.#navvy.bus, bucket, { mayMiss: true });
     const now = performance.now();
     if (now - this.#readAt > this.#maxGapMs) this.forget();
     this.#readAt = now;
