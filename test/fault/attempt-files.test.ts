@@ -1,4 +1,3 @@
-import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -8,23 +7,9 @@ import { Objects } from "../../broker/objects.js";
 import { client, spawnAgent } from "../support/agent.js";
 import { tempFolder } from "../support/folder.js";
 import { startNats } from "../support/nats.js";
+import { canMount, smallDisk } from "../support/small-disk.js";
 
-/** A small disk of its own needs the right to mount one. */
-const isRoot = process.getuid?.() === 0;
-
-async function smallDisk(sizeMiB: number): Promise<AsyncDisposable & { path: string }> {
-  const folder = await tempFolder();
-  execFileSync("mount", ["-t", "tmpfs", "-o", `size=${sizeMiB}m`, "tmpfs", folder.path]);
-  return {
-    path: folder.path,
-    async [Symbol.asyncDispose]() {
-      execFileSync("umount", ["-l", folder.path]);
-      await folder[Symbol.asyncDispose]();
-    },
-  };
-}
-
-test.runIf(isRoot)("a disk that is full while a task reports and ends costs none of its reports and not its outcome", async () => {
+test.runIf(canMount)("a disk that is full while a task reports and ends costs none of its reports and not its outcome", async () => {
   await using nats = await startNats();
   await using c = await client(nats);
   await using disk = await smallDisk(320);

@@ -4,25 +4,10 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { client, spawnAgent } from "../support/agent.js";
 import { eventually } from "../support/eventually.js";
-import { tempFolder } from "../support/folder.js";
 import { startNats } from "../support/nats.js";
+import { canMount, smallDisk } from "../support/small-disk.js";
 
-/** A small disk of its own needs the right to mount one. */
-const isRoot = process.getuid?.() === 0;
-
-async function smallDisk(sizeMiB: number): Promise<AsyncDisposable & { path: string }> {
-  const folder = await tempFolder();
-  execFileSync("mount", ["-t", "tmpfs", "-o", `size=${sizeMiB}m`, "tmpfs", folder.path]);
-  return {
-    path: folder.path,
-    async [Symbol.asyncDispose]() {
-      execFileSync("umount", ["-l", folder.path]);
-      await folder[Symbol.asyncDispose]();
-    },
-  };
-}
-
-test.runIf(isRoot)(
+test.runIf(canMount)(
   "a task that fills the disk fails by itself; the agent says why it takes nothing, and goes on when there is room",
   async () => {
     await using nats = await startNats();
@@ -43,7 +28,7 @@ test.runIf(isRoot)(
   },
 );
 
-test.runIf(isRoot)(
+test.runIf(canMount)(
   "a small NATS store is set up all the same; when it is full, an upload is refused with the cause and records go on",
   async () => {
     await using disk = await smallDisk(64);
@@ -54,7 +39,7 @@ test.runIf(isRoot)(
   },
 );
 
-test.runIf(isRoot)(
+test.runIf(canMount)(
   "a server whose disk is full in mid-task: the agent waits and says so; after room and a restart nothing is missing",
   { timeout: 120_000 },
   async () => {
