@@ -1,11 +1,11 @@
-import { readFileSync } from "node:fs";
 import { readFile, rename, rm, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
+import { birthOf } from "../../broker/index.js";
 import { NavvyError } from "../../protocol/index.js";
 
 interface Holder {
   pid: number;
-  /** Of its process, in the kernel's ticks since boot: a number that was given out again is not the holder. */
+  /** When its process was born, to be compared only: a number that was given out again is not the holder. */
   startedAt: string;
   host: string;
 }
@@ -18,13 +18,13 @@ interface Holder {
  */
 export async function lockFolder(path: string): Promise<{ release: () => Promise<void> }> {
   const holder = await readHolder(path);
-  if (holder && holder.host === hostname() && holder.pid !== process.pid && startOf(holder.pid) === holder.startedAt) {
+  if (holder && holder.host === hostname() && holder.pid !== process.pid && (await birthOf(holder.pid)) === holder.startedAt) {
     throw new NavvyError("conflict", `another agent works in this folder: process ${holder.pid} on this host, by ${path}`, {
       why: "two agents in one folder would take each other's tasks for left over",
       fix: ["give this one another name or folder: --name NAME, --work-dir DIR", `or end that one: kill ${holder.pid}`],
     });
   }
-  const own: Holder = { pid: process.pid, startedAt: startOf(process.pid) ?? "", host: hostname() };
+  const own: Holder = { pid: process.pid, startedAt: (await birthOf(process.pid)) ?? "", host: hostname() };
   await writeFile(`${path}.next`, JSON.stringify(own), { mode: 0o600 });
   await rename(`${path}.next`, path);
   return { release: () => rm(path, { force: true }) };
@@ -35,16 +35,5 @@ async function readHolder(path: string): Promise<Holder | undefined> {
     return JSON.parse(await readFile(path, "utf8")) as Holder;
   } catch {
     return undefined; // never held, or written by a crash in the middle of it
-  }
-}
-
-/** When a process started; undefined when there is none (or no /proc: then only the lease and the name keep agents apart). */
-function startOf(pid: number): string | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    return fields[0] === "Z" ? undefined : fields[19];
-  } catch {
-    return undefined;
   }
 }

@@ -1,6 +1,6 @@
 /** The embedded nats-server: found or fetched, started for us alone, ended with us. */
 
-export { isAlive } from "./birth.js";
+export { birthOf, isAlive } from "./birth.js";
 export { defaultCacheDir } from "./cache.js";
 export { type FindServerOptions, type FoundServer, findServer } from "./find.js";
 export type { Exit } from "./launch.js";
