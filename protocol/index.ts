@@ -15,6 +15,7 @@ export * from "./states.js";
 export * from "./subjects.js";
 export * from "./summary.js";
 export * from "./task-record.js";
+export * from "./task-spec.js";
 
 /** The protocol's number: agents accept this one and the one before. */
 export const PROTOCOL = 1;

@@ -135,12 +135,17 @@ export type FleetEvent = z.infer<typeof FleetEvent>;
 export const LOG_STREAMS = ["out", "err", "navvy"] as const;
 export type LogStream = (typeof LOG_STREAMS)[number];
 
-/** A piece of what a task printed, byte-exact. `offset` counts bytes of this stream; chunks may arrive twice, never with a gap. */
+/**
+ * A piece of what a task printed, byte-exact; stream `navvy` is what happened before and around it: code, image, set-up, each with
+ * its section. `offset` counts bytes of this stream; chunks may arrive twice, never with a gap.
+ */
 export const LogChunk = z.object({
   type: z.literal("navvy.log.v1"),
   stream: z.enum(LOG_STREAMS),
   offset: z.number().int(),
   at: z.string(),
+  /** Of stream `navvy`: which part of the preparations it belongs to. */
+  section: z.string().optional(),
   data: Bytes,
 });
 export type LogChunk = z.infer<typeof LogChunk>;

@@ -1,4 +1,4 @@
-import type { Resources } from "./task-record.js";
+import type { Resources } from "./task-spec.js";
 
 /**
  * A shape is the short canonical name of what a task asks of a machine: `cpu`, `g1`, `g4`. It stands in the queue's

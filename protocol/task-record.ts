@@ -2,16 +2,7 @@ import { z } from "zod";
 import { Outcome } from "./outcome.js";
 import { ON_DISCONNECT, PHASES, STATUSES } from "./states.js";
 import { CLASSES } from "./subjects.js";
-
-/** A parameter's value keeps its type on the wire: no strings made of numbers. */
-export const ParameterValue: z.ZodType<ParameterValue> = z.lazy(() =>
-  z.union([z.string(), z.number(), z.boolean(), z.null(), z.array(ParameterValue), z.record(z.string(), ParameterValue)]),
-);
-export type ParameterValue = string | number | boolean | null | ParameterValue[] | { [key: string]: ParameterValue };
-
-/** Sections of parameters: `{ General: { lr: 0.1 } }` is addressed as `General/lr`. */
-export const Parameters = z.record(z.string(), z.record(z.string(), ParameterValue));
-export type Parameters = z.infer<typeof Parameters>;
+import { ParameterValue, TaskSpec } from "./task-spec.js";
 
 export const TASK_TYPES = [
   "training",
@@ -26,60 +17,6 @@ export const TASK_TYPES = [
   "qc",
   "custom",
 ] as const;
-
-/** A code bundle: a packed folder in the object store. */
-export const CodeRef = z.object({
-  /** sha256 of the packed bytes, hex: the object's name. */
-  bundle: z.string(),
-  sizeBytes: z.number(),
-  files: z.number().int().optional(),
-  /** Where it came from, for people. */
-  origin: z
-    .object({ folder: z.string().optional(), commit: z.string().optional(), branch: z.string().optional(), dirty: z.boolean().optional() })
-    .optional(),
-});
-export type CodeRef = z.infer<typeof CodeRef>;
-
-/** A file that the agent fetches before the task starts: it lies at `$NAVVY_INPUTS/<name>`. */
-export const InputRef = z.object({
-  sha256: z.string(),
-  sizeBytes: z.number(),
-  from: z.object({ task: z.string(), artifact: z.string() }).optional(),
-});
-export type InputRef = z.infer<typeof InputRef>;
-
-export const Resources = z.object({
-  /** How many GPUs the task holds for itself. */
-  gpus: z.number().int().min(0).default(0),
-});
-export type Resources = z.infer<typeof Resources>;
-
-/** Between SIGTERM and SIGKILL, for a task that says nothing and has no shorter time limit. */
-export const DEFAULT_GRACE_MS = 30_000;
-
-/** What to run and how: the part of a record that a draft's owner may edit. */
-export const TaskSpec = z.object({
-  /** Program and arguments. Empty: nothing to run (a template that is filled in later). */
-  command: z.array(z.string()),
-  /** Working directory inside the bundle. */
-  directory: z.string().optional(),
-  code: CodeRef.optional(),
-  inputs: z.record(z.string(), InputRef).default({}),
-  env: z.record(z.string(), z.string()).default({}),
-  parameters: Parameters.default({}),
-  resources: Resources.default({ gpus: 0 }),
-  /** The process may run this long; then it is ended as `timed_out`. */
-  timeLimitMs: z.number().positive().optional(),
-  /** Between SIGTERM and SIGKILL. */
-  graceMs: z.number().min(0).default(DEFAULT_GRACE_MS),
-  /** The user's own retries: failures of the program, never of a machine. */
-  retries: z.object({ limit: z.number().int().min(0), backoffMs: z.number().min(0) }).default({ limit: 0, backoffMs: 1000 }),
-  /** How often a machine may be lost under it before it is given up. */
-  lostLimit: z.number().int().min(0).default(3),
-  /** Default: what its queue says, else freeze. */
-  onDisconnect: z.enum(ON_DISCONNECT).optional(),
-});
-export type TaskSpec = z.infer<typeof TaskSpec>;
 
 export const ArtifactRef = z.object({
   name: z.string(),
@@ -119,6 +56,12 @@ export const Attempt = z.object({
   startedAt: z.string().optional(),
   endedAt: z.string().optional(),
   outcome: Outcome.optional(),
+  /** What it ran in: the image as it was asked for, its id on that machine, and its digest where the engine knows one. */
+  image: z.object({ reference: z.string(), id: z.string(), digest: z.string().optional() }).optional(),
+  /** The commit that its code was. */
+  commit: z.string().optional(),
+  /** The GPUs that it held: their UUIDs, or numbers where they have none. */
+  gpus: z.array(z.string()).optional(),
   /** Bytes that each stream of its log holds, once it has ended in good order: a reader that has them has all. */
   logBytes: z.record(z.string(), z.number()).optional(),
 });

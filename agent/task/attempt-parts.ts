@@ -1,14 +1,15 @@
 import type { Claim, Navvy } from "../../broker/index.js";
-import type { Beat, Owner, Phase, Reported, TaskRecord } from "../../protocol/index.js";
+import type { Beat, Owner, Phase, Reported } from "../../protocol/index.js";
 import type { AgentConfig } from "../config.js";
 import type { BundleCache } from "../host/bundle-cache.js";
-import type { Journal } from "../host/journal.js";
+import type { Journal, JournalStart } from "../host/journal.js";
 import type { Runner } from "../runners/runner.js";
 import type { Slot } from "../slots.js";
 import { ArtifactUploads } from "./artifact-uploads.js";
 import { type AttemptFolder, attemptFolder } from "./folder.js";
 import type { LogShipperParts } from "./log-shipper.js";
 import type { ReportsParts } from "./reports.js";
+import { SetupLog } from "./setup-log.js";
 
 /** What every attempt of an agent works with. */
 export interface AttemptParts {
@@ -36,17 +37,38 @@ export interface Plumbing extends LogShipperParts, ReportsParts {
 }
 
 export function plumbing({ config, navvy }: AttemptParts, claim: Claim): Plumbing {
-  const folder = attemptFolder(config.folder, keyOf(claim), claim.record);
+  return plumb({ config, navvy }, claim, (folder) => new SetupLog(folder));
+}
+
+/** For an attempt that an earlier run of the agent began. */
+export async function resumedPlumbing({ config, navvy }: AttemptParts, claim: Claim): Promise<Plumbing> {
+  const setupLog = await SetupLog.resume(folderOf(config, claim));
+  return plumb({ config, navvy }, claim, () => setupLog);
+}
+
+function folderOf(config: AgentConfig, claim: Claim): AttemptFolder {
+  return attemptFolder(config.folder, keyOf(claim), claim.record);
+}
+
+function plumb(
+  { config, navvy }: Pick<AttemptParts, "config" | "navvy">,
+  claim: Claim,
+  setupLogOf: (folder: AttemptFolder) => SetupLog,
+): Plumbing {
+  const folder = folderOf(config, claim);
   const [revoked, cut] = [new AbortController(), new AbortController()];
   const uploads = new ArtifactUploads(navvy.objects, { attempt: claim.attempt, signal: AbortSignal.any([revoked.signal, cut.signal]) });
   const target = { id: claim.id, attempt: claim.attempt };
-  return { folder, target, logs: navvy.logs, metrics: navvy.metrics, uploads, signal: revoked.signal, revoked, cut };
+  const common = { folder, target, setupLog: setupLogOf(folder), uploads, signal: revoked.signal, revoked, cut };
+  return { ...common, logs: navvy.logs, metrics: navvy.metrics };
 }
 
-/** What the runner holds the attempt to, also without us. */
-export function limitsOf({ spec, onDisconnect = "freeze" }: TaskRecord, { maxPids }: AgentConfig) {
-  const { timeLimitMs, graceMs } = spec;
-  return { onDisconnect, graceMs, ...(maxPids > 0 ? { maxPids } : {}), ...(timeLimitMs === undefined ? {} : { timeLimitMs }) };
+/** What the host journal keeps of an attempt that is about to run. */
+export function journalStart({ id, attempt, owner }: Claim, slot: Slot, folder: AttemptFolder): JournalStart {
+  const { root, stdout, stderr, exitFile } = folder;
+  const at = new Date().toISOString();
+  const key = keyOf({ id, attempt });
+  return { op: "start", key, stdout, stderr, exitFile, task: id, attempt, session: owner.session, dir: root, ...slot, at };
 }
 
 /** What a beat says of an attempt. */

@@ -2,18 +2,18 @@ import type { Claim } from "../../broker/index.js";
 import { type Beat, NavvyError, type Outcome, type Owner } from "../../protocol/index.js";
 import type { ProcessEnd } from "../runners/runner.js";
 import type { Slot } from "../slots.js";
-import { type AttemptParts, keyOf, limitsOf, type Plumbing, plumbing, runningView, whenCut } from "./attempt-parts.js";
+import { type AttemptParts, journalStart, keyOf, type Plumbing, plumbing, resumedPlumbing, runningView, whenCut } from "./attempt-parts.js";
 import { collect } from "./collect.js";
 import { Ending } from "./ending.js";
-import { taskEnvironment } from "./environment.js";
 import { removeLater } from "./folder.js";
 import type { Leftover } from "./leftover.js";
 import { LogShipper } from "./log-shipper.js";
 import { Noter } from "./noter.js";
 import { causeOf, outcomeOf, setupOutcome } from "./outcome.js";
 import { Pace } from "./pace.js";
-import { prepare } from "./prepare.js";
+import { type Prepared, prepare } from "./prepare.js";
 import { Reports } from "./reports.js";
+import { runSpecOf } from "./run-spec.js";
 import { settle } from "./settle.js";
 
 export type { AttemptParts };
@@ -62,7 +62,7 @@ export class Attempt {
 
   /** One that an earlier run of this agent started. */
   static async adopted(parts: AttemptParts, claim: Claim, left: Leftover): Promise<Attempt> {
-    const pipes = plumbing(parts, claim);
+    const pipes = await resumedPlumbing(parts, claim);
     const [shipper, reports] = await Promise.all([LogShipper.resume(pipes), Reports.resume(pipes)]);
     return new Attempt(parts, claim, { plumbing: pipes, slot: left.slot, shipper, reports, left });
   }
@@ -183,14 +183,14 @@ export class Attempt {
     try {
       // No reaper takes it back, so should this agent die the next one must know of it, from here on.
       if (this.runsOn) await this.#writeDown();
-      const cwd = await this.#prepare();
+      const prepared = await this.#prepare();
       if (!this.#parts.isLeaseFresh(this.claim.owner))
         this.#ending.name({ kind: "given_back", reason: "the lease ran short before the start" });
       if (this.#ending.cause) return this.#neverRan();
-      await this.#start(cwd);
+      await this.#start(prepared);
     } catch (error) {
       if (this.#ending.cause) return this.#neverRan();
-      const outcome = setupOutcome(error);
+      const outcome = setupOutcome(error, this.#plumbing.setupLog.failedTail);
       return () => outcome;
     } finally {
       if (this.#ending.stage !== "running") await this.#pace.stop();
@@ -204,39 +204,30 @@ export class Attempt {
   }
 
   /** A download that is cut short may take its time to notice: it is not waited for. */
-  async #prepare(): Promise<string> {
+  async #prepare(): Promise<Prepared> {
     const { bundles, navvy } = this.#parts;
-    const signal = this.#plumbing.cut.signal;
-    const preparing = prepare({ bundles, objects: navvy.objects, signal }, this.claim.record, this.#plumbing.folder);
+    const { folder, setupLog, cut } = this.#plumbing;
+    const { signal } = cut;
+    const preparing = prepare({ bundles, objects: navvy.objects, signal, setupLog }, this.claim.record, folder);
     this.#preparing = preparing.catch(() => undefined);
     return Promise.race([preparing, whenCut(signal)]);
   }
 
-  async #start(cwd: string): Promise<void> {
+  async #start(prepared: Prepared): Promise<void> {
     const { config, runner, journal } = this.#parts;
-    const { record } = this.claim;
-    const env = taskEnvironment({ config, record, slot: this.slot, folder: this.#plumbing.folder, inherited: process.env });
+    const spec = runSpecOf(config, this.claim, { slot: this.slot, folder: this.#plumbing.folder, prepared });
     await this.#writeDown();
-    if (this.#ending.cause) throw new NavvyError("aborted", `task ${record.id} was ended before it started`);
+    if (this.#ending.cause) throw new NavvyError("aborted", `task ${this.claim.id} was ended before it started`);
     this.#ending.stage = "starting";
-    const { pid } = await runner.start({ ...this.#place, argv: record.spec.command, cwd, env, ...limitsOf(record, config) });
+    const { pid } = await runner.start(spec);
     this.#ending.stage = "running";
     journal
       .append({ op: "pid", key: this.key, pid })
       .catch((error: unknown) => config.log.error({ err: error }, "the host journal can not be written"));
   }
 
-  get #place() {
-    const { stdout, stderr, exitFile } = this.#plumbing.folder;
-    return { key: this.key, stdout, stderr, exitFile };
-  }
-
   #writeDown(): Promise<void> {
-    const { id, attempt, owner } = this.claim;
-    const { root } = this.#plumbing.folder;
-    const at = new Date().toISOString();
-    const what = { task: id, attempt, session: owner.session, dir: root, ...this.slot, at };
-    return this.#parts.journal.append({ op: "start", ...this.#place, ...what });
+    return this.#parts.journal.append(journalStart(this.claim, this.slot, this.#plumbing.folder));
   }
 
   /** Takes up what an earlier run of the agent left: it runs, it has ended meanwhile, or it was never started. */
@@ -266,9 +257,10 @@ export class Attempt {
   /** Takes in what the process printed and reported since the last turn. @returns whether there was any */
   async #turn(): Promise<boolean> {
     this.#noter.tick();
-    if (this.#ending.stage !== "running") return true;
+    const isRunning = this.#ending.stage === "running";
+    if (!isRunning && this.#plumbing.setupLog.isEmpty) return true;
     try {
-      const moved = await Promise.all([this.#shipper.drain(), this.#reports.drain()]);
+      const moved = await Promise.all([this.#shipper.drain(), isRunning && this.#reports.drain()]);
       return moved.includes(true);
     } catch (error) {
       if (!this.#plumbing.revoked.signal.aborted)
@@ -278,7 +270,8 @@ export class Attempt {
   }
 
   async #collect(outcomeNow: () => Outcome) {
-    const parts = { noter: this.#noter, reports: this.#reports, shipper: this.#shipper, cut: this.#plumbing.cut.signal };
+    const { cut, setupLog } = this.#plumbing;
+    const parts = { noter: this.#noter, reports: this.#reports, shipper: this.#shipper, setupLog, cut: cut.signal };
     const collected = await collect(parts, outcomeNow());
     await this.#adopting;
     return { outcome: outcomeNow(), ...collected };

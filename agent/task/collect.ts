@@ -3,6 +3,7 @@ import { whenCut } from "./attempt-parts.js";
 import type { LogShipper } from "./log-shipper.js";
 import type { Noter } from "./noter.js";
 import type { Reports } from "./reports.js";
+import type { SetupLog } from "./setup-log.js";
 
 /** An upload that takes long is seen to be one. */
 const NOTE_EVERY_MS = 500;
@@ -11,6 +12,7 @@ export interface CollectParts {
   noter: Noter;
   reports: Reports;
   shipper: LogShipper;
+  setupLog: SetupLog;
   /** Cuts uploads short. */
   cut: AbortSignal;
 }
@@ -37,8 +39,9 @@ export async function collect(parts: CollectParts, outcome: Outcome): Promise<Co
   }
 }
 
-async function store({ reports, shipper, cut }: CollectParts, outcome: Outcome): Promise<Collected> {
-  if (outcome.kind === "setup_failed") await shipper.say(outcome.tail ?? outcome.reason ?? "set-up failed");
+async function store({ reports, shipper, setupLog, cut }: CollectParts, outcome: Outcome): Promise<Collected> {
+  if (outcome.kind === "setup_failed") await tell(setupLog, outcome.reason ?? "set-up failed");
+  await shipper.drain();
   try {
     const reported = await Promise.race([reports.finish(), whenCut(cut)]);
     return { reported, logBytes: await shipper.finish() };
@@ -48,4 +51,9 @@ async function store({ reports, shipper, cut }: CollectParts, outcome: Outcome):
     else reports.note("error", `not everything could be stored: ${error.message}`);
     return { reported: reports.reported };
   }
+}
+
+/** For those who read the log alone; the outcome says it too, so a full disk keeps nothing from going on. */
+async function tell(setupLog: SetupLog, text: string): Promise<void> {
+  await setupLog.say(text).catch(() => undefined);
 }

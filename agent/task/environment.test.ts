@@ -22,6 +22,7 @@ const environment = (pool: "compute" | "service", allowControllers = true, gpus:
     slot: { pool, gpus },
     folder: attemptFolder("/w/a", "k.1", record),
     inherited,
+    prepared: { env: {}, path: [] },
   });
 };
 

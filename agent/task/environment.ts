@@ -3,6 +3,7 @@ import { type Parameters, type ParameterValue, PROTOCOL, type TaskRecord } from 
 import type { AgentConfig } from "../config.js";
 import type { Slot } from "../slots.js";
 import type { AttemptFolder } from "./folder.js";
+import type { Prepared } from "./prepare.js";
 
 /** What the agent's own environment hands on. Everything else, credentials above all, stays with the agent. */
 const INHERITED = [
@@ -33,16 +34,17 @@ export interface EnvironmentParts {
   slot: Slot;
   folder: AttemptFolder;
   inherited: Record<string, string | undefined>;
+  prepared: Pick<Prepared, "env" | "path">;
 }
 
 /** The whole environment of an attempt's process (docs/protocol.md lists it). */
-export function taskEnvironment({ config, record, slot, folder, inherited }: EnvironmentParts): Record<string, string> {
+export function taskEnvironment({ config, record, slot, folder, inherited, prepared }: EnvironmentParts): Record<string, string> {
   const env: Record<string, string> = { PYTHONUNBUFFERED: "1" };
   for (const name of INHERITED) if (inherited[name] !== undefined) env[name] = inherited[name];
   // What marks a test run's processes is handed on too, so that the run can see what it left.
   if (inherited.NAVVY_TEST_RUN) env.NAVVY_TEST_RUN = inherited.NAVVY_TEST_RUN;
   Object.assign(env, {
-    PATH: [join(config.folder, "bin"), inherited.PATH ?? "/usr/local/bin:/usr/bin:/bin"].join(delimiter),
+    PATH: [...prepared.path, join(config.folder, "bin"), inherited.PATH ?? "/usr/local/bin:/usr/bin:/bin"].join(delimiter),
     NAVVY: "1",
     NAVVY_PROTOCOL: String(PROTOCOL),
     NAVVY_TASK_ID: record.id,
@@ -61,6 +63,7 @@ export function taskEnvironment({ config, record, slot, folder, inherited }: Env
     ...parameterVariables(record.spec.parameters),
     ...gpuVariables(slot),
     ...(slot.pool === "service" && config.allowControllers ? connectionVariables(config) : {}),
+    ...prepared.env,
     ...record.spec.env,
   });
   return env;

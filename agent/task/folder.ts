@@ -16,6 +16,9 @@ export interface AttemptFolder {
   output: string;
   stdout: string;
   stderr: string;
+  /** What happened before the program, and where its sections begin. */
+  setup: string;
+  sections: string;
   exitFile: string;
   /** How far the log was shipped, and what was reported: for an agent that adopts the attempt. */
   shipped: string;
@@ -34,6 +37,8 @@ export function attemptFolder(agentFolder: string, key: string, record: TaskReco
     output: join(root, "output"),
     stdout: join(root, "stdout"),
     stderr: join(root, "stderr"),
+    setup: join(root, "setup"),
+    sections: join(root, "sections.jsonl"),
     exitFile: join(root, "exit.json"),
     shipped: join(root, "shipped.json"),
     taken: join(root, "taken.json"),

@@ -1,7 +1,8 @@
 import { open, stat } from "node:fs/promises";
 import type { Logs } from "../../broker/index.js";
-import type { LogStream } from "../../protocol/index.js";
+import type { LogChunk, LogStream } from "../../protocol/index.js";
 import type { AttemptFolder } from "./folder.js";
+import type { SetupLog } from "./setup-log.js";
 import { StateFile } from "./state-file.js";
 import { Tail } from "./tail.js";
 
@@ -14,10 +15,14 @@ const NOTE_EVERY_MS = 1_000;
 /** Bytes of each stream that NATS has for sure. */
 type Shipped = Record<LogStream, number>;
 
+const NOTHING: Shipped = { out: 0, err: 0, navvy: 0 };
+
 export interface LogShipperParts {
   logs: Logs;
   target: { id: string; attempt: number };
-  folder: Pick<AttemptFolder, "stdout" | "stderr" | "shipped">;
+  folder: Pick<AttemptFolder, "stdout" | "stderr" | "setup" | "sections" | "shipped">;
+  /** What is written to `folder.setup`, with its sections. */
+  setupLog: SetupLog;
   signal: AbortSignal;
 }
 
@@ -27,52 +32,51 @@ export interface LogShipperParts {
  */
 export class LogShipper {
   readonly #parts: LogShipperParts;
-  readonly #tails: Record<"out" | "err", Tail>;
+  readonly #tails: Record<LogStream, Tail>;
   readonly #state: StateFile<Shipped>;
   readonly #inFlight = new Map<Promise<void>, { stream: LogStream; offset: number }>();
   #last: Uint8Array;
-  #navvyBytes: number;
   #failure: unknown;
   #notedAt = performance.now();
   #noted = 0;
 
   /** Goes on where an earlier agent stopped. */
   static async resume(parts: LogShipperParts): Promise<LogShipper> {
-    const shipped = (await new StateFile<Shipped>(parts.folder.shipped).read()) ?? { out: 0, err: 0, navvy: 0 };
+    const shipped = (await new StateFile<Shipped>(parts.folder.shipped).read()) ?? NOTHING;
     return new LogShipper(parts, shipped, await endOf(parts.folder.stdout, shipped.out));
   }
 
-  constructor(parts: LogShipperParts, from: Shipped = { out: 0, err: 0, navvy: 0 }, last: Uint8Array = new Uint8Array()) {
+  constructor(parts: LogShipperParts, from: Shipped = NOTHING, last: Uint8Array = new Uint8Array()) {
     this.#parts = parts;
-    this.#tails = { out: new Tail(parts.folder.stdout, from.out), err: new Tail(parts.folder.stderr, from.err) };
-    this.#navvyBytes = from.navvy;
+    const { setup, stdout, stderr } = parts.folder;
+    this.#tails = { navvy: new Tail(setup, from.navvy), out: new Tail(stdout, from.out), err: new Tail(stderr, from.err) };
     this.#last = last;
     this.#state = new StateFile(parts.folder.shipped);
   }
 
   /** Ships what is there. Resolves when all of it is read and at most a window is under way. @returns whether there was any */
   async drain(): Promise<boolean> {
-    const tails = Object.entries(this.#tails) as [LogStream, Tail][];
+    const { setupLog, signal } = this.#parts;
+    const tails = (Object.entries(this.#tails) as [LogStream, Tail][]).filter(([stream]) => stream !== "navvy" || !setupLog.isEmpty);
     const open = new Set(tails);
-    const before = this.#tails.out.offset + this.#tails.err.offset;
-    while (open.size > 0 && !this.#parts.signal.aborted) {
+    const before = this.#readBytes;
+    while (open.size > 0 && !signal.aborted) {
       for (const one of open) {
         const [stream, tail] = one;
-        const offset = tail.offset;
-        const data = await tail.read(CHUNK_BYTES);
-        if (data.length > 0) await this.#ship(stream, offset, data);
-        if (data.length < CHUNK_BYTES) open.delete(one);
+        const { offset } = tail;
+        const { section, end } = stream === "navvy" ? setupLog.at(offset) : { end: Number.POSITIVE_INFINITY };
+        const most = Math.min(CHUNK_BYTES, end - offset);
+        const data = await tail.read(most);
+        if (data.length > 0) await this.#ship({ stream, offset, data, ...(section === undefined ? {} : { section }) });
+        if (data.length < most) open.delete(one);
       }
       await this.#note();
     }
-    return this.#tails.out.offset + this.#tails.err.offset > before;
+    return this.#readBytes > before;
   }
 
-  /** A line of navvy's own, for what happens before and around the program. */
-  async say(text: string): Promise<void> {
-    const data = Buffer.from(`${text}\n`);
-    await this.#ship("navvy", this.#navvyBytes, data);
-    this.#navvyBytes += data.length;
+  get #readBytes(): number {
+    return Object.values(this.#tails).reduce((sum, { offset }) => sum + offset, 0);
   }
 
   /** Waits until the stream has all that was drained. @returns bytes per stream */
@@ -80,7 +84,8 @@ export class LogShipper {
     await Promise.all(this.#inFlight.keys());
     await this.close();
     if (this.#failure !== undefined) throw this.#failure;
-    return { out: this.#tails.out.offset, err: this.#tails.err.offset, ...(this.#navvyBytes > 0 ? { navvy: this.#navvyBytes } : {}) };
+    const { out, err, navvy } = this.#tails;
+    return { out: out.offset, err: err.offset, ...(navvy.offset > 0 ? { navvy: navvy.offset } : {}) };
   }
 
   /** Bytes in the files that are not in the stream yet. */
@@ -104,15 +109,16 @@ export class LogShipper {
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#tails.out.close(), this.#tails.err.close()]);
+    await Promise.all(Object.values(this.#tails).map((tail) => tail.close()));
   }
 
-  async #ship(stream: LogStream, offset: number, data: Uint8Array): Promise<void> {
+  async #ship(piece: Pick<LogChunk, "stream" | "offset" | "data" | "section">): Promise<void> {
+    const { stream, offset, data } = piece;
     this.#last = Buffer.concat([this.#last, data.subarray(-TAIL_BYTES)]).subarray(-TAIL_BYTES);
     while (this.#inFlight.size >= WINDOW) await Promise.race(this.#inFlight.keys());
     const { logs, target, signal } = this.#parts;
     const sending: Promise<void> = logs
-      .publish(target, { stream, offset, at: new Date().toISOString(), data }, signal)
+      .publish(target, { ...piece, at: new Date().toISOString() }, signal)
       .catch((error: unknown) => {
         this.#failure ??= error;
       })
@@ -132,7 +138,8 @@ export class LogShipper {
   }
 
   #shipped(): Shipped {
-    const shipped: Shipped = { out: this.#tails.out.offset, err: this.#tails.err.offset, navvy: this.#navvyBytes };
+    const { out, err, navvy } = this.#tails;
+    const shipped: Shipped = { out: out.offset, err: err.offset, navvy: navvy.offset };
     for (const { stream, offset } of this.#inFlight.values()) shipped[stream] = Math.min(shipped[stream], offset);
     return shipped;
   }

@@ -44,11 +44,15 @@ function isMachines(error: unknown): boolean {
   return error.retryable || error.code === "internal" || MACHINE_ERRNOS.has(error.detail.errno);
 }
 
-/** The outcome of a start that failed: the task's own set-up, or this machine (it is tried elsewhere, up to its cap). */
-export function setupOutcome(error: unknown): Outcome {
+/**
+ * The outcome of a start that failed: the task's own set-up, or this machine (it is tried elsewhere, up to its cap).
+ *
+ * @param printed the last lines that the set-up printed
+ */
+export function setupOutcome(error: unknown, printed = ""): Outcome {
   if (isMachines(error)) return { kind: "lost", reason: `could not be started there: ${(error as Error).message}` };
   const lines = isNavvyError(error)
     ? [error.message, ...(error.why ? [`why: ${error.why}`] : []), ...error.fix.map((fix) => `fix: ${fix}`)]
     : [String(error)];
-  return { kind: "setup_failed", reason: lines[0] ?? "set-up failed", tail: lines.join("\n") };
+  return { kind: "setup_failed", reason: lines[0] ?? "set-up failed", tail: [...lines, ...(printed ? [printed] : [])].join("\n") };
 }

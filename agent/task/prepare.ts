@@ -4,24 +4,38 @@ import type { Objects } from "../../broker/index.js";
 import { isNavvyError, NavvyError, type TaskRecord } from "../../protocol/index.js";
 import type { BundleCache } from "../host/bundle-cache.js";
 import { type AttemptFolder, makeFolder } from "./folder.js";
+import type { SetupLog } from "./setup-log.js";
 
 export interface Preparation {
   bundles: BundleCache;
   objects: Objects;
+  /** Gets what the preparations print; a silent one leaves it alone. */
+  setupLog: SetupLog;
   /** Cuts downloads short. */
   signal?: AbortSignal;
 }
 
+/** What the preparations have made ready for the process. */
+export interface Prepared {
+  /** Working directory. */
+  cwd: string;
+  /** Goes over the environment that every task gets, under what the task's own says. */
+  env: Record<string, string>;
+  /** Folders for the front of PATH. */
+  path: string[];
+}
+
 /**
- * Lays out an attempt's folder: parameters, code, inputs. Returns the working directory.
+ * Lays out an attempt's folder: parameters, code, inputs.
  * @throws NavvyError setup_failed (the task's fault), disk_full (the machine's), and what the broker says
  */
-export async function prepare({ bundles, objects, signal }: Preparation, record: TaskRecord, folder: AttemptFolder): Promise<string> {
+export async function prepare(parts: Preparation, record: TaskRecord, folder: AttemptFolder): Promise<Prepared> {
+  const { bundles } = parts;
   try {
     await makeFolder(folder, record);
     if (record.spec.code) await bundles.materialize(record.spec.code, folder.work);
-    await fetchInputs({ objects, signal }, record, folder);
-    return workingDirectory(record, folder);
+    await fetchInputs(parts, record, folder);
+    return { cwd: workingDirectory(record, folder), env: {}, path: [] };
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOSPC")
       throw new NavvyError("disk_full", `no room left for task ${record.id} in ${folder.root}`, { cause: error });
@@ -29,11 +43,7 @@ export async function prepare({ bundles, objects, signal }: Preparation, record:
   }
 }
 
-async function fetchInputs(
-  { objects, signal }: { objects: Objects; signal: AbortSignal | undefined },
-  record: TaskRecord,
-  folder: AttemptFolder,
-): Promise<void> {
+async function fetchInputs({ objects, signal }: Preparation, record: TaskRecord, folder: AttemptFolder): Promise<void> {
   const inputs = Object.entries(record.spec.inputs);
   if (inputs.length === 0) return;
   await mkdir(folder.inputs, { recursive: true });

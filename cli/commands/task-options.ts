@@ -2,9 +2,10 @@ import { type Command, Option } from "commander";
 import type { OnDisconnect, ParameterValue } from "../../protocol/index.js";
 import { collect, collectParameter, collectVariable, parseCount, parseDuration } from "../arguments.js";
 import { onDisconnectOption } from "./on-disconnect.js";
+import { addContainerFlags, type ContainerOptions } from "./task-flags/container.js";
 
 /** What a task is made of, as flags; used by `run`, `task create`, `task clone` and `task edit`. Times in milliseconds. */
-export interface TaskOptions {
+export interface TaskOptions extends ContainerOptions {
   name?: string;
   project?: string;
   param?: Record<string, ParameterValue>;
@@ -49,4 +50,5 @@ export function addTaskOptions(command: Command): void {
     .option("--code <dir>", "send this folder along (default: no code)")
     .option("--dir <path>", "working directory inside the code")
     .option("--shell <command>", "one string for sh -c, in place of a command after --");
+  addContainerFlags(command);
 }

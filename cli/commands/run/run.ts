@@ -5,7 +5,7 @@ import { EXIT, exitCodeOfOutcome } from "../../exit-codes.js";
 import { shortId } from "../../output/words.js";
 import type { RunOptions } from "../run.js";
 import { createTask } from "../task/make.js";
-import { checkTimes, commandOf, labelsOf, nameOf } from "../task/spec.js";
+import { commandOf, labelsOf, nameOf, plainSpecOf } from "../task/spec.js";
 import { TASK_VIEW } from "../task/view.js";
 import { followRun } from "./follow.js";
 
@@ -39,18 +39,9 @@ export const run: Handler<[string[]], RunOptions> = async (call, words) => {
 /** The document as it would be made; nothing is uploaded and nothing written. */
 function dryRun(call: Call<RunOptions>, command: string[]): void {
   const { options } = call;
-  const { env, dir, gpus, timeout, grace, onDisconnect, retries, code, input } = options;
-  checkTimes(options);
-  const spec = TaskSpec.parse({
-    command,
-    directory: dir,
-    env,
-    resources: gpus === undefined ? undefined : { gpus },
-    timeLimitMs: timeout,
-    graceMs: grace ?? (timeout === undefined ? undefined : Math.min(timeout, DEFAULT_GRACE_MS)),
-    onDisconnect,
-    retries: retries === undefined ? undefined : { limit: retries, backoffMs: 1_000 },
-  });
+  const { timeout, grace, code, input } = options;
+  const graceMs = grace ?? (timeout === undefined ? undefined : Math.min(timeout, DEFAULT_GRACE_MS));
+  const spec = TaskSpec.parse({ ...plainSpecOf({ ...options, grace: graceMs }, command), command, graceMs });
   const task = {
     name: nameOf(command),
     project: DEFAULT_PROJECT,

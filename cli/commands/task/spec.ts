@@ -7,6 +7,7 @@ import type { Call } from "../../call.js";
 import { duration, size } from "../../output/quantities.js";
 import { findTask } from "../../references.js";
 import type { TaskOptions } from "../task-options.js";
+import { containerSpecOf } from "./container-spec.js";
 
 /** The command of a task: the words after `--`, or `sh -c` with one string. @throws NavvyError invalid_argument for both */
 export function commandOf(words: string[], options: Pick<TaskOptions, "shell">): string[] | undefined {
@@ -27,9 +28,18 @@ export function nameOf(command: string[] | undefined): string | undefined {
  */
 export async function specOf(call: Call<TaskOptions>, words: string[], before?: TaskSpec): Promise<Partial<TaskSpec>> {
   const { options } = call;
+  const spec = plainSpecOf(options, words, before);
+  if (options.input) spec.inputs = { ...before?.inputs, ...(await inputsOf(call, options.input)) };
+  if (options.code !== undefined) spec.code = await sendCode(call, options.code);
+  return spec;
+}
+
+/** What needs neither a server nor an upload. */
+export function plainSpecOf(options: TaskOptions, words: string[], before?: TaskSpec): Partial<TaskSpec> {
   const command = commandOf(words, options);
   checkTimes(options);
-  const spec: Partial<TaskSpec> = {
+  return {
+    ...containerSpecOf(options, before),
     ...(command ? { command } : {}),
     ...(options.dir === undefined ? {} : { directory: options.dir }),
     ...(options.env ? { env: { ...before?.env, ...options.env } } : {}),
@@ -39,9 +49,6 @@ export async function specOf(call: Call<TaskOptions>, words: string[], before?: 
     ...(options.onDisconnect === undefined ? {} : { onDisconnect: options.onDisconnect }),
     ...(options.retries === undefined ? {} : { retries: { limit: options.retries, backoffMs: before?.retries.backoffMs ?? 1_000 } }),
   };
-  if (options.input) spec.inputs = { ...before?.inputs, ...(await inputsOf(call, options.input)) };
-  if (options.code !== undefined) spec.code = await sendCode(call, options.code);
-  return spec;
 }
 
 /** @throws NavvyError invalid_argument for a grace that is longer than the time limit beside it */
