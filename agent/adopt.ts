@@ -4,6 +4,7 @@ import { type Claim, isAlive, Leadership, sessionsBucket, snapshot } from "../br
 import { isNavvyError, NavvyError, type Outcome, type Owner } from "../protocol/index.js";
 import type { JournalStart } from "./host/journal.js";
 import type { AgentInnards } from "./innards.js";
+import { removeStrayContainers } from "./loops/containers.js";
 import { patiently } from "./patiently.js";
 import type { ProcessEnd, TreeState } from "./runners/runner.js";
 import { Attempt, type AttemptParts } from "./task/attempt.js";
@@ -23,7 +24,7 @@ export async function adoptLeftovers(
   owner: Owner,
   { attemptParts, run }: { attemptParts: AttemptParts; run: (attempt: Attempt) => void },
 ): Promise<void> {
-  const { journal, spawner } = parts;
+  const { journal, spawner, runner } = parts;
   const trees = new Map(spawner.adopted.map((tree) => [tree.key, tree]));
   const left = [...journal.live.values()];
   const known = new Set(left.map((start) => start.key));
@@ -40,7 +41,8 @@ export async function adoptLeftovers(
       }
     }),
   );
-  for (const key of trees.keys()) if (!known.has(key)) await spawner.kill(key).then(() => spawner.release(key));
+  for (const key of trees.keys()) if (!known.has(key)) await runner.kill(key).then(() => runner.release(key));
+  await removeStrayContainers({ ...parts, log: parts.config.log });
   await tidyFolder(parts);
   await releaseDeadSessions(parts);
 }
@@ -78,18 +80,20 @@ async function giveUp(parts: AgentInnards, start: JournalStart, owner: Owner): P
 
 /** How it ends, ended, or why it never ran. What nobody watches any more is killed first: its end could not be told. */
 async function findFate(parts: AgentInnards, start: JournalStart, tree: TreeState | undefined): Promise<Leftover["fate"]> {
-  const { spawner, journal } = parts;
+  const { spawner, runner, journal } = parts;
+  if (start.container && !tree?.failure) runner.recall(start.key);
   if (tree?.failure) {
     const { message, errno } = tree.failure;
     if (errno === NEVER_STARTED) return { outcome: NOT_YET };
     return { outcome: setupOutcome(new NavvyError("setup_failed", message, { detail: { errno } })) };
   }
-  if (tree) return { exited: spawner.exited(start.key) };
+  if (tree) return { exited: runner.exited(start.key) };
   const isWatched = spawner.pid === journal.lastSpawner?.pid;
   if (isWatched) return { outcome: NOT_YET };
-  await spawner.kill(start.key);
   const end = await readExitFile(start.exitFile);
-  return end ? { exited: Promise.resolve(end) } : { outcome: LOST };
+  const judged = end && (await runner.judge(start.key, end)); // before its container is removed
+  await runner.kill(start.key);
+  return judged ? { exited: Promise.resolve(judged) } : { outcome: LOST };
 }
 
 /** What the spawner says of a start that it held back, for want of a lease, and dropped when its agent was gone. */
@@ -114,14 +118,15 @@ async function claimOf({ navvy, config }: AgentInnards, start: JournalStart, own
   return navvy.tasks.claims.adopt({ id: record.id, attempt: start.attempt, session: record.owner.session }, owner);
 }
 
-async function discard({ config, spawner, journal }: AgentInnards, start: JournalStart, why: string): Promise<void> {
+async function discard({ config, runner, journal }: AgentInnards, start: JournalStart, why: string): Promise<void> {
   config.log.warn({ task: start.task, attempt: start.attempt, why }, "left over by an earlier run: killed and cleaned up");
-  await spawner.kill(start.key);
+  if (start.container) runner.recall(start.key);
+  await runner.kill(start.key);
   await rm(start.dir, { recursive: true, force: true }).catch((error: unknown) =>
     config.log.warn({ err: error, folder: start.dir }, "an attempt's folder could not be removed"),
   );
   await journal.append({ op: "end", key: start.key, at: new Date().toISOString() });
-  spawner.release(start.key);
+  runner.release(start.key);
 }
 
 /**

@@ -1,16 +1,10 @@
-import { join } from "node:path";
 import { connect, type Navvy } from "../broker/index.js";
 import { type AgentConfig, type AgentOptions, resolveConfig } from "./config.js";
 import { controlHandlers } from "./control.js";
-import { lockFolder } from "./host/folder-lock.js";
-import { Journal } from "./host/journal.js";
-import { Machine } from "./host/machine.js";
-import { SpawnerClient } from "./host/spawner-client.js";
 import { type AgentInnards, haltLoops, startLoops } from "./innards.js";
+import { openHost } from "./open-host.js";
 import { Running } from "./running.js";
 import { Slots } from "./slots.js";
-import { makeAgentFolder } from "./task/folder.js";
-import { refuseTwin } from "./twin.js";
 
 /** One step of leaving: for good, or handing over to the agent that is started next. */
 type Closer = (how: { handsOver: boolean; limitMs: number }) => unknown;
@@ -64,14 +58,8 @@ export class Agent {
   }
 
   static async #assemble(config: AgentConfig, navvy: Navvy): Promise<Agent> {
-    await makeAgentFolder(config.folder);
-    const lock = await lockFolder(join(config.folder, "agent.lock"));
-    const journal = await Journal.open(join(config.folder, "journal.jsonl"), { forget: config.forget });
-    await refuseTwin(navvy, config, journal.lastSession?.session);
-    const [machine, spawner] = await Promise.all([
-      Machine.probe({ workDir: config.folder, gpus: config.gpus }),
-      openSpawner(config, journal),
-    ]);
+    const { lock, ...host } = await openHost(config, navvy);
+    const { machine, spawner, journal } = host;
     const self: { agent?: Agent; hasLostSpawner?: boolean } = {};
     spawner.on("lost", () => {
       self.hasLostSpawner = true; // it may die before there is an agent to leave
@@ -82,7 +70,7 @@ export class Agent {
       { compute: config.slots, service: config.serviceSlots },
       machine.facts.gpus.map((gpu) => gpu.index),
     );
-    const parts = { config, navvy, machine, spawner, journal, running, slots, unsettled: new Set() } as unknown as AgentInnards;
+    const parts = { config, navvy, ...host, running, slots, unsettled: new Set() } as unknown as AgentInnards;
     parts.holdReason = () => (self.hasLostSpawner ? "its spawner has ended" : self.agent?.holdReason);
     parts.isLeavingNow = () => self.hasLostSpawner ?? self.agent?.isLeavingNow ?? false;
     parts.onBroken = (error) => {
@@ -106,11 +94,13 @@ export class Agent {
     const agent = new Agent(parts, [
       () => lock.release(),
       () => journal.close(),
+      ({ limitMs }) => within(limitMs, host.runner.close()),
       ({ handsOver }) => (handsOver ? spawner.detach() : spawner.close()),
       ({ handsOver, limitMs }) => parts.lease.stop({ release: !handsOver, limitMs }),
       ({ handsOver, limitMs }) => handsOver || within(limitMs, navvy.fleet.leave(config.name, parts.lease.owner.session)),
       ({ limitMs }) => within(limitMs, parts.coordinator.stop()),
       () => parts.spool.stop(),
+      () => parts.containers.stop(),
       () => parts.beats.stop(),
       () => parts.lanes.close(),
       () => stopServing(),
@@ -255,19 +245,4 @@ function within(limitMs: number, leaving: Promise<unknown>): Promise<unknown> {
 /** Starts an agent; it works until it is stopped. */
 export function startAgent(options: AgentOptions): Promise<Agent> {
   return Agent.start(options);
-}
-
-/** The spawner of an earlier run, with what it still runs, or a new one. */
-async function openSpawner(config: AgentConfig, journal: Journal): Promise<SpawnerClient> {
-  const left = journal.lastSpawner;
-  const spawner = await SpawnerClient.open({
-    workDir: config.folder,
-    agent: config.name,
-    log: config.log,
-    orphanMs: config.adoptWithinMs,
-    ...(left ? { adopt: left } : {}),
-  });
-  const { pid, socketPath, cgroup } = spawner;
-  await journal.append({ op: "spawner", pid, socketPath, cgroup });
-  return spawner;
 }

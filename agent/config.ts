@@ -3,6 +3,8 @@ import { join } from "node:path";
 import type { Logger } from "pino";
 import { DEFAULT_LEASE_MS, type NavvyOptions } from "../broker/index.js";
 import { checkName, DEFAULT_QUEUE, NavvyError, SERVICES_QUEUE } from "../protocol/index.js";
+import type { Runtime } from "./runners/engines.js";
+import { type ContainerRules, NO_RULES } from "./task/container-rules.js";
 
 export interface AgentOptions {
   /** How to reach the fleet; an agent waits for a server that is not there yet. */
@@ -35,13 +37,20 @@ export interface AgentOptions {
   maxPids?: number;
   /** Bytes of one task's output that may wait here to be stored; beyond that it stands still. Default 1 GiB. */
   maxSpoolBytes?: number;
+  /** Which container engine tasks with an image run in; `process`: none. Default `auto`: the first that answers, if any. */
+  runtime?: Runtime;
+  /** What tasks may ask of their containers. Default: nothing that reaches the host. */
+  containers?: ContainerRules;
+  /** Where the engine finds `workDir`: needed, and checked, when the agent itself runs in a container. */
+  hostWorkDir?: string;
   /** Begin without the host journal of an earlier run, which is moved aside. Default false. */
   forget?: boolean;
   log: Logger;
 }
 
 /** The options with every default in place. */
-export interface AgentConfig extends Required<Omit<AgentOptions, "workDir">> {
+export interface AgentConfig extends Required<Omit<AgentOptions, "hostWorkDir">> {
+  hostWorkDir: string | undefined;
   /** This agent's own folder. */
   folder: string;
   /** All it serves: its queues, and `services` when it has service slots. */
@@ -80,7 +89,11 @@ export function resolveConfig(options: AgentOptions): AgentConfig {
     slots: compute.length > 0 ? slots : 0,
     serviceSlots,
     gpus: options.gpus ?? "auto",
+    workDir: options.workDir,
     folder: join(options.workDir, options.name),
+    runtime: options.runtime ?? "auto",
+    containers: options.containers ?? NO_RULES,
+    hostWorkDir: options.hostWorkDir,
     labels: options.labels ?? {},
     leaseMs,
     allowControllers: options.allowControllers ?? true,

@@ -12,15 +12,18 @@ import type { Machine } from "./host/machine.js";
 import type { SpawnerClient } from "./host/spawner-client.js";
 import { BeatLoop } from "./loops/beat.js";
 import { ClaimLoop } from "./loops/claim.js";
+import { ContainersLoop } from "./loops/containers.js";
 import { Lanes } from "./loops/lanes.js";
 import { LeaseLoop } from "./loops/lease.js";
 import { SpoolLoop } from "./loops/spool.js";
 import { patiently } from "./patiently.js";
 import { register } from "./register.js";
-import { processRunner } from "./runners/process.js";
+import type { Engines } from "./runners/engines.js";
+import type { Runner } from "./runners/runner.js";
 import type { Running } from "./running.js";
 import type { Slots } from "./slots.js";
 import { Attempt, type AttemptParts } from "./task/attempt.js";
+import { Images } from "./task/image.js";
 import { refuseSuccessor } from "./twin.js";
 
 /** Everything an agent is made of, open. */
@@ -29,6 +32,8 @@ export interface AgentInnards {
   navvy: Navvy;
   machine: Machine;
   spawner: SpawnerClient;
+  engines: Engines;
+  runner: Runner;
   journal: Journal;
   running: Running;
   slots: Slots;
@@ -37,6 +42,7 @@ export interface AgentInnards {
   lanes: Lanes;
   beats: BeatLoop;
   spool: SpoolLoop;
+  containers: ContainersLoop;
   coordinator: Coordinator;
   /** Attempts that ended here and whose end could not be recorded. */
   unsettled: Set<Claim>;
@@ -55,6 +61,7 @@ export async function startLoops(parts: AgentInnards): Promise<void> {
   parts.spawner.on("ending", (key, by) => running.byKey(key)?.ending(by));
   parts.lease = await startLease(parts, attemptParts);
   parts.spool = new SpoolLoop({ running, runner: attemptParts.runner, maxBytes: config.maxSpoolBytes, log: config.log });
+  parts.containers = new ContainersLoop({ ...parts, log: config.log, onChange: () => void registerAnew(parts) });
   const floors = new Floors(config);
   parts.lanes = await Lanes.open(navvy, { served: config.serves, onChange: () => parts.claims?.kick(), log: config.log });
   parts.claims = new ClaimLoop({
@@ -83,6 +90,7 @@ export async function startLoops(parts: AgentInnards): Promise<void> {
 /** Ends what was begun when something else could not be: what runs is left to the next start. */
 export async function haltLoops(parts: Partial<AgentInnards>): Promise<void> {
   parts.spool?.stop();
+  void parts.containers?.stop();
   parts.beats?.stop();
   parts.lanes?.close();
   void parts.coordinator?.stop();
@@ -93,12 +101,14 @@ export async function haltLoops(parts: Partial<AgentInnards>): Promise<void> {
 }
 
 function attemptPartsOf(parts: AgentInnards): AttemptParts {
-  const { config, navvy, spawner, journal } = parts;
+  const { config, navvy, engines, runner, journal } = parts;
   return {
     config,
     navvy,
-    runner: processRunner(spawner),
+    runner,
     journal,
+    engines,
+    images: new Images(),
     bundles: new BundleCache({ dir: join(config.folder, "bundles"), fetch: (sha256, file) => navvy.objects.getToFile(sha256, file) }),
     isLeaseFresh: (owner) => parts.lease.isFresh && parts.lease.owner.session === owner.session,
   };
@@ -123,10 +133,17 @@ function startLease(parts: AgentInnards, attemptParts: AttemptParts): Promise<Le
       if (isFirst) await adoptLeftovers(parts, owner, { attemptParts, run: (attempt) => runAttempt(parts, attempt) });
       else await goOn(parts, owner);
       isFirst = false;
-      await patiently(() => register({ navvy, config, machine: parts.machine, session: owner.session }));
+      await patiently(() => register({ navvy, config, machine: parts.machine, engines: parts.engines, session: owner.session }));
       parts.claims?.kick();
     },
   });
+}
+
+/** What this agent offers has changed. */
+async function registerAnew(parts: AgentInnards): Promise<void> {
+  const { navvy, config, machine, engines, lease } = parts;
+  await patiently(() => register({ navvy, config, machine, engines, session: lease.owner.session }));
+  parts.claims.refresh();
 }
 
 /** One attempt from claim, or adoption, to free slot. */

@@ -3,6 +3,7 @@ import type { Navvy } from "../broker/index.js";
 import { PROTOCOL } from "../protocol/index.js";
 import type { AgentConfig } from "./config.js";
 import type { Machine } from "./host/machine.js";
+import type { Engines } from "./runners/engines.js";
 import { VERSION } from "./version.js";
 
 /** Writes down what this agent is and serves, under its present session. */
@@ -10,14 +11,17 @@ export async function register({
   navvy,
   config,
   machine,
+  engines,
   session,
 }: {
   navvy: Navvy;
   config: AgentConfig;
   machine: Machine;
+  engines: Engines;
   session: string;
 }): Promise<void> {
   const { facts } = machine;
+  const engine = engines.current;
   await navvy.fleet.register({
     type: "navvy.agent.v1",
     name: config.name,
@@ -35,6 +39,7 @@ export async function register({
     gpus: facts.gpus,
     os: facts.os,
     labels: config.labels,
+    ...(engine ? { engine: `${engine.name} ${engine.version}`.trim() } : {}),
     registeredAt: new Date().toISOString(),
   });
   navvy.events.emit({ kind: "agent", id: config.name, event: "joined", reason: "registered", key: session, data: { session } });

@@ -22,6 +22,7 @@ export const ERRORS = {
   unsupported_server: { retryable: false, about: "this NATS server can not be used safely" },
   timeout: { retryable: true, about: "no answer within the time given" },
   setup_failed: { retryable: false, about: "a program or environment could not be started" },
+  engine_unreachable: { retryable: true, about: "the container engine of a machine does not answer" },
   nobody_serves: { retryable: false, about: "no agent that is up serves the queue" },
   disk_full: { retryable: true, about: "no room left on the disk" },
   revoked: { retryable: false, about: "the session's lease was taken away" },

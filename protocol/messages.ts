@@ -77,6 +77,8 @@ export const AgentRecord = z.object({
   gpus: z.array(Gpu),
   os: z.string(),
   labels: z.record(z.string(), z.string()).default({}),
+  /** The container engine that it runs tasks with an image in, with its version; absent: it runs none. */
+  engine: z.string().optional(),
   registeredAt: z.string(),
   /** Set when it left in good order. */
   leftAt: z.string().optional(),

@@ -10,13 +10,18 @@ interface Holder {
   host: string;
 }
 
+/** A lock that is held. */
+export interface FolderLock {
+  release: () => Promise<void>;
+}
+
 /**
  * Makes an agent's folder this process's: two agents in one folder would take each other's tasks for leftovers. A holder
  * that is dead has left it, however it died.
  *
  * @throws NavvyError conflict
  */
-export async function lockFolder(path: string): Promise<{ release: () => Promise<void> }> {
+export async function lockFolder(path: string): Promise<FolderLock> {
   const holder = await readHolder(path);
   if (holder && holder.host === hostname() && holder.pid !== process.pid && (await birthOf(holder.pid)) === holder.startedAt) {
     throw new NavvyError("conflict", `another agent works in this folder: process ${holder.pid} on this host, by ${path}`, {

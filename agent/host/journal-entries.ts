@@ -39,6 +39,8 @@ export interface JournalStart {
   /** Indices of the GPUs it holds. */
   gpus: number[];
   at: string;
+  /** It runs in a container of its own. */
+  container?: boolean;
   /** The main process, once an entry `pid` told it. */
   pid?: number;
 }

@@ -1,7 +1,7 @@
 import { EventEmitter } from "node:events";
 import { rm } from "node:fs/promises";
 import { NavvyError } from "../../protocol/index.js";
-import type { EndRequest, ProcessEnd, RunSpec, TreeState } from "../runners/runner.js";
+import type { ContainerHandle, EndRequest, ProcessEnd, RunSpec, TreeState } from "../runners/runner.js";
 import { clearCgroup } from "./cgroup.js";
 import { type AdoptOptions, adoptSpawner } from "./spawner/adopt.js";
 import { type OpenSpawner, startSpawner } from "./spawner/open.js";
@@ -13,7 +13,10 @@ import { monotonicMs, type Notice } from "./spawner/wire.js";
 export type { ProcessEnd, TreeState };
 
 /** What to start: the attempt's key, its program, and the files that get what it prints and how it ends. */
-export type StartSpec = RunSpec;
+export interface StartSpec extends Omit<RunSpec, "container"> {
+  /** The program is the command of its engine that is attached to it. */
+  container?: ContainerHandle;
+}
 
 /** Where a spawner lives and how long what it runs outlives its agent. */
 export interface SpawnerOptions {
@@ -96,6 +99,11 @@ export class SpawnerClient extends EventEmitter<SpawnerEvents> {
   /** Whether `maxPids` is enforced on this machine. */
   get canLimitPids(): boolean {
     return this.#spawner.hello.canLimitPids;
+  }
+
+  /** Whether it holds containers: an older one that was adopted may not. */
+  get holdsContainers(): boolean {
+    return this.#spawner.hello.holdsContainers === true;
   }
 
   /** True while the lease is over. A start waits until there is one again. */

@@ -9,6 +9,7 @@
 import { createServer, type Server, type Socket } from "node:net";
 import { Cgroups } from "./spawner/cgroups.js";
 import { Deadline } from "./spawner/deadline.js";
+import { Guard } from "./spawner/guard.js";
 import { LineWriter, readLines } from "./spawner/lines.js";
 import { Trees } from "./spawner/trees.js";
 import {
@@ -58,6 +59,7 @@ class Spawner {
     this.#cgroups = cgroups;
     this.#trees = new Trees({
       cgroups,
+      guard: cgroups?.guard ?? new Guard({}),
       send: (notice) => this.#agent?.writer.send(notice),
       isHeard: () => this.#agent !== undefined,
       onFewer: () => this.#leaveWhenIdle(),
@@ -155,7 +157,16 @@ class Spawner {
   #greeting(): HelloNotice {
     const { folder: cgroup = null, canLimitPids = false } = this.#cgroups ?? {};
     const { isFrozen } = this.#trees;
-    return { event: "hello", wire: WIRE, pid: process.pid, isFrozen, cgroup, canLimitPids, trees: this.#trees.tell() };
+    return {
+      event: "hello",
+      wire: WIRE,
+      pid: process.pid,
+      isFrozen,
+      cgroup,
+      canLimitPids,
+      holdsContainers: true,
+      trees: this.#trees.tell(),
+    };
   }
 
   /**

@@ -5,7 +5,7 @@ import type { Runner } from "./runner.js";
 export function processRunner(spawner: SpawnerClient): Runner {
   return {
     adopted: spawner.adopted,
-    start: (spec) => spawner.start(spec),
+    start: ({ container: _container, ...spec }) => spawner.start(spec),
     exited: (key) => spawner.exited(key),
     gone: (key) => spawner.gone(key),
     signal: (key, signal) => spawner.signal(key, signal),
@@ -14,5 +14,8 @@ export function processRunner(spawner: SpawnerClient): Runner {
     pause: (key) => spawner.pause(key),
     resume: (key) => spawner.resume(key),
     release: (key) => spawner.release(key),
+    close: async () => {},
+    recall: () => {},
+    judge: async (_key, end) => end,
   };
 }

@@ -1,6 +1,38 @@
 /** What becomes of a tree when its agent's lease is over: it is stopped until there is a lease again, killed, or let be. */
 export type DisconnectRule = "freeze" | "kill" | "continue";
 
+/** A container by its engine's program (`docker`, `podman`, or a path) and its name there. */
+export interface ContainerHandle {
+  engine: string;
+  name: string;
+}
+
+/** A folder or file of the host in a container. */
+export interface Mount {
+  source: string;
+  target: string;
+  readOnly: boolean;
+}
+
+/** The container to make for a program; `cwd` and `env` are as it sees them. */
+export interface ContainerRun {
+  image: string;
+  /** `uid:gid`, or undefined for the image's own. */
+  user?: string;
+  entrypoint?: readonly string[];
+  mounts: readonly Mount[];
+  network?: string;
+  cpus?: number;
+  memoryBytes?: number;
+  shmBytes?: number;
+  pids?: number;
+  /** The GPUs it sees, by what the maker's tools call them. */
+  gpus?: { vendor: "nvidia" | "amd"; ids: readonly string[] };
+  /** More arguments for the engine's `create`. */
+  args: readonly string[];
+  labels: Readonly<Record<string, string>>;
+}
+
 /** What to start: the attempt's key, its program, and the files that get what it prints and how it ends. */
 export interface RunSpec {
   /** Names the attempt on this machine. */
@@ -22,19 +54,27 @@ export interface RunSpec {
   graceMs?: number;
   /** Most processes and threads that the tree may have at once, where the machine can limit them. Default: no limit. */
   maxPids?: number;
+  /** Absent: a plain process. */
+  container?: ContainerRun;
 }
 
 /** How a main process ended. */
 export interface ProcessEnd {
   code: number | null;
   signal: string | null;
-  /** Nobody saw it, because what watched it died. */
+  /** Its machine lost hold of it: nobody saw how it ended, or what watched it died. No failure of the user's program. */
   lost?: boolean;
+  /** Why it was lost. */
+  reason?: string;
   /**
    * Who ended it first, if not itself: what was given to `end`, or "kill", "time_limit", "lease" (its rule is to be killed with
    * the lease), "orphaned" (no agent came back in time), "shutdown". It is no failure of the user's program.
    */
   endedBy?: string;
+  /** The kernel ended it for want of memory. */
+  isOutOfMemory?: boolean;
+  /** It never ran, and why. */
+  failure?: StartFailure;
 }
 
 /** Why a program could not be started, for people and by errno. */
@@ -57,6 +97,8 @@ export interface TreeState {
   endedBy?: string;
   /** Why it never ran. */
   failure?: StartFailure;
+  /** It is one. */
+  container?: ContainerHandle;
 }
 
 /** How to end a tree, and what is told as its cause. */
@@ -86,4 +128,10 @@ export interface Runner {
   resume(key: string): void;
   /** The end is recorded: the tree need not be remembered any more. */
   release(key: string): void;
+  /** Resolves when what was released is cleaned up. */
+  close(): Promise<void>;
+  /** The journal knows it for a container's, and the spawner does not know it (any more): it can be killed and judged all the same. */
+  recall(key: string): void;
+  /** What an end that was found in an exit file says of a container; of a plain process it is the whole truth. */
+  judge(key: string, end: ProcessEnd): Promise<ProcessEnd>;
 }

@@ -3,10 +3,12 @@ import type { Beat, Owner, Phase, Reported } from "../../protocol/index.js";
 import type { AgentConfig } from "../config.js";
 import type { BundleCache } from "../host/bundle-cache.js";
 import type { Journal, JournalStart } from "../host/journal.js";
+import type { Engines } from "../runners/engines.js";
 import type { Runner } from "../runners/runner.js";
 import type { Slot } from "../slots.js";
 import { ArtifactUploads } from "./artifact-uploads.js";
 import { type AttemptFolder, attemptFolder } from "./folder.js";
+import type { Images } from "./image.js";
 import type { LogShipperParts } from "./log-shipper.js";
 import type { ReportsParts } from "./reports.js";
 import { SetupLog } from "./setup-log.js";
@@ -18,6 +20,8 @@ export interface AttemptParts {
   runner: Runner;
   journal: Journal;
   bundles: BundleCache;
+  engines: Engines;
+  images: Images;
   /** Whether the lease is young enough to start a process under it. */
   isLeaseFresh: (owner: Owner) => boolean;
 }
@@ -59,16 +63,18 @@ function plumb(
   const [revoked, cut] = [new AbortController(), new AbortController()];
   const uploads = new ArtifactUploads(navvy.objects, { attempt: claim.attempt, signal: AbortSignal.any([revoked.signal, cut.signal]) });
   const target = { id: claim.id, attempt: claim.attempt };
-  const common = { folder, target, setupLog: setupLogOf(folder), uploads, signal: revoked.signal, revoked, cut };
+  const isContained = claim.record.spec.container !== undefined;
+  const common = { folder, target, isContained, setupLog: setupLogOf(folder), uploads, signal: revoked.signal, revoked, cut };
   return { ...common, logs: navvy.logs, metrics: navvy.metrics };
 }
 
 /** What the host journal keeps of an attempt that is about to run. */
-export function journalStart({ id, attempt, owner }: Claim, slot: Slot, folder: AttemptFolder): JournalStart {
+export function journalStart({ id, attempt, owner, record }: Claim, slot: Slot, folder: AttemptFolder): JournalStart {
   const { root, stdout, stderr, exitFile } = folder;
   const at = new Date().toISOString();
   const key = keyOf({ id, attempt });
-  return { op: "start", key, stdout, stderr, exitFile, task: id, attempt, session: owner.session, dir: root, ...slot, at };
+  const inContainer = record.spec.container ? { container: true } : {};
+  return { op: "start", key, stdout, stderr, exitFile, task: id, attempt, session: owner.session, dir: root, ...slot, at, ...inContainer };
 }
 
 /** What a beat says of an attempt. */

@@ -205,10 +205,11 @@ export class Attempt {
 
   /** A download that is cut short may take its time to notice: it is not waited for. */
   async #prepare(): Promise<Prepared> {
-    const { bundles, navvy } = this.#parts;
+    const { bundles, engines, images, navvy, config } = this.#parts;
     const { folder, setupLog, cut } = this.#plumbing;
     const { signal } = cut;
-    const preparing = prepare({ bundles, objects: navvy.objects, signal, setupLog }, this.claim.record, folder);
+    const parts = { bundles, engines, images, containerRules: config.containers, objects: navvy.objects, signal, setupLog };
+    const preparing = prepare(parts, this.claim.record, folder);
     this.#preparing = preparing.catch(() => undefined);
     return Promise.race([preparing, whenCut(signal)]);
   }

@@ -2,8 +2,8 @@ import { delimiter, join } from "node:path";
 import { type Parameters, type ParameterValue, PROTOCOL, type TaskRecord } from "../../protocol/index.js";
 import type { AgentConfig } from "../config.js";
 import type { Slot } from "../slots.js";
-import type { AttemptFolder } from "./folder.js";
 import type { Prepared } from "./prepare.js";
+import type { SeenFolder } from "./seen.js";
 
 /** What the agent's own environment hands on. Everything else, credentials above all, stays with the agent. */
 const INHERITED = [
@@ -28,23 +28,25 @@ const INHERITED = [
   "NO_PROXY",
 ];
 
+const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 export interface EnvironmentParts {
   config: AgentConfig;
   record: TaskRecord;
   slot: Slot;
-  folder: AttemptFolder;
+  /** As the task sees it. */
+  folder: SeenFolder;
   inherited: Record<string, string | undefined>;
-  prepared: Pick<Prepared, "env" | "path">;
+  prepared: Pick<Prepared, "env" | "path" | "image">;
 }
 
 /** The whole environment of an attempt's process (docs/protocol.md lists it). */
 export function taskEnvironment({ config, record, slot, folder, inherited, prepared }: EnvironmentParts): Record<string, string> {
   const env: Record<string, string> = { PYTHONUNBUFFERED: "1" };
-  for (const name of INHERITED) if (inherited[name] !== undefined) env[name] = inherited[name];
   // What marks a test run's processes is handed on too, so that the run can see what it left.
   if (inherited.NAVVY_TEST_RUN) env.NAVVY_TEST_RUN = inherited.NAVVY_TEST_RUN;
   Object.assign(env, {
-    PATH: [...prepared.path, join(config.folder, "bin"), inherited.PATH ?? "/usr/local/bin:/usr/bin:/bin"].join(delimiter),
+    ...(prepared.image ? insideVariables(folder, prepared) : hostVariables(config, inherited, prepared)),
     NAVVY: "1",
     NAVVY_PROTOCOL: String(PROTOCOL),
     NAVVY_TASK_ID: record.id,
@@ -66,6 +68,26 @@ export function taskEnvironment({ config, record, slot, folder, inherited, prepa
     ...prepared.env,
     ...record.spec.env,
   });
+  return env;
+}
+
+function hostVariables(
+  config: AgentConfig,
+  inherited: EnvironmentParts["inherited"],
+  { path }: EnvironmentParts["prepared"],
+): Record<string, string> {
+  const env: Record<string, string> = {};
+  for (const name of INHERITED) if (inherited[name] !== undefined) env[name] = inherited[name];
+  return { ...env, PATH: [...path, join(config.folder, "bin"), inherited.PATH ?? DEFAULT_PATH].join(delimiter) };
+}
+
+/**
+ * Nothing of the host holds in a container. The user may have no home there, and one that runs as its first process only hands a
+ * signal on to the whole group of its program when it is told so.
+ */
+function insideVariables({ home }: SeenFolder, { path, image }: EnvironmentParts["prepared"]): Record<string, string> {
+  const env: Record<string, string> = { HOME: home, TINI_KILL_PROCESS_GROUP: "1" };
+  if (path.length > 0) env.PATH = [...path, image?.path ?? DEFAULT_PATH].join(delimiter);
   return env;
 }
 

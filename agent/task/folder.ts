@@ -1,4 +1,4 @@
-import { mkdir, rm, rmdir, symlink, unlink, writeFile } from "node:fs/promises";
+import { cp, mkdir, readFile, rm, rmdir, symlink, unlink, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import type { TaskRecord } from "../../protocol/index.js";
@@ -14,6 +14,8 @@ export interface AttemptFolder {
   params: string;
   events: string;
   output: string;
+  /** HOME in a container. */
+  home: string;
   stdout: string;
   stderr: string;
   /** What happened before the program, and where its sections begin. */
@@ -35,6 +37,7 @@ export function attemptFolder(agentFolder: string, key: string, record: TaskReco
     params: hasParameters(record) ? join(root, "params.json") : noParameters(agentFolder),
     events: join(root, "events.jsonl"),
     output: join(root, "output"),
+    home: join(root, "home"),
     stdout: join(root, "stdout"),
     stderr: join(root, "stderr"),
     setup: join(root, "setup"),
@@ -56,7 +59,13 @@ export async function makeFolder(folder: AttemptFolder, record: TaskRecord): Pro
     await rm(folder.root, { recursive: true, force: true });
     await makeFolder(folder, record);
   });
+  if (record.spec.container === undefined) return;
+  // What is mounted must be there before.
+  await Promise.all([mkdir(folder.home), ...[folder.events, folder.output].map((file) => writeFile(file, "", { flag: "a" }))]);
 }
+
+/** What a container gets of navvy: the library `navvy/task`, which needs nothing else. */
+export const libraryIn = (agentFolder: string) => join(agentFolder, "library");
 
 /** Most short tasks have no parameters: they share one empty file. */
 const noParameters = (agentFolder: string) => join(agentFolder, "no-params.json");
@@ -79,6 +88,15 @@ export async function makeAgentFolder(agentFolder: string): Promise<void> {
   await link(root, join(agentFolder, "node_modules", "navvy"));
   await link(join(root, "dist", "cli", "main.js"), join(agentFolder, "bin", "navvy"));
   await link(tsx, join(agentFolder, "bin", "tsx"));
+  await layLibrary(root, libraryIn(agentFolder));
+}
+
+/** Copied, not linked: an engine that runs beside a container with this agent finds nothing but the agent's work folder. */
+async function layLibrary(root: string, library: string): Promise<void> {
+  await rm(library, { recursive: true, force: true });
+  await cp(join(root, "dist", "task"), join(library, "dist", "task"), { recursive: true });
+  const { name, version, type, exports } = JSON.parse(await readFile(join(root, "package.json"), "utf8")) as Record<string, unknown>;
+  await writeFile(join(library, "package.json"), JSON.stringify({ name, version, type, exports }, null, 2));
 }
 
 /** Removes an attempt's folder in the background: nobody waits for it, and a start cleans up what a crash left. */

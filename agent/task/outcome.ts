@@ -1,5 +1,5 @@
 import { isNavvyError, type Outcome, type TaskRecord } from "../../protocol/index.js";
-import type { ProcessEnd } from "../runners/runner.js";
+import type { ProcessEnd, StartFailure } from "../runners/runner.js";
 
 /** Why navvy itself ends an attempt. The first cause wins. */
 export type Cause =
@@ -30,10 +30,17 @@ export function causeOf(endedBy: string, { spec, abort }: Pick<TaskRecord, "spec
 export function outcomeOf(end: ProcessEnd, cause: Cause | undefined, tail: string): Outcome {
   if (cause && cause.kind !== "revoked")
     return { kind: cause.kind, reason: cause.reason, ...(end.code === null ? {} : { code: end.code }), ...(tail ? { tail } : {}) };
-  if (end.lost) return { kind: "lost", reason: "what watched the process on its machine died" };
+  if (end.lost) return { kind: "lost", reason: end.reason ?? "what watched the process on its machine died" };
+  if (end.failure) return failedStart(end.failure);
+  if (end.isOutOfMemory)
+    return { kind: "out_of_memory", reason: end.reason ?? "ended by the kernel for want of memory", ...(tail ? { tail } : {}) };
   if (end.signal !== null) return { kind: "signalled", signal: end.signal, ...(tail ? { tail } : {}) };
   const code = end.code ?? 1;
   return { kind: "exited", code, ...(code !== 0 && tail ? { tail } : {}) };
+}
+
+function failedStart({ message, fix }: StartFailure): Outcome {
+  return { kind: "setup_failed", reason: message, tail: [message, ...(fix ? [`fix: ${fix}`] : [])].join("\n") };
 }
 
 /** What the operating system says when the machine and not the task is short of something. */

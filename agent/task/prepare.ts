@@ -1,14 +1,21 @@
 import { mkdir } from "node:fs/promises";
 import { join, sep } from "node:path";
 import type { Objects } from "../../broker/index.js";
-import { isNavvyError, NavvyError, type TaskRecord } from "../../protocol/index.js";
+import { type Container, isNavvyError, NavvyError, type TaskRecord } from "../../protocol/index.js";
 import type { BundleCache } from "../host/bundle-cache.js";
+import type { Engines } from "../runners/engines.js";
+import type { Mount } from "../runners/runner.js";
+import { type ContainerRules, checkContainer } from "./container-rules.js";
 import { type AttemptFolder, makeFolder } from "./folder.js";
+import type { Image, Images } from "./image.js";
 import type { SetupLog } from "./setup-log.js";
 
 export interface Preparation {
   bundles: BundleCache;
   objects: Objects;
+  engines: Engines;
+  images: Images;
+  containerRules: ContainerRules;
   /** Gets what the preparations print; a silent one leaves it alone. */
   setupLog: SetupLog;
   /** Cuts downloads short. */
@@ -23,6 +30,10 @@ export interface Prepared {
   env: Record<string, string>;
   /** Folders for the front of PATH. */
   path: string[];
+  /** The container's image; absent: a plain process. */
+  image?: Image;
+  /** Folders and files of the host that its container gets beside the attempt's own. */
+  mounts: Mount[];
 }
 
 /**
@@ -35,12 +46,21 @@ export async function prepare(parts: Preparation, record: TaskRecord, folder: At
     await makeFolder(folder, record);
     if (record.spec.code) await bundles.materialize(record.spec.code, folder.work);
     await fetchInputs(parts, record, folder);
-    return { cwd: workingDirectory(record, folder), env: {}, path: [] };
+    const cwd = workingDirectory(record, folder);
+    return { cwd, env: {}, path: [], ...(await prepareContainer(parts, record.spec.container)) };
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOSPC")
       throw new NavvyError("disk_full", `no room left for task ${record.id} in ${folder.root}`, { cause: error });
     throw error;
   }
+}
+
+/** What is asked for is looked at before anything is fetched for it. */
+async function prepareContainer(parts: Preparation, container: Container | undefined): Promise<Pick<Prepared, "image" | "mounts">> {
+  if (container === undefined) return { mounts: [] };
+  const mounts = await checkContainer(container, parts.containerRules);
+  const engine = await parts.engines.require();
+  return { mounts, image: await parts.images.ready(container, { engine, setupLog: parts.setupLog, signal: parts.signal }) };
 }
 
 async function fetchInputs({ objects, signal }: Preparation, record: TaskRecord, folder: AttemptFolder): Promise<void> {

@@ -1,5 +1,4 @@
 import { readFile } from "node:fs/promises";
-import { isAbsolute, join } from "node:path";
 import type { Metrics } from "../../broker/index.js";
 import {
   type ArtifactRef,
@@ -13,6 +12,7 @@ import {
 import type { ArtifactUploads } from "./artifact-uploads.js";
 import type { AttemptFolder } from "./folder.js";
 import { parseOutputs, parseReportLine, pointsOf, type ReportLine } from "./report-line.js";
+import { reportedPath } from "./reported-path.js";
 import { StateFile } from "./state-file.js";
 import { Tail } from "./tail.js";
 
@@ -29,6 +29,8 @@ export interface ReportsParts {
   metrics: Metrics;
   uploads: ArtifactUploads;
   signal: AbortSignal;
+  /** It runs in a container: it names paths of that, and may make us read nothing else. */
+  isContained: boolean;
 }
 
 /**
@@ -179,8 +181,8 @@ export class Reports {
   }
 
   async #uploadEarly(line: Extract<ReportLine, { t: "artifact" }>): Promise<void> {
-    const path = isAbsolute(line.path) ? line.path : join(this.#folder.work, line.path);
     try {
+      const path = await reportedPath(this.#folder, line.path, this.#parts.isContained);
       const artifact = await this.#parts.uploads.uploadEarly(line.name, path);
       if (artifact) this.#addArtifact(line.kind ? { ...artifact, kind: line.kind } : artifact);
     } catch (error) {

@@ -1,11 +1,15 @@
 import type { Claim } from "../../broker/index.js";
 import type { AgentConfig } from "../config.js";
-import type { RunSpec } from "../runners/runner.js";
+import { self } from "../runners/container-args.js";
+import { ownLabels } from "../runners/labels.js";
+import type { ContainerRun, RunSpec } from "../runners/runner.js";
 import type { Slot } from "../slots.js";
 import { keyOf } from "./attempt-parts.js";
 import { taskEnvironment } from "./environment.js";
-import type { AttemptFolder } from "./folder.js";
+import { type AttemptFolder, libraryIn } from "./folder.js";
+import type { Image } from "./image.js";
 import type { Prepared } from "./prepare.js";
+import { attemptMounts, enginePath, SEEN_INSIDE, toInside } from "./seen.js";
 
 /** What an attempt starts with. */
 export interface Ready {
@@ -19,14 +23,46 @@ export function runSpecOf(config: AgentConfig, claim: Claim, { slot, folder, pre
   const { record } = claim;
   const { command, timeLimitMs, graceMs } = record.spec;
   const { stdout, stderr, exitFile } = folder;
+  const { image, cwd } = prepared;
+  const seen = image ? SEEN_INSIDE : folder;
   return {
     key: keyOf(claim),
     argv: command,
-    cwd: prepared.cwd,
-    env: taskEnvironment({ config, record, slot, folder, inherited: process.env, prepared }),
+    cwd: image ? (toInside(folder, cwd) ?? seen.work) : cwd,
+    env: taskEnvironment({ config, record, slot, folder: seen, inherited: process.env, prepared }),
+    ...(image ? { container: containerOf(config, claim, { slot, folder, prepared: { ...prepared, image } }) } : {}),
     ...{ stdout, stderr, exitFile, graceMs },
     onDisconnect: record.onDisconnect ?? "freeze",
     ...(config.maxPids > 0 ? { maxPids: config.maxPids } : {}),
     ...(timeLimitMs === undefined ? {} : { timeLimitMs }),
+  };
+}
+
+/** The container that a task asks for, as this agent makes it. */
+function containerOf(config: AgentConfig, claim: Claim, ready: Ready & { prepared: { image: Image } }): ContainerRun {
+  const { folder, prepared, slot } = ready;
+  const { container, resources, inputs } = claim.record.spec;
+  if (container === undefined) throw new Error("an image without a container");
+  const { user, entrypoint, network, shmBytes, pids = Number.POSITIVE_INFINITY, args } = container;
+  const maxPids = Math.min(pids, config.maxPids || Number.POSITIVE_INFINITY);
+  const mounts = attemptMounts(folder, { hasInputs: Object.keys(inputs).length > 0, library: libraryIn(config.folder) });
+  return {
+    image: prepared.image.id,
+    ...(user === "image" ? {} : { user: user === "self" ? self() : user }),
+    ...(entrypoint ? { entrypoint } : {}),
+    ...(network === undefined ? {} : { network }),
+    ...(shmBytes === undefined ? {} : { shmBytes }),
+    ...(Number.isFinite(maxPids) ? { pids: maxPids } : {}),
+    ...(resources.cpus === undefined ? {} : { cpus: resources.cpus }),
+    ...(resources.memoryBytes === undefined ? {} : { memoryBytes: resources.memoryBytes }),
+    ...(slot.gpus.length > 0 ? { gpus: { vendor: "nvidia" as const, ids: slot.gpus.map(String) } } : {}),
+    mounts: [...mounts, ...prepared.mounts].map((mount) => ({ ...mount, source: enginePath(mount.source, config) })),
+    args: [...config.containers.args, ...args],
+    labels: {
+      ...ownLabels(config),
+      "navvy.task": claim.id,
+      "navvy.attempt": String(claim.attempt),
+      "navvy.image": prepared.image.reference,
+    },
   };
 }

@@ -5,7 +5,8 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { SpawnerClient, type StartSpec } from "../../agent/host/spawner-client.js";
+import { SpawnerClient } from "../../agent/host/spawner-client.js";
+import type { RunSpec } from "../../agent/runners/runner.js";
 import { isAlive, own, program, readPid, task } from "../fixtures/processes/task.js";
 import { isHalted } from "../fixtures/zoo/observer.js";
 import { startVictim, type VictimOrders } from "../fixtures/zoo/victim.js";
@@ -25,8 +26,11 @@ afterEach(async () => {
 });
 
 const file = (name: string) => join(folder.path, name);
-const sleeper = (key: string, changes: Partial<StartSpec> = {}) => ({ ...task(folder.path, own(key), ["sleep", "1000"]), ...changes });
-const deaf = (key: string, changes: Partial<StartSpec> = {}) => ({
+const sleeper = (key: string, changes: Partial<Omit<RunSpec, "container">> = {}) => ({
+  ...task(folder.path, own(key), ["sleep", "1000"]),
+  ...changes,
+});
+const deaf = (key: string, changes: Partial<Omit<RunSpec, "container">> = {}) => ({
   ...task(folder.path, own(key), [program("ignore-term.sh"), file(key)]),
   ...changes,
 });

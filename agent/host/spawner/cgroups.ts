@@ -1,8 +1,7 @@
-import { spawn } from "node:child_process";
 import { accessSync, constants, mkdirSync } from "node:fs";
-import type { Socket } from "node:net";
 import { join } from "node:path";
 import { isPopulated, ownCgroup, ownCgroupV1, removeCgroup, tryRead, tryWrite } from "../cgroup.js";
+import { Guard } from "./guard.js";
 
 /** How long we stay in the cgroup of a tree that was just started: moving out stops everything else for some milliseconds. */
 const LINGER_MS = 10;
@@ -29,6 +28,8 @@ export interface Cgroup {
 export class Cgroups {
   readonly folder: string;
   readonly canLimitPids: boolean;
+  /** Ends what lives in them when we end. */
+  readonly guard: Guard | undefined;
   readonly #base: string;
   /** Where a number of processes is limited in a hierarchy of its own: ours there, and the folder below it, made when needed. */
   readonly #limits: { base: string; folder: string } | undefined;
@@ -60,8 +61,8 @@ export class Cgroups {
     const limits = hasPids ? undefined : ownCgroupV1("pids");
     if (limits !== undefined && canMake(limits)) this.#limits = { base: limits, folder: join(limits, name) };
     this.canLimitPids = hasPids || this.#limits !== undefined;
-    // Before we move into it ourselves: a guard must not be in what it guards.
-    if (isOurs) guard(this.folder, this.#limits?.folder);
+    // Before we move into it ourselves.
+    if (isOurs) this.guard = new Guard({ cgroups: this.folder, ...(this.#limits ? { limits: this.#limits.folder } : {}) });
   }
 
   /** Has a tree born in a cgroup of its own: whatever `start` forks. Undefined: there is none to be had now. */
@@ -209,24 +210,6 @@ export class Cgroups {
       }
     }
   }
-}
-
-/**
- * Kills what is in a cgroup when we end, however that comes about. With the agent gone too nobody else would, and what we ran
- * would run on without a lease. It waits for the end of a pipe that only we hold open.
- */
-function guard(folder: string, limits = ""): void {
-  const script =
-    'read -r _; echo 1 > "$1/cgroup.kill"; for i in 1 2 3 4 5; do [ -d "$1" ] || exit; sleep 0.1; rmdir "$1"/*/ "$1" "$2"/*/ "$2"; done';
-  const child = spawn("/bin/sh", ["-c", script, "navvy-guard", folder, limits], {
-    stdio: ["pipe", "ignore", "ignore"],
-    detached: true,
-    cwd: "/",
-  });
-  child.on("error", () => {}); // no shell here: then our agent is the only one who sees to it
-  child.stdin?.on("error", () => {});
-  (child.stdin as Socket | null)?.unref();
-  child.unref();
 }
 
 /** While we are there the limit is ours too; the exact one is set when we leave. */

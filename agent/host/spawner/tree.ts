@@ -1,5 +1,6 @@
 import { writeFileSync } from "node:fs";
 import type { Cgroup } from "./cgroups.js";
+import type { ContainerGrip } from "./container.js";
 import { Countdown } from "./countdown.js";
 import type { StartFailure, StartRequest, TreeState } from "./wire.js";
 
@@ -30,6 +31,8 @@ export class Tree {
   isPaused = false;
   /** Undefined: it is held together by process group and marker. */
   cgroup: Cgroup | undefined;
+  /** Undefined: it is no container. */
+  container: ContainerGrip | undefined;
   readonly #limit: Countdown;
   #end: { code: number | null; signal: string | null } | undefined;
   #failure: StartFailure | undefined;
@@ -72,7 +75,8 @@ export class Tree {
   }
 
   tell(): TreeState {
-    const told = { key: this.request.key, pid: this.pid, state: this.state, ...this.#end };
+    const { key, container } = this.request;
+    const told = { key, pid: this.pid, state: this.state, ...this.#end, ...(container && { container }) };
     return { ...told, ...(this.endedBy && { endedBy: this.endedBy }), ...(this.#failure && { failure: this.#failure }) };
   }
 

@@ -1,6 +1,9 @@
 import { constants } from "node:os";
 import type { Cgroups } from "./cgroups.js";
+import { ContainerGrip } from "./container.js";
+import { engineRunner, type RunEngine } from "./engine.js";
 import { Grip } from "./grip.js";
+import type { Guard } from "./guard.js";
 import { type LaunchEvents, launch } from "./launch.js";
 import { Reaper } from "./reaper.js";
 import { Tree } from "./tree.js";
@@ -15,6 +18,7 @@ export interface TreesOptions {
   onFewer: () => void;
   /** Undefined: none can be made here. */
   cgroups: Cgroups | undefined;
+  guard: Guard;
 }
 
 /**
@@ -34,6 +38,7 @@ export class Trees {
   readonly #held = new Map<string, StartRequest>();
   readonly #reaper: Reaper;
   readonly #grip: Grip;
+  readonly #runEngine: RunEngine;
   #isFrozen = false;
   #isClosed = false;
 
@@ -41,6 +46,7 @@ export class Trees {
     this.#options = options;
     this.#reaper = new Reaper({ isEnded: (key) => this.#isEnded(key), onGone: (key) => this.#gone(key) });
     this.#grip = new Grip(options.cgroups, () => this.#reaper.look());
+    this.#runEngine = engineRunner(options.cgroups);
   }
 
   get isFrozen(): boolean {
@@ -76,7 +82,7 @@ export class Trees {
   signal(key: string, signal: string): void {
     const tree = this.#running(key);
     // A frozen tree acts on it when it is thawed, not before: nothing may run without a lease. SIGKILL needs no thaw.
-    if (tree !== undefined && signal in constants.signals) this.#grip.signalGroup(tree, signal as NodeJS.Signals);
+    if (tree !== undefined && signal in constants.signals) this.#grip.signalMain(tree, signal as NodeJS.Signals);
   }
 
   /** SIGTERM now, SIGKILL after the grace. A second wish may shorten the grace; the first cause stays. */
@@ -196,6 +202,7 @@ export class Trees {
       onTimeLimit: () => this.#endByDeadline(key, "time_limit", request.graceMs),
       onGraceOver: () => this.kill(key),
     });
+    if (request.container !== undefined) tree.container = this.#containerGrip(request);
     this.#trees.set(key, tree);
     const events: LaunchEvents = {
       started: (pid) => {
@@ -206,6 +213,12 @@ export class Trees {
       exited: (code, signal) => this.#exited(tree, { code, signal }),
     };
     this.#grip.bear(tree, () => launch(request, events));
+  }
+
+  #containerGrip(request: StartRequest): ContainerGrip {
+    if (request.container !== undefined) this.#options.guard.watch(request.container.engine);
+    const look = () => this.#reaper.look();
+    return new ContainerGrip({ request, run: this.#runEngine, look, onOver: () => this.#reaper.hunt(request.key) });
   }
 
   #endByDeadline(key: string, by: string, graceMs: number): void {
@@ -223,9 +236,10 @@ export class Trees {
 
   #exited(tree: Tree, end: { code: number | null; signal: string | null }): void {
     const { key } = tree.request;
+    tree.container?.detached(end.code);
     const isEmpty = this.#grip.isEmpty(tree);
     // Without a cgroup empty for nearly every task: one system call. The number can not have been given out again yet.
-    if (!isEmpty) this.#grip.kill(tree);
+    if (!isEmpty) this.#grip.killGroup(tree);
     tree.exited(end);
     // A file costs more than the whole rest of a short task here; an agent that hears of the end needs none yet.
     if (!this.#options.isHeard()) tree.writeExitFile();

@@ -1,6 +1,6 @@
-import type { DisconnectRule, RunSpec, StartFailure, TreeState } from "../../runners/runner.js";
+import type { ContainerHandle, DisconnectRule, RunSpec, StartFailure, TreeState } from "../../runners/runner.js";
 
-export type { DisconnectRule, StartFailure, TreeState };
+export type { ContainerHandle, DisconnectRule, StartFailure, TreeState };
 
 /**
  * What the agent and its spawner say to each other: one JSON object per line over a Unix socket.
@@ -12,10 +12,12 @@ export type { DisconnectRule, StartFailure, TreeState };
 export const WIRE = 1;
 
 /** Nothing optional in it that has a default. */
-export interface StartRequest extends RunSpec {
+export interface StartRequest extends Omit<RunSpec, "container"> {
   op: "start";
   onDisconnect: DisconnectRule;
   graceMs: number;
+  /** The program is the engine's command that is attached to it, and `env` that command's. */
+  container?: ContainerHandle;
 }
 
 /** `orphanMs`: how long the trees outlive the agent's connection. */
@@ -54,6 +56,8 @@ export interface HelloNotice {
   /** The folder of its cgroups; null: trees are held together by process group and marker. */
   cgroup: string | null;
   canLimitPids: boolean;
+  /** Absent: a spawner that knows nothing of containers, which must not be given any. */
+  holdsContainers?: boolean;
   trees: TreeState[];
 }
 

@@ -6,6 +6,7 @@ import { connectionOf, type Handler } from "../../call.js";
 import { dataFolder } from "../../data-folder.js";
 import { onInterrupt } from "../../signals.js";
 import type { AgentStartOptions } from "../agent.js";
+import { containerConfigOf } from "./container-flags.js";
 import { LastingLog } from "./lasting-log.js";
 import { prettyLine } from "./pretty-log.js";
 import { succeed } from "./succeed.js";
@@ -26,6 +27,7 @@ export const start: Handler<[], AgentStartOptions> = async (call) => {
     ...(options.maxPids === undefined ? {} : { maxPids: options.maxPids }),
     ...(options.maxSpool === undefined ? {} : { maxSpoolBytes: options.maxSpool }),
     ...(options.forget === undefined ? {} : { forget: options.forget }),
+    ...containerConfigOf(options),
     order: options.order,
     gpus: options.gpus,
     workDir: options.workDir ?? join(dataFolder(process.env), "agents"),

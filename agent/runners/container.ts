@@ -1,0 +1,170 @@
+import { readFile } from "node:fs/promises";
+import { constants } from "node:os";
+import { isNavvyError, NavvyError } from "../../protocol/index.js";
+import type { SpawnerClient } from "../host/spawner-client.js";
+import { createCommand } from "./container-args.js";
+import type { Engine } from "./engine.js";
+import { startError } from "./engine-messages.js";
+import type { Engines } from "./engines.js";
+import { processRunner } from "./process.js";
+import { Removals } from "./removals.js";
+import type { ContainerHandle, ProcessEnd, Runner, RunSpec, StartFailure } from "./runner.js";
+
+export interface RunnerParts {
+  spawner: SpawnerClient;
+  engines: Engines;
+  /** Of the agent: part of its containers' names. */
+  agent: string;
+  log: { warn(detail: object, message: string): void };
+}
+
+/** The name of an attempt's container. */
+export function containerName(agent: string, key: string): string {
+  return `navvy-${agent}-${key}`;
+}
+
+/**
+ * Runs tasks in containers where they ask for one, and as plain processes where they do not; both through the spawner.
+ *
+ * A container is made first, which fails without a trace; then the spawner starts the engine's command that is attached to it as the
+ * tree's main process, with the container's output straight in the spool files, and holds the container itself by its engine: so
+ * what is true of a process (lease, time limit, grace, adoption, an agent that hangs) is true of a container. It stays until its end
+ * was looked at, and is removed when the attempt is released.
+ */
+export function containerRunner(parts: RunnerParts): Runner {
+  return new ContainerRunner(parts);
+}
+
+class ContainerRunner implements Runner {
+  readonly #parts: RunnerParts;
+  readonly #plain: Runner;
+  readonly #removals: Removals;
+  /** By key, until they are released. */
+  readonly #handles = new Map<string, ContainerHandle & { stderr?: string }>();
+
+  constructor(parts: RunnerParts) {
+    this.#parts = parts;
+    this.#plain = processRunner(parts.spawner);
+    this.#removals = new Removals(parts);
+    for (const { key, container } of parts.spawner.adopted) if (container !== undefined) this.#handles.set(key, container);
+  }
+
+  get adopted() {
+    return this.#plain.adopted;
+  }
+
+  async start(spec: RunSpec): Promise<{ pid: number }> {
+    const { container, ...plain } = spec;
+    if (container === undefined) return this.#plain.start(plain);
+    const { spawner, agent } = this.#parts;
+    if (!spawner.holdsContainers)
+      throw new NavvyError("engine_unreachable", "the spawner of an earlier navvy still runs here, and it knows nothing of containers", {
+        fix: "restart the agent when nothing runs on it",
+      });
+    const engine = await this.#parts.engines.require();
+    const handle = { engine: engine.name, name: containerName(agent, spec.key) };
+    this.#handles.set(spec.key, { ...handle, stderr: spec.stderr });
+    await create(engine, handle.name, { ...spec, container });
+    const { maxPids: _maxPids, ...limits } = plain; // those of the container are the engine's to keep
+    const attach = { argv: [engine.name, "start", "--attach", handle.name], cwd: "/", env: engine.env };
+    return spawner.start({ ...limits, ...attach, container: handle });
+  }
+
+  recall(key: string): void {
+    const { engines, agent } = this.#parts;
+    if (engines.current && !this.#handles.has(key))
+      this.#handles.set(key, { engine: engines.current.name, name: containerName(agent, key) });
+  }
+
+  async exited(key: string): Promise<ProcessEnd> {
+    return this.judge(key, await this.#plain.exited(key));
+  }
+
+  /**
+   * The attached command ends with the container's code, but also when it loses its engine: what the engine says decides. Codes that
+   * name a signal are taken for it, as every shell has it.
+   */
+  async judge(key: string, end: ProcessEnd): Promise<ProcessEnd> {
+    const handle = this.#handles.get(key);
+    if (handle === undefined || end.code === 0 || end.endedBy !== undefined || end.lost) return end;
+    try {
+      const engine = await this.#parts.engines.named(handle.engine);
+      const judgement = judged(end, await engine.look(handle.name), handle);
+      const failure = await failedExec(judgement, handle.stderr);
+      return failure ? { ...judgement, failure } : judgement;
+    } catch (error) {
+      if (!isNavvyError(error)) throw error;
+      return lost(`it is not known how its container ended: ${error.message}`);
+    }
+  }
+
+  gone = (key: string) => this.#plain.gone(key);
+  signal = (key: string, signal: NodeJS.Signals) => this.#plain.signal(key, signal);
+  end = (key: string, request: Parameters<Runner["end"]>[1]) => this.#plain.end(key, request);
+  pause = (key: string) => this.#plain.pause(key);
+  resume = (key: string) => this.#plain.resume(key);
+
+  /** Also one that was made and never started, or whose spawner is gone. */
+  async kill(key: string): Promise<void> {
+    await this.#plain.kill(key);
+    const handle = this.#handles.get(key);
+    if (handle !== undefined) await this.#removals.now(handle);
+  }
+
+  close(): Promise<void> {
+    return this.#removals.flush();
+  }
+
+  release(key: string): void {
+    this.#plain.release(key);
+    const handle = this.#handles.get(key);
+    if (handle === undefined) return;
+    this.#handles.delete(key);
+    this.#removals.soon(handle);
+  }
+}
+
+/** @throws NavvyError setup_failed, engine_unreachable */
+async function create(engine: Engine, name: string, spec: RunSpec & { container: NonNullable<RunSpec["container"]> }): Promise<void> {
+  const { args, env } = createCommand(engine, name, spec);
+  let answer = await engine.run(args, { env });
+  if (!answer.ok && /already in use|already exists/i.test(answer.stderr)) {
+    await engine.remove([name]); // left over by an earlier run of this agent: the key is ours alone
+    answer = await engine.run(args, { env });
+  }
+  if (answer.ok) return;
+  const { message, fix } = startError(spec.container.image, answer.stderr);
+  throw new NavvyError("setup_failed", message, fix === undefined ? {} : { fix });
+}
+
+function judged(end: ProcessEnd, state: Awaited<ReturnType<Engine["look"]>>, { engine, name }: ContainerHandle): ProcessEnd {
+  if (state === undefined) return lost(`its container ${name} was removed by someone else`);
+  if (state.status === "created") return { ...end, failure: startError("its image", state.error || "it was not started") };
+  if (end.signal !== null) return lost(`the command that was attached to its container was ended: ${engine} start ${name}, ${end.signal}`);
+  if (end.code !== state.exitCode) return lost(`the engine lost hold of its container ${name}: ${engine} start ended with ${end.code}`);
+  const signal = signalOf(state.exitCode);
+  if (state.isOutOfMemory && signal === "SIGKILL") return { ...end, isOutOfMemory: true };
+  return signal === undefined ? end : { ...end, code: null, signal };
+}
+
+/** What the first process of a container says when the program can not be started; it is the engine's, not the image's. */
+const FAILED_EXEC = /^\[FATAL tini .*?\] exec (.*) failed: (.*)$|^ERROR \(catatonit:\d+\): failed to exec (\S*): (.*)$/m;
+const NOT_EXECUTED = new Set([126, 127]);
+
+async function failedExec({ code }: ProcessEnd, stderr: string | undefined): Promise<StartFailure | undefined> {
+  if (code === null || !NOT_EXECUTED.has(code) || stderr === undefined) return undefined;
+  const said = FAILED_EXEC.exec(await readFile(stderr, "utf8").catch(() => ""));
+  if (!said) return undefined;
+  const [, program = said[3] ?? "", why = said[4] ?? ""] = said;
+  return startError("its image", `${program}: ${why}`);
+}
+
+function lost(reason: string): ProcessEnd {
+  return { code: null, signal: null, lost: true, reason };
+}
+
+/** 128 and the signal's number: so tells an engine of a program that was ended by one. */
+function signalOf(code: number): NodeJS.Signals | undefined {
+  const number = code - 128;
+  return (Object.entries(constants.signals) as [NodeJS.Signals, number][]).find(([, each]) => each === number)?.[0];
+}

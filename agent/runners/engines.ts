@@ -1,0 +1,78 @@
+import { isNavvyError, NavvyError } from "../../protocol/index.js";
+import { ENGINE_NAMES, Engine, type EngineName } from "./engine.js";
+
+/** `auto`: the first engine that answers, if any; `process`: no containers here. */
+export const RUNTIMES = ["auto", ...ENGINE_NAMES, "process"] as const;
+export type Runtime = (typeof RUNTIMES)[number];
+
+interface EngineLog {
+  warn(detail: object, message: string): void;
+}
+
+/** The container engine of an agent: found at its start, looked for again while it is away. */
+export class Engines {
+  readonly #runtime: Runtime;
+  readonly #log: EngineLog;
+  readonly #env: NodeJS.ProcessEnv;
+  #engine: Engine | undefined;
+  #isAway = false;
+
+  /** @throws NavvyError not_found, engine_unreachable: an engine that was asked for by its name must be there */
+  static async find(runtime: Runtime, { log, env }: { log: EngineLog; env: NodeJS.ProcessEnv }): Promise<Engines> {
+    const engines = new Engines(runtime, log, env);
+    await engines.#probe(runtime !== "auto" && runtime !== "process");
+    return engines;
+  }
+
+  private constructor(runtime: Runtime, log: EngineLog, env: NodeJS.ProcessEnv) {
+    this.#runtime = runtime;
+    this.#log = log;
+    this.#env = env;
+  }
+
+  /** The one that containers are made with, as of the last look; undefined: none can be made here. */
+  get current(): Engine | undefined {
+    return this.#engine;
+  }
+
+  /** Looks again. @returns whether what this agent offers has changed */
+  async refresh(): Promise<boolean> {
+    const before = this.#engine?.name;
+    await this.#probe(false);
+    return this.#engine?.name !== before;
+  }
+
+  /** @throws NavvyError engine_unreachable */
+  async require(): Promise<Engine> {
+    if (this.#engine === undefined) await this.#probe(false);
+    if (this.#engine !== undefined) return this.#engine;
+    throw new NavvyError("engine_unreachable", "no container engine answers on this machine", { fix: "docker info" });
+  }
+
+  /** The one that a container was made with, also when another is used by now. @throws NavvyError not_found, engine_unreachable */
+  async named(name: string): Promise<Engine> {
+    if (this.#engine?.name === name) return this.#engine;
+    return Engine.probe(name as EngineName, this.#env);
+  }
+
+  async #probe(isAskedFor: boolean): Promise<void> {
+    const names = this.#runtime === "process" ? [] : this.#runtime === "auto" ? ENGINE_NAMES : [this.#runtime];
+    for (const name of names) {
+      try {
+        this.#engine = await Engine.probe(name, this.#env);
+        this.#isAway = false;
+        return;
+      } catch (error) {
+        if (isAskedFor || !isNavvyError(error)) throw error;
+        if (error.code !== "not_found") this.#tellAway(error);
+      }
+    }
+    this.#engine = undefined;
+  }
+
+  /** Once, and not at every look. */
+  #tellAway(error: Error): void {
+    if (!this.#isAway) this.#log.warn({ err: error }, "the container engine does not answer: no tasks with an image are taken");
+    this.#isAway = true;
+  }
+}

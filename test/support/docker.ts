@@ -1,0 +1,113 @@
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { cpSync, existsSync, mkdirSync, readFileSync, symlinkSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { execa } from "execa";
+import { eventually } from "./eventually.js";
+
+/** A real container engine of a test file's own: its data, its socket and its processes are nobody else's. */
+export interface Docker extends AsyncDisposable {
+  /** For `DOCKER_HOST`. */
+  readonly host: string;
+  /** What an agent needs of the environment to find it. */
+  readonly env: { DOCKER_HOST: string };
+  /** Runs the command line against it; rejects when that fails. */
+  docker(...args: string[]): Promise<string>;
+  /** Names of all containers. */
+  containers(): Promise<string[]>;
+  /** Sends a signal to the engine. */
+  kill(signal: NodeJS.Signals): void;
+  /** Starts it again after it was killed. */
+  restart(): Promise<void>;
+}
+
+/** What every test's base image is called: a shell and the usual small programs, made of this machine's busybox. */
+export const BASE_IMAGE = "navvy-test/base:1";
+
+const INSTALL = "apt-get install --no-install-recommends docker.io busybox-static iptables";
+
+/** Starts one: `await using engine = await startDocker()`. Needs root and the packages that its error names. */
+export async function startDocker(): Promise<Docker> {
+  for (const program of ["dockerd", "docker", "busybox"]) require(program);
+  const folder = await mkdtemp(join(tmpdir(), "navvy-docker-"));
+  const host = `unix://${join(folder, "docker.sock")}`;
+  const env = { ...process.env, DOCKER_HOST: host };
+  let engine = await run(folder, host);
+  const docker = async (...args: string[]) => (await execa("docker", args, { env })).stdout;
+  await importBase(folder, env);
+  return {
+    host,
+    env: { DOCKER_HOST: host },
+    docker,
+    containers: async () => (await docker("ps", "--all", "--format", "{{.Names}}")).split("\n").filter(Boolean),
+    kill: (signal) => void engine.kill(signal),
+    restart: async () => {
+      engine = await run(folder, host);
+    },
+    async [Symbol.asyncDispose]() {
+      engine.kill("SIGCONT");
+      const left = (await docker("ps", "--all", "--quiet").catch(() => "")).split("\n").filter(Boolean);
+      if (left.length > 0) await docker("rm", "--force", ...left).catch(() => "");
+      engine.kill("SIGTERM");
+      const late = setTimeout(() => engine.kill("SIGKILL"), 15_000);
+      if (engine.exitCode === null && engine.signalCode === null) await once(engine, "exit");
+      clearTimeout(late);
+      await rm(folder, { recursive: true, force: true, maxRetries: 5 });
+    },
+  };
+}
+
+/** Adds an image made of the base by a Dockerfile's lines. */
+export async function buildImage(engine: Docker, name: string, lines: string[]): Promise<void> {
+  const file = [`FROM ${BASE_IMAGE}`, ...lines].join("\n");
+  const env = { ...process.env, ...engine.env, DOCKER_BUILDKIT: "0" };
+  await execa("docker", ["build", "--network", "none", "--tag", name, "-"], { env, input: file });
+}
+
+async function run(folder: string, host: string): Promise<ChildProcess> {
+  const of = (name: string) => join(folder, name);
+  // A file that a killed one left would keep the next from starting.
+  await rm(of("pid"), { force: true });
+  const flags = ["--data-root", of("data"), "--exec-root", of("exec"), "--pidfile", of("pid"), "--host", host, "--bridge", "none"];
+  const child = spawn("dockerd", [...flags, "--iptables=false", "--ip6tables=false"], { stdio: ["ignore", "pipe", "pipe"] });
+  let said = "";
+  for (const stream of [child.stdout, child.stderr]) stream.on("data", (data: Buffer) => (said = (said + data.toString()).slice(-4_000)));
+  await eventually(
+    "the engine answers",
+    async () => {
+      if (child.exitCode !== null || child.signalCode !== null) throw new Error(`dockerd ended (needs root, and: ${INSTALL}):\n${said}`);
+      return execa("docker", ["version"], { env: { ...process.env, DOCKER_HOST: host } }).then(
+        () => true,
+        () => false,
+      );
+    },
+    { timeoutMs: 40_000 },
+  );
+  return child;
+}
+
+async function importBase(folder: string, env: NodeJS.ProcessEnv): Promise<void> {
+  const root = join(folder, "base");
+  for (const name of ["bin", "tmp", "etc", "proc", "dev"]) mkdirSync(join(root, name), { recursive: true });
+  const busybox = execFileSync("sh", ["-c", "command -v busybox"], { encoding: "utf8" }).trim();
+  cpSync(busybox, join(root, "bin", "busybox"), { dereference: true });
+  const programs = execFileSync(busybox, ["--list"], { encoding: "utf8" }).split("\n").filter(Boolean);
+  for (const name of programs) if (name !== "busybox") symlinkSync("busybox", join(root, "bin", name));
+  const tar = execa("tar", ["--directory", root, "--create", "."], { encoding: "buffer", maxBuffer: 64 * 2 ** 20 });
+  const { stdout } = await tar;
+  await execa("docker", ["import", "--change", "ENV PATH=/bin", "-", BASE_IMAGE], { env, input: stdout });
+  await rm(root, { recursive: true, force: true });
+}
+
+function require(program: string): void {
+  const folders = (process.env["PATH"] ?? "").split(":");
+  if (folders.some((folder) => existsSync(join(folder, program)))) return;
+  throw new Error(`${program} is not on this machine, and tests of containers need it: ${INSTALL}`);
+}
+
+/** Whether the process with that number is in a container of the engine's (by its cgroup). */
+export function isContained(pid: number): boolean {
+  return /docker|libpod/.test(readFileSync(`/proc/${pid}/cgroup`, "utf8"));
+}
