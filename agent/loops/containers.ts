@@ -7,6 +7,8 @@ import { ownLabels } from "../runners/labels.js";
 import type { Running } from "../running.js";
 
 const EVERY_MS = 60_000;
+/** While an engine is away: its tasks wait for it. */
+const AWAY_MS = 2_000;
 
 export interface ContainersParts {
   config: AgentConfig;
@@ -20,18 +22,18 @@ export interface ContainersParts {
 /** Removes this agent's containers that belong to nothing that runs here, and looks whether there is an engine: in good time after a start, then now and then. */
 export class ContainersLoop {
   readonly #parts: ContainersParts;
-  readonly #timer: NodeJS.Timeout;
+  readonly #timers: NodeJS.Timeout[];
   /** Seen once without an attempt: one that is just being made or removed has no second time. */
   #suspects = new Set<string>();
   #looking: Promise<void> | undefined;
 
   constructor(parts: ContainersParts) {
     this.#parts = parts;
-    this.#timer = setInterval(() => void this.look(), EVERY_MS);
+    this.#timers = [setInterval(() => void this.look(), EVERY_MS), setInterval(() => void (parts.engines.isAway && this.look()), AWAY_MS)];
   }
 
   async stop(): Promise<void> {
-    clearInterval(this.#timer);
+    for (const timer of this.#timers) clearInterval(timer);
     await this.#looking;
   }
 

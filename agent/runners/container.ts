@@ -1,6 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { constants } from "node:os";
 import { isNavvyError, NavvyError } from "../../protocol/index.js";
+import { SPAWNER_LABEL } from "../host/spawner/guard.js";
+import { KEY_VARIABLE } from "../host/spawner/wire.js";
 import type { SpawnerClient } from "../host/spawner-client.js";
 import { createCommand } from "./container-args.js";
 import type { Engine } from "./engine.js";
@@ -8,7 +10,7 @@ import { startError } from "./engine-messages.js";
 import type { Engines } from "./engines.js";
 import { processRunner } from "./process.js";
 import { Removals } from "./removals.js";
-import type { ContainerHandle, ProcessEnd, Runner, RunSpec, StartFailure } from "./runner.js";
+import type { ContainerHandle, ContainerRun, ProcessEnd, Runner, RunSpec, StartFailure } from "./runner.js";
 
 export interface RunnerParts {
   spawner: SpawnerClient;
@@ -64,7 +66,7 @@ class ContainerRunner implements Runner {
     const engine = await this.#parts.engines.require();
     const handle = { engine: engine.name, name: containerName(agent, spec.key) };
     this.#handles.set(spec.key, { ...handle, stderr: spec.stderr });
-    await create(engine, handle.name, { ...spec, container });
+    await create(engine, handle.name, { ...spec, ...marked(spec, container, spawner.pid) });
     const { maxPids: _maxPids, ...limits } = plain; // those of the container are the engine's to keep
     const attach = { argv: [engine.name, "start", "--attach", handle.name], cwd: "/", env: engine.env };
     return spawner.start({ ...limits, ...attach, container: handle });
@@ -112,7 +114,7 @@ class ContainerRunner implements Runner {
   }
 
   close(): Promise<void> {
-    return this.#removals.flush();
+    return this.#removals.close();
   }
 
   release(key: string): void {
@@ -122,6 +124,12 @@ class ContainerRunner implements Runner {
     this.#handles.delete(key);
     this.#removals.soon(handle);
   }
+}
+
+/** So that its processes are found on this machine by their attempt, and its container by the spawner that is to end it. */
+function marked({ key, env }: RunSpec, container: ContainerRun, spawnerPid: number) {
+  const labels = { ...container.labels, [SPAWNER_LABEL]: String(spawnerPid) };
+  return { env: { ...env, [KEY_VARIABLE]: key }, container: { ...container, labels } };
 }
 
 /** @throws NavvyError setup_failed, engine_unreachable */

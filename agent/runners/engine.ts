@@ -44,19 +44,21 @@ export class Engine {
   readonly isRootless: boolean;
   /** The environment of its command line. */
   readonly env: Record<string, string>;
+  readonly #onAway: () => void;
 
   /** @throws NavvyError not_found (no such program), engine_unreachable (it does not answer) */
-  static async probe(name: EngineName, env: NodeJS.ProcessEnv): Promise<Engine> {
+  static async probe(name: EngineName, env: NodeJS.ProcessEnv, onAway: () => void = () => {}): Promise<Engine> {
     const own = Object.fromEntries(Object.entries(env).filter((entry): entry is [string, string] => INHERITED.test(entry[0])));
     const asked = name === "podman" ? "{{.Host.Security.Rootless}} {{.Version.Version}}" : "{{json .SecurityOptions}} {{.ServerVersion}}";
     const { stdout } = await new Engine(name, { env: own, version: "", isRootless: false }).must(["info", "--format", asked]);
     const text = stdout.trim();
     const version = text.slice(text.lastIndexOf(" ") + 1);
-    return new Engine(name, { env: own, version, isRootless: /^true|name=rootless/.test(text) });
+    return new Engine(name, { env: own, version, isRootless: /^true|name=rootless/.test(text) }, onAway);
   }
 
-  private constructor(name: EngineName, { env, version, isRootless }: Pick<Engine, "env" | "version" | "isRootless">) {
+  private constructor(name: EngineName, { env, version, isRootless }: Pick<Engine, "env" | "version" | "isRootless">, onAway = () => {}) {
     this.name = name;
+    this.#onAway = onAway;
     this.env = env;
     this.version = version;
     this.isRootless = isRootless;
@@ -79,8 +81,8 @@ export class Engine {
     if (result.code === "ENOENT")
       throw new NavvyError("not_found", `there is no ${this.name} on this machine`, { fix: `install ${this.name}` });
     const [stdout, stderr] = [String(result.stdout ?? ""), String(result.stderr ?? "")];
-    if (result.timedOut) throw awayError(this.name, `${this.name} ${args[0]} gave no answer within ${timeoutMs / 1000} s`);
-    if (result.failed && isAway(stderr)) throw awayError(this.name, lastLines(stderr, 1));
+    if (result.timedOut) throw this.#away(`${this.name} ${args[0]} gave no answer within ${timeoutMs / 1000} s`);
+    if (result.failed && isAway(stderr)) throw this.#away(lastLines(stderr, 1));
     return { ok: !result.failed, stdout, stderr };
   }
 
@@ -97,7 +99,7 @@ export class Engine {
   async look(container: string): Promise<ContainerState | undefined> {
     const { ok, stdout, stderr } = await this.run(["container", "inspect", container, "--format", "{{json .State}} {{json .Image}}"]);
     if (!ok && NOT_THERE.test(stderr)) return undefined;
-    if (!ok) throw awayError(this.name, lastLines(stderr, 1));
+    if (!ok) throw this.#away(lastLines(stderr, 1));
     const text = stdout.trim();
     const at = text.lastIndexOf(" ");
     const state = JSON.parse(text.slice(0, at)) as { Status: string; ExitCode: number; OOMKilled: boolean; Error?: string };
@@ -142,5 +144,10 @@ export class Engine {
     const filters = Object.entries(labels).flatMap(([name, value]) => ["--filter", `label=${name}=${value}`]);
     const { stdout } = await this.must(["ps", "--all", "--format", "{{.Names}}", ...filters]);
     return stdout.split("\n").filter((name) => name !== "");
+  }
+
+  #away(why: string): NavvyError {
+    this.#onAway();
+    return awayError(this.name, why);
   }
 }

@@ -35,6 +35,11 @@ export class Engines {
     return this.#engine;
   }
 
+  /** There is one, and it does not answer just now. */
+  get isAway(): boolean {
+    return this.#isAway;
+  }
+
   /** Looks again. @returns whether what this agent offers has changed */
   async refresh(): Promise<boolean> {
     const before = this.#engine?.name;
@@ -59,7 +64,7 @@ export class Engines {
     const names = this.#runtime === "process" ? [] : this.#runtime === "auto" ? ENGINE_NAMES : [this.#runtime];
     for (const name of names) {
       try {
-        this.#engine = await Engine.probe(name, this.#env);
+        this.#engine = await Engine.probe(name, this.#env, () => this.#lose());
         this.#isAway = false;
         return;
       } catch (error) {
@@ -67,6 +72,13 @@ export class Engines {
         if (error.code !== "not_found") this.#tellAway(error);
       }
     }
+    this.#engine = undefined;
+  }
+
+  /** It failed to answer in the midst of work: until it answers again nothing is taken for it. */
+  #lose(): void {
+    if (this.#engine === undefined) return;
+    this.#tellAway(new NavvyError("engine_unreachable", `the container engine does not answer any more: ${this.#engine.name}`));
     this.#engine = undefined;
   }
 

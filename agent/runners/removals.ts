@@ -3,13 +3,15 @@ import type { ContainerHandle } from "./runner.js";
 
 /** Each call of an engine's command line costs as much for ten containers as for one. */
 const GATHER_MS = 250;
+const RETRY_MS = 2_000;
 
-/** Removes containers that are over; what can not be removed now is left to the sweep. */
+/** Removes containers that are over; while their engine is away it is tried again. */
 export class Removals {
   readonly #parts: Pick<RunnerParts, "engines" | "log">;
   readonly #waiting = new Map<string, Set<string>>();
   readonly #removed = new Set<string>();
   #isDue = false;
+  #isClosed = false;
   #removing: Promise<void> = Promise.resolve();
 
   constructor(parts: Pick<RunnerParts, "engines" | "log">) {
@@ -27,15 +29,30 @@ export class Removals {
     if (this.#removed.delete(name)) return;
     const names = this.#waiting.get(engine) ?? new Set();
     this.#waiting.set(engine, names.add(name));
-    if (this.#isDue) return;
-    this.#isDue = true;
-    setTimeout(() => void this.flush(), GATHER_MS).unref();
+    this.#schedule(GATHER_MS);
   }
 
-  /** Resolves when all that was to be removed soon is, or is left to the sweep. */
-  flush(): Promise<void> {
+  /** Resolves when all that was to be removed soon is, or is left to the next start's sweep. */
+  close(): Promise<void> {
+    this.#isClosed = true;
+    return this.#flush();
+  }
+
+  #flush(): Promise<void> {
     this.#removing = this.#removing.then(() => this.#removeAll());
     return this.#removing;
+  }
+
+  /** Its engine is away: they are over all the same, and must not be forgotten. */
+  #again(engine: string, names: Set<string>): void {
+    this.#waiting.set(engine, new Set([...(this.#waiting.get(engine) ?? []), ...names]));
+    this.#schedule(RETRY_MS);
+  }
+
+  #schedule(delayMs: number): void {
+    if (this.#isDue) return;
+    this.#isDue = true;
+    setTimeout(() => void this.#flush(), delayMs).unref();
   }
 
   async #removeAll(): Promise<void> {
@@ -46,7 +63,9 @@ export class Removals {
       try {
         await (await this.#parts.engines.named(engine)).remove([...names]);
       } catch (error) {
-        this.#parts.log.warn({ err: error, names: [...names] }, "containers could not be removed: left to the next sweep");
+        if (this.#isClosed)
+          this.#parts.log.warn({ err: error, names: [...names] }, "containers could not be removed: left to the next start");
+        else this.#again(engine, names);
       }
     }
   }

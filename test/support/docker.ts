@@ -54,6 +54,8 @@ export async function startDocker(): Promise<Docker> {
       const late = setTimeout(() => engine.kill("SIGKILL"), 15_000);
       if (engine.exitCode === null && engine.signalCode === null) await once(engine, "exit");
       clearTimeout(late);
+      // One that was killed leaves its mounts.
+      for (const mount of mountsBelow(folder)) await execa("umount", [mount], { reject: false });
       await rm(folder, { recursive: true, force: true, maxRetries: 5 });
     },
   };
@@ -86,6 +88,14 @@ async function run(folder: string, host: string): Promise<ChildProcess> {
     { timeoutMs: 40_000 },
   );
   return child;
+}
+
+/** The innermost first. */
+function mountsBelow(folder: string): string[] {
+  const points = readFileSync("/proc/self/mountinfo", "utf8")
+    .split("\n")
+    .map((line) => line.split(" ")[4] ?? "");
+  return points.filter((point) => point.startsWith(`${folder}/`)).toReversed();
 }
 
 async function importBase(folder: string, env: NodeJS.ProcessEnv): Promise<void> {
