@@ -34,8 +34,10 @@ export async function clearCgroup(folder: string): Promise<void> {
   const deadline = performance.now() + EMPTY_WITHIN_MS;
   while (isPopulated(folder) && performance.now() < deadline) await delay(LOOK_MS);
   removeCgroup(folder);
-  const limits = ownCgroupV1("pids");
-  if (limits !== undefined) removeCgroup(join(limits, basename(folder)));
+  for (const controller of ["pids", "memory"]) {
+    const limits = ownCgroupV1(controller);
+    if (limits !== undefined) removeCgroup(join(limits, basename(folder)));
+  }
 }
 
 /** Removes a cgroup that has no process any more, bottom up. */

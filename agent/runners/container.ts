@@ -67,7 +67,7 @@ class ContainerRunner implements Runner {
     const handle = { engine: engine.name, name: containerName(agent, spec.key) };
     this.#handles.set(spec.key, { ...handle, stderr: spec.stderr });
     await create(engine, handle.name, { ...spec, ...marked(spec, container, spawner.pid) });
-    const { maxPids: _maxPids, ...limits } = plain; // those of the container are the engine's to keep
+    const { maxPids: _maxPids, maxMemoryBytes: _maxMemoryBytes, ...limits } = plain; // those of the container are the engine's to keep
     const attach = { argv: [engine.name, "start", "--attach", handle.name], cwd: "/", env: engine.env };
     return spawner.start({ ...limits, ...attach, container: handle });
   }

@@ -54,6 +54,8 @@ export interface RunSpec {
   graceMs?: number;
   /** Most processes and threads that the tree may have at once, where the machine can limit them. Default: no limit. */
   maxPids?: number;
+  /** Most memory that the tree may take, where the machine can limit it. Default: no limit. */
+  maxMemoryBytes?: number;
   /** Absent: a plain process. */
   container?: ContainerRun;
 }
@@ -93,6 +95,7 @@ export interface TreeState {
   state: "running" | "exited" | "gone";
   code?: number | null;
   signal?: string | null;
+  isOutOfMemory?: boolean;
   /** As in {@link ProcessEnd}; of a running tree: it has been told to end. */
   endedBy?: string;
   /** Why it never ran. */

@@ -21,7 +21,7 @@ export interface Ready {
 /** What the runner is told of an attempt: its program, and what it is held to, also without us. */
 export function runSpecOf(config: AgentConfig, claim: Claim, { slot, folder, prepared }: Ready): RunSpec {
   const { record } = claim;
-  const { command, timeLimitMs, graceMs } = record.spec;
+  const { command, timeLimitMs, graceMs, resources } = record.spec;
   const { stdout, stderr, exitFile } = folder;
   const { image, cwd } = prepared;
   const seen = image ? SEEN_INSIDE : folder;
@@ -34,6 +34,7 @@ export function runSpecOf(config: AgentConfig, claim: Claim, { slot, folder, pre
     ...{ stdout, stderr, exitFile, graceMs },
     onDisconnect: record.onDisconnect ?? "freeze",
     ...(config.maxPids > 0 ? { maxPids: config.maxPids } : {}),
+    ...(resources.memoryBytes === undefined ? {} : { maxMemoryBytes: resources.memoryBytes }),
     ...(timeLimitMs === undefined ? {} : { timeLimitMs }),
   };
 }

@@ -60,6 +60,15 @@ describe.each(RUNNERS)("in $name", ({ spec }) => {
     expect(ended.outcome?.reason).toContain("no-such-program");
   });
 
+  test("one that the kernel ends for want of memory is told from one that was killed", async () => {
+    const resources = { gpus: 0, memoryBytes: 32 * 2 ** 20 };
+    // An awk that doubles its text takes what it is given within a moment.
+    const hog = `exec awk 'BEGIN { while (1) text = text "0123456789" text }'`;
+    expect(await outcomeOf(`sleep 0.3; ${hog}`, { resources })).toMatchObject({ kind: "out_of_memory" });
+    expect(await outcomeOf("sleep 0.3; kill -KILL $$", { resources })).toMatchObject({ kind: "signalled", signal: "SIGKILL" });
+    expect(await outcomeOf("sleep 0.3; exit 137", { resources })).not.toMatchObject({ kind: "out_of_memory" });
+  });
+
   test("stdin is empty", async () => {
     const id = await submit("cat; echo end");
     expect(await fleet.ended(id)).toMatchObject({ status: "completed" });

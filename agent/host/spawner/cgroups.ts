@@ -2,6 +2,7 @@ import { accessSync, constants, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { isPopulated, ownCgroup, ownCgroupV1, removeCgroup, tryRead, tryWrite } from "../cgroup.js";
 import { Guard } from "./guard.js";
+import { MemoryLimits } from "./memory.js";
 
 /** How long we stay in the cgroup of a tree that was just started: moving out stops everything else for some milliseconds. */
 const LINGER_MS = 10;
@@ -30,6 +31,7 @@ export class Cgroups {
   readonly canLimitPids: boolean;
   /** Ends what lives in them when we end. */
   readonly guard: Guard | undefined;
+  readonly memory: MemoryLimits;
   readonly #base: string;
   /** Where a number of processes is limited in a hierarchy of its own: ours there, and the folder below it, made when needed. */
   readonly #limits: { base: string; folder: string } | undefined;
@@ -58,11 +60,13 @@ export class Cgroups {
     const isOurs = tryMake(this.folder);
     // Only where it was given to us: given on by ourselves, nobody could be moved into our own cgroup any more (docker exec is).
     const hasPids = /\bpids\b/.test(tryRead(join(this.folder, "cgroup.controllers"))) && this.#giveOn("+pids");
-    const limits = hasPids ? undefined : ownCgroupV1("pids");
-    if (limits !== undefined && canMake(limits)) this.#limits = { base: limits, folder: join(limits, name) };
+    const pids = hasPids ? undefined : ownCgroupV1("pids");
+    if (pids !== undefined && canMake(pids)) this.#limits = { base: pids, folder: join(pids, name) };
     this.canLimitPids = hasPids || this.#limits !== undefined;
+    this.memory = new MemoryLimits(this.folder, name);
     // Before we move into it ourselves.
-    if (isOurs) this.guard = new Guard({ cgroups: this.folder, ...(this.#limits ? { limits: this.#limits.folder } : {}) });
+    const limits = [this.#limits?.folder, this.memory.folder].filter((each) => each !== undefined);
+    if (isOurs) this.guard = new Guard({ cgroups: this.folder, limits });
   }
 
   /** Has a tree born in a cgroup of its own: whatever `start` forks. Undefined: there is none to be had now. */
@@ -122,6 +126,7 @@ export class Cgroups {
     moveTo(this.#base);
     if (this.#limits !== undefined) moveTo(this.#limits.base);
     this.#home = undefined;
+    this.memory.close();
     for (const folder of [this.folder, ...(this.#limits === undefined ? [] : [this.#limits.folder])]) this.#remove(folder);
     for (const folder of this.#leftBehind) this.#say(`the cgroup could not be removed: ${folder}`);
   }

@@ -23,7 +23,11 @@ export class Grip {
   bear(tree: Tree, start: () => void): void {
     if (this.#cgroups === undefined) return start();
     tree.cgroup = this.#cgroups.bear(start, tree.request.maxPids);
-    if (tree.state === "gone") this.letGo(tree);
+    if (tree.state === "gone") return this.letGo(tree);
+    const { cgroup } = tree;
+    const { maxMemoryBytes } = tree.request;
+    if (cgroup === undefined || maxMemoryBytes === undefined) return;
+    tree.memory = this.#cgroups.memory.hold({ folder: cgroup.folder, pids: () => this.#cgroups?.pids(cgroup) ?? [] }, maxMemoryBytes);
   }
 
   stop(trees: readonly Tree[]): void {
@@ -64,6 +68,8 @@ export class Grip {
 
   /** The tree is gone. */
   letGo(tree: Tree): void {
+    tree.memory?.release();
+    tree.memory = undefined;
     if (tree.cgroup !== undefined) this.#cgroups?.retire(tree.cgroup);
     tree.cgroup = undefined;
   }

@@ -3,9 +3,9 @@ import type { Socket } from "node:net";
 
 /** What a guard ends when its spawner does. */
 export interface Guarded {
-  /** The folder of the spawner's cgroups, and that of its limits where they are in a hierarchy of their own; empty: none. */
+  /** The folder of the spawner's cgroups, and those of its limits where they are in hierarchies of their own. */
   cgroups?: string;
-  limits?: string;
+  limits?: readonly string[];
 }
 
 /** Label of every container: the process number of the spawner that holds it. */
@@ -22,8 +22,8 @@ export class Guard {
   readonly #pipe: Socket | null;
   #engine = "";
 
-  constructor({ cgroups = "", limits = "" }: Guarded) {
-    const child = spawn("/bin/sh", ["-c", SCRIPT, "navvy-guard", cgroups, limits, `${SPAWNER_LABEL}=${process.pid}`], {
+  constructor({ cgroups = "", limits = [] }: Guarded) {
+    const child = spawn("/bin/sh", ["-c", SCRIPT, "navvy-guard", cgroups, `${SPAWNER_LABEL}=${process.pid}`, ...limits], {
       stdio: ["pipe", "ignore", "ignore"],
       detached: true,
       cwd: "/",
@@ -50,10 +50,16 @@ while read -r line; do engine=$line; done
 [ -z "$1" ] || echo 1 > "$1/cgroup.kill"
 if [ -n "$engine" ]; then
   for i in 1 2 3 4 5 6 7 8 9 10; do
-    ids=$("$engine" ps --all --quiet --filter "label=$3") && [ -z "$ids" ] && break
+    ids=$("$engine" ps --all --quiet --filter "label=$2") && [ -z "$ids" ] && break
     [ -z "$ids" ] || "$engine" rm --force --volumes $ids
     sleep 0.2
   done
 fi
-[ -z "$1" ] || for i in 1 2 3 4 5; do [ -d "$1" ] || exit; sleep 0.1; rmdir "$1"/*/ "$1" "$2"/*/ "$2"; done
+folder=$1
+[ -z "$folder" ] && exit
+shift 2
+for i in 1 2 3 4 5; do
+  sleep 0.1
+  for each in "$folder" "$@"; do [ ! -d "$each" ] || rmdir "$each"/*/ "$each"; done
+done
 `;

@@ -14,11 +14,11 @@ export class Started {
 
   /** What the spawner tells of a tree that was there before us. */
   static adopt(state: TreeState): Started {
-    const { key, pid, code = null, signal = null, endedBy, failure } = state;
+    const { key, pid, code = null, signal = null, endedBy, isOutOfMemory, failure } = state;
     const started = new Started();
     if (pid !== null) started.hear({ event: "started", key, pid });
     if (failure !== undefined) started.hear({ event: "failed", key, ...failure });
-    else if (state.state !== "running") started.hear({ event: "exited", key, code, signal, endedBy });
+    else if (state.state !== "running") started.hear({ event: "exited", key, code, signal, endedBy, isOutOfMemory });
     if (state.state === "gone") started.hear({ event: "gone", key });
     return started;
   }
@@ -31,8 +31,10 @@ export class Started {
         return;
       case "ending":
         return;
-      case "exited":
-        return this.#end({ code: notice.code, signal: notice.signal, ...(notice.endedBy && { endedBy: notice.endedBy }) });
+      case "exited": {
+        const { code, signal, endedBy, isOutOfMemory } = notice;
+        return this.#end({ code, signal, ...(endedBy && { endedBy }), ...(isOutOfMemory && { isOutOfMemory }) });
+      }
       case "failed":
         this.started.reject(toError(notice.key, notice));
         this.#end({ code: null, signal: null });

@@ -2,7 +2,15 @@ import { writeFileSync } from "node:fs";
 import type { Cgroup } from "./cgroups.js";
 import type { ContainerGrip } from "./container.js";
 import { Countdown } from "./countdown.js";
+import type { MemoryHold } from "./memory.js";
 import type { StartFailure, StartRequest, TreeState } from "./wire.js";
+
+/** How a main process ended. */
+export interface TreeEnd {
+  code: number | null;
+  signal: string | null;
+  isOutOfMemory?: boolean;
+}
 
 /** What a tree asks for when one of its deadlines has passed. */
 export interface TreeEvents {
@@ -31,10 +39,12 @@ export class Tree {
   isPaused = false;
   /** Undefined: it is held together by process group and marker. */
   cgroup: Cgroup | undefined;
+  /** Undefined: its memory is not limited, or can not be. */
+  memory: MemoryHold | undefined;
   /** Undefined: it is no container. */
   container: ContainerGrip | undefined;
   readonly #limit: Countdown;
-  #end: { code: number | null; signal: string | null } | undefined;
+  #end: TreeEnd | undefined;
   #failure: StartFailure | undefined;
   #isWritten = false;
 
@@ -54,11 +64,14 @@ export class Tree {
     this.#failure = failure;
   }
 
-  exited(end: { code: number | null; signal: string | null }): void {
+  /** @returns how, as it is told */
+  exited(end: TreeEnd): TreeEnd {
     this.state = "exited";
-    this.#end = end;
+    const isOutOfMemory = end.signal === "SIGKILL" && this.endedBy === undefined && this.memory?.hasKilled() === true;
+    this.#end = { ...end, ...(isOutOfMemory ? { isOutOfMemory } : {}) };
     this.#limit.cancel();
     this.grace.cancel();
+    return this.#end;
   }
 
   /** Halts its deadlines; the caller stops its processes. */

@@ -240,10 +240,10 @@ export class Trees {
     const isEmpty = this.#grip.isEmpty(tree);
     // Without a cgroup empty for nearly every task: one system call. The number can not have been given out again yet.
     if (!isEmpty) this.#grip.killGroup(tree);
-    tree.exited(end);
+    const told = tree.exited(end);
     // A file costs more than the whole rest of a short task here; an agent that hears of the end needs none yet.
     if (!this.#options.isHeard()) tree.writeExitFile();
-    this.#options.send({ event: "exited", key, ...end, endedBy: tree.endedBy });
+    this.#options.send({ event: "exited", key, ...told, endedBy: tree.endedBy });
     // What is told to end may have fled from its cgroup before; a tree that ended by itself is taken at its word.
     if (isEmpty && tree.endedBy === undefined) this.#gone(key);
     else if (isEmpty === undefined && !tree.isKilled) this.#reaper.sweep(key);

@@ -67,7 +67,7 @@ export type TreeNotice =
   | ({ event: "failed"; key: string } & StartFailure)
   /** The spawner has begun to end it, by the deadlines it was given. */
   | { event: "ending"; key: string; by: string }
-  | { event: "exited"; key: string; code: number | null; signal: string | null; endedBy?: string }
+  | { event: "exited"; key: string; code: number | null; signal: string | null; endedBy?: string; isOutOfMemory?: boolean }
   | { event: "gone"; key: string };
 
 /** Spawner to agent. */
