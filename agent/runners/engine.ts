@@ -114,16 +114,12 @@ export class Engine {
 
   /** Undefined: it is not on this machine. */
   async image(reference: string): Promise<{ id: string; digest?: string; path?: string } | undefined> {
-    const asked = "{{json .Id}}\n{{json .RepoDigests}}\n{{json .Config.Env}}";
-    const { ok, stdout } = await this.run(["image", "inspect", reference, "--format", asked]);
+    const { ok, stdout } = await this.run(["image", "inspect", reference]);
     if (!ok) return undefined;
-    const [id, digests, env] = stdout
-      .trim()
-      .split("\n")
-      .map((line) => JSON.parse(line) as unknown);
-    const digest = (digests as string[] | null)?.[0]?.split("@")[1];
-    const path = (env as string[] | null)?.find((each) => each.startsWith("PATH="))?.slice("PATH=".length);
-    return { id: id as string, ...(digest ? { digest } : {}), ...(path ? { path } : {}) };
+    const [found] = JSON.parse(stdout) as [{ Id: string; RepoDigests?: string[] | null; Config?: { Env?: string[] | null } }];
+    const digest = found.RepoDigests?.[0]?.split("@")[1];
+    const path = found.Config?.Env?.find((each) => each.startsWith("PATH="))?.slice("PATH=".length);
+    return { id: found.Id, ...(digest ? { digest } : {}), ...(path ? { path } : {}) };
   }
 
   /** Fetches an image with the host's own credentials; its progress goes into a file. */

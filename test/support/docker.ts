@@ -30,13 +30,13 @@ const INSTALL = "apt-get install --no-install-recommends docker.io busybox-stati
 
 /** Starts one: `await using engine = await startDocker()`. Needs root and the packages that its error names. */
 export async function startDocker(): Promise<Docker> {
-  for (const program of ["dockerd", "docker", "busybox"]) require(program);
+  requirePrograms(["dockerd", "docker", "busybox"], INSTALL);
   const folder = await mkdtemp(join(tmpdir(), "navvy-docker-"));
   const host = `unix://${join(folder, "docker.sock")}`;
   const env = { ...process.env, DOCKER_HOST: host };
   let engine = await run(folder, host);
   const docker = async (...args: string[]) => (await execa("docker", args, { env })).stdout;
-  await importBase(folder, env);
+  await importBase(folder, { env });
   return {
     host,
     env: { DOCKER_HOST: host },
@@ -98,7 +98,8 @@ function mountsBelow(folder: string): string[] {
   return points.filter((point) => point.startsWith(`${folder}/`)).toReversed();
 }
 
-async function importBase(folder: string, env: NodeJS.ProcessEnv): Promise<void> {
+/** Gives an engine the base image. */
+export async function importBase(folder: string, { engine = "docker", env }: { engine?: string; env: NodeJS.ProcessEnv }): Promise<void> {
   const root = join(folder, "base");
   for (const name of ["bin", "tmp", "etc", "proc", "dev"]) mkdirSync(join(root, name), { recursive: true });
   const busybox = execFileSync("sh", ["-c", "command -v busybox"], { encoding: "utf8" }).trim();
@@ -107,17 +108,13 @@ async function importBase(folder: string, env: NodeJS.ProcessEnv): Promise<void>
   for (const name of programs) if (name !== "busybox") symlinkSync("busybox", join(root, "bin", name));
   const tar = execa("tar", ["--directory", root, "--create", "."], { encoding: "buffer", maxBuffer: 64 * 2 ** 20 });
   const { stdout } = await tar;
-  await execa("docker", ["import", "--change", "ENV PATH=/bin", "-", BASE_IMAGE], { env, input: stdout });
+  await execa(engine, ["import", "--change", "ENV PATH=/bin", "-", BASE_IMAGE], { env, input: stdout });
   await rm(root, { recursive: true, force: true });
 }
 
-function require(program: string): void {
+/** Fails with the line that installs what is missing. */
+export function requirePrograms(programs: string[], install: string): void {
   const folders = (process.env["PATH"] ?? "").split(":");
-  if (folders.some((folder) => existsSync(join(folder, program)))) return;
-  throw new Error(`${program} is not on this machine, and tests of containers need it: ${INSTALL}`);
-}
-
-/** Whether the process with that number is in a container of the engine's (by its cgroup). */
-export function isContained(pid: number): boolean {
-  return /docker|libpod/.test(readFileSync(`/proc/${pid}/cgroup`, "utf8"));
+  const missing = programs.filter((program) => !folders.some((folder) => existsSync(join(folder, program))));
+  if (missing.length > 0) throw new Error(`${missing.join(", ")} is not on this machine, and tests of containers need it: ${install}`);
 }

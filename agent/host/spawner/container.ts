@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { RunEngine } from "./engine.js";
-import { type Found, sendSignal } from "./processes.js";
+import { type Found, namespacePids, sendSignal } from "./processes.js";
 import type { StartRequest } from "./wire.js";
 
 /** A pause that the engine has not made by then is made by SIGSTOP meanwhile, where its processes can be seen from here. */
@@ -56,7 +56,7 @@ export class ContainerGrip {
     this.#work();
   }
 
-  /** To its first process, which hands it on to the process group of the program. */
+  /** To each of its processes, as in any other tree; where they can not be seen from here, to the first, by its engine. */
   signal(signal: NodeJS.Signals): void {
     this.#signals.push(signal);
     this.#work();
@@ -134,6 +134,12 @@ export class ContainerGrip {
   }
 
   async #send(signal: NodeJS.Signals): Promise<boolean> {
+    const pids = this.#inside();
+    if (pids.length > 0) {
+      for (const pid of pids) sendSignal(pid, signal);
+      this.#signals.shift();
+      return true;
+    }
     const { ok, message } = await this.#run(["kill", "--signal", signal]);
     const isDone = ok || NOT_THERE.test(message);
     if (isDone) this.#signals.shift();
@@ -156,6 +162,15 @@ export class ContainerGrip {
     if (!this.#isHalted) return;
     this.#isHalted = false;
     for (const pid of this.#pids()) sendSignal(pid, "SIGCONT");
+  }
+
+  /** The program's processes: not the attached command, and not the container's init, which would hand the signal on a second time. */
+  #inside(): number[] {
+    const depth = namespacePids("self").length;
+    return this.#pids().filter((pid) => {
+      const numbers = namespacePids(pid);
+      return numbers.length > depth && numbers.at(-1) !== 1;
+    });
   }
 
   #pids(): readonly number[] {

@@ -126,3 +126,13 @@ function hasNoEnvironment(pid: string): boolean {
   const isEmpty = fields[ENVIRONMENT_FROM] !== "0" && fields[ENVIRONMENT_FROM] === fields[ENVIRONMENT_TO];
   return pid === "1" || isEmpty || fields[0] === "Z" || fields[0] === "X" || (Number(fields[6]) & KERNEL_THREAD) !== 0;
 }
+
+/** The numbers of a process in each process namespace, the outermost first; empty: it has ended. */
+export function namespacePids(pid: number | "self"): number[] {
+  try {
+    const line = /^NSpid:\s*(.*)$/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"))?.[1] ?? "";
+    return line.split(/\s+/).filter(Boolean).map(Number);
+  } catch {
+    return [];
+  }
+}
