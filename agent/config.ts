@@ -35,6 +35,10 @@ export interface AgentOptions {
   maxPids?: number;
   /** Bytes of one task's output that may wait here to be stored; beyond that it stands still. Default 1 GiB. */
   maxSpoolBytes?: number;
+  /** What is kept of repositories, mirrors and checkouts together; the least recently used go. Default 20 GiB. */
+  gitCacheBytes?: number;
+  /** A call of git that takes longer is ended. Default 15 minutes. */
+  gitLimitMs?: number;
   /** Begin without the host journal of an earlier run, which is moved aside. Default false. */
   forget?: boolean;
   log: Logger;
@@ -49,6 +53,7 @@ export interface AgentConfig extends Required<Omit<AgentOptions, "workDir">> {
 }
 
 const MIN_LEASE_MS = 2_000;
+const GIT_LIMIT_MS = 15 * 60_000;
 const ADOPT_WITHIN_MS = 10 * 60_000;
 const MIB = 2 ** 20;
 
@@ -89,6 +94,8 @@ export function resolveConfig(options: AgentOptions): AgentConfig {
     adoptWithinMs: options.adoptWithinMs ?? ADOPT_WITHIN_MS,
     maxPids: options.maxPids ?? 0,
     maxSpoolBytes: options.maxSpoolBytes ?? 1024 * MIB,
+    gitCacheBytes: options.gitCacheBytes ?? 20 * 1024 * MIB,
+    gitLimitMs: options.gitLimitMs ?? GIT_LIMIT_MS,
     forget: options.forget ?? false,
     log: options.log,
   };

@@ -1,18 +1,22 @@
 import { mkdir } from "node:fs/promises";
 import { join, sep } from "node:path";
 import type { Objects } from "../../broker/index.js";
-import { isNavvyError, NavvyError, type TaskRecord } from "../../protocol/index.js";
+import { type AttemptFacts, isNavvyError, NavvyError, type TaskRecord } from "../../protocol/index.js";
 import type { BundleCache } from "../host/bundle-cache.js";
+import type { Repositories } from "../host/repositories.js";
 import { type AttemptFolder, makeFolder } from "./folder.js";
 import type { SetupLog } from "./setup-log.js";
 
 export interface Preparation {
   bundles: BundleCache;
+  repositories: Repositories;
   objects: Objects;
   /** Gets what the preparations print; a silent one leaves it alone. */
   setupLog: SetupLog;
   /** Cuts downloads short. */
   signal?: AbortSignal;
+  /** Told what is found out about the attempt; `atOnce`: a later attempt depends on it. */
+  learn: (facts: AttemptFacts, options?: { atOnce?: boolean }) => void;
 }
 
 /** What the preparations have made ready for the process. */
@@ -34,6 +38,7 @@ export async function prepare(parts: Preparation, record: TaskRecord, folder: At
   try {
     await makeFolder(folder, record);
     if (record.spec.code) await bundles.materialize(record.spec.code, folder.work);
+    await checkOut(parts, record, folder);
     await fetchInputs(parts, record, folder);
     return { cwd: workingDirectory(record, folder), env: {}, path: [] };
   } catch (error) {
@@ -41,6 +46,15 @@ export async function prepare(parts: Preparation, record: TaskRecord, folder: At
       throw new NavvyError("disk_full", `no room left for task ${record.id} in ${folder.root}`, { cause: error });
     throw error;
   }
+}
+
+/** A branch is looked up once: what comes after the first attempt runs the same commit. */
+async function checkOut({ repositories, setupLog, signal, learn }: Preparation, record: TaskRecord, folder: AttemptFolder): Promise<void> {
+  const { git } = record.spec;
+  if (git === undefined) return;
+  const earlier = record.attempts.find((each) => each.commit !== undefined)?.commit;
+  const commit = await repositories.materialize(git, { into: folder.work, log: setupLog, signal, earlier });
+  learn({ commit }, { atOnce: git.commit === undefined && earlier === undefined });
 }
 
 async function fetchInputs({ objects, signal }: Preparation, record: TaskRecord, folder: AttemptFolder): Promise<void> {

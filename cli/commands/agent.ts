@@ -2,9 +2,10 @@ import { type Command, Option } from "commander";
 import { collect, collectPair, parseCount, parseDuration, parseGpus, parseSize } from "../arguments.js";
 import { act } from "../call.js";
 import { keepHeapSmall } from "./agent/small-heap.js";
+import { type AgentGitOptions, addAgentGitFlags } from "./agent-flags/git.js";
 
 /** Flags of `navvy agent start`. */
-export interface AgentStartOptions {
+export interface AgentStartOptions extends AgentGitOptions {
   name?: string;
   queue?: string[];
   slots?: number;
@@ -74,8 +75,8 @@ export function agentCommand(program: Command): void {
 }
 
 function startCommand(agent: Command): void {
-  agent
-    .command("start")
+  const start = agent.command("start");
+  start
     .description("run an agent here until a signal: the first drains and leaves, a second gives tasks back and leaves now")
     .addOption(new Option("--name <name>", "unique in the fleet (default: this host's name)").env("NAVVY_AGENT_NAME"))
     .addOption(
@@ -126,4 +127,5 @@ function startCommand(agent: Command): void {
         return (await import("./agent/start.js")).start;
       }),
     );
+  addAgentGitFlags(start);
 }

@@ -25,6 +25,8 @@ export const start: Handler<[], AgentStartOptions> = async (call) => {
     ...(options.adoptWithin === undefined ? {} : { adoptWithinMs: options.adoptWithin }),
     ...(options.maxPids === undefined ? {} : { maxPids: options.maxPids }),
     ...(options.maxSpool === undefined ? {} : { maxSpoolBytes: options.maxSpool }),
+    ...(options.gitCache === undefined ? {} : { gitCacheBytes: options.gitCache }),
+    ...(options.gitLimit === undefined ? {} : { gitLimitMs: options.gitLimit }),
     ...(options.forget === undefined ? {} : { forget: options.forget }),
     order: options.order,
     gpus: options.gpus,
