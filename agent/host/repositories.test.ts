@@ -1,4 +1,4 @@
-import { chmod, copyFile, mkdir, readdir, readFile, readlink, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { chmod, copyFile, mkdir, readdir, readFile, readlink, rename, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -7,6 +7,7 @@ import { tempFolder } from "../../test/support/folder.js";
 import {
   commitAll,
   git,
+  gitsOf,
   makeOrigin,
   PLAIN_GIT,
   put,
@@ -302,6 +303,11 @@ test("a mirror that is damaged is made anew, once; locks that a crash left are n
   await repositories().materialize({ ...ref, commit: next }, { into: place(), log });
   expect(lines.join("\n")).not.toContain("damaged");
   const blob = await git(mirror, "rev-parse", `${origin.commit}:train.py`);
+  const packs = join(mirror, "objects", "pack");
+  for (const name of (await readdir(packs)).filter((each) => each.endsWith(".pack"))) {
+    await rename(join(packs, name), join(temp.path, name));
+    await execa("git", ["unpack-objects", "-q"], { cwd: mirror, env: PLAIN_GIT, inputFile: join(temp.path, name) });
+  }
   await rm(join(mirror, "objects", blob.slice(0, 2), blob.slice(2)));
   const third = await commitAll(origin.checkout, { "c.txt": "c" });
   await git(origin.checkout, "push", "-q");
@@ -329,15 +335,3 @@ test("the cache stays under its size: the least recently used go, and who has a 
   expect(await git(first, "status", "--porcelain")).toBe("");
   expect(await git(second, "status", "--porcelain")).toBe("");
 });
-
-/** Processes that carry the cache's mark. */
-async function gitsOf(folder: string): Promise<string[]> {
-  const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
-  const all = await Promise.all(
-    pids.map(async (pid) => {
-      const text = await readFile(`/proc/${pid}/environ`, "utf8").catch(() => "");
-      return text.includes(`NAVVY_GIT_OF=${folder}\0`) ? [pid] : [];
-    }),
-  );
-  return all.flat();
-}

@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { type AddressInfo, connect, createServer as createTcpServer } from "node:net";
+import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from "node:net";
 import { dirname, join } from "node:path";
 import { execa } from "execa";
 import { eventually } from "./eventually.js";
@@ -56,6 +56,7 @@ export async function makeOrigin(folder: string, name = "origin", files: Record<
 /** A server that speaks git's own protocol, and what it was asked. */
 export interface GitDaemon extends AsyncDisposable {
   url(name: string): string;
+  readonly port: number;
   readonly requests: string[];
 }
 
@@ -73,6 +74,7 @@ export async function startGitDaemon(base: string, args: string[] = []): Promise
   await eventually("git daemon answers", () => canConnect(port));
   return {
     url: (name) => `git://127.0.0.1:${port}/${name}`,
+    port,
     requests,
     [Symbol.asyncDispose]: () => endGroup(child),
   };
@@ -150,20 +152,64 @@ function backend(base: string, request: IncomingMessage, response: ServerRespons
 
 /** A remote that takes a connection and never says a word. */
 export async function startSilentRemote(): Promise<AsyncDisposable & { url: string; hasVisitor(): boolean }> {
-  let visitors = 0;
-  const server = createTcpServer((socket) => {
-    visitors++;
-    socket.on("error", () => {}); // git was killed
+  const stall = await startStall({ afterBytes: 0 });
+  return {
+    url: `git://127.0.0.1:${stall.port}/silent.git`,
+    hasVisitor: () => stall.hasStalled(),
+    [Symbol.asyncDispose]: stall[Symbol.asyncDispose],
+  };
+}
+
+/** A link to a server that goes dead, without breaking, after so many bytes of its answers, until it is healed. */
+export interface Stall extends AsyncDisposable {
+  readonly port: number;
+  hasStalled(): boolean;
+  /** From here on everything goes through; what stands still does so for ever. */
+  heal(): void;
+}
+
+export async function startStall({ port, afterBytes }: { port?: number; afterBytes: number }): Promise<Stall> {
+  let [isHealed, hasStalled, leftBytes] = [false, false, afterBytes];
+  const sockets = new Set<Socket>();
+  const keep = (socket: Socket) => {
+    sockets.add(socket);
+    socket.on("error", () => {}); // the other side was killed
+  };
+  const server = createTcpServer((client) => {
+    keep(client);
+    if (port === undefined) return void (hasStalled = true);
+    const target = connect(port, "127.0.0.1");
+    keep(target);
+    client.pipe(target);
+    target.on("end", () => client.end());
+    target.on("data", (bytes: Buffer) => {
+      leftBytes -= bytes.length;
+      if (leftBytes < 0 && !isHealed) {
+        hasStalled = true;
+        target.pause();
+      } else client.write(bytes);
+    });
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
   return {
-    url: `git://127.0.0.1:${port}/silent.git`,
-    hasVisitor: () => visitors > 0,
+    port: (server.address() as AddressInfo).port,
+    hasStalled: () => hasStalled,
+    heal: () => void (isHealed = true),
     [Symbol.asyncDispose]: async () => {
+      for (const socket of sockets) socket.destroy();
       server.close();
     },
   };
+}
+
+/** Processes of git that work for a folder of repositories. */
+export async function gitsOf(folder: string): Promise<string[]> {
+  const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
+  const marked = pids.map(async (pid) => {
+    const text = await readFile(`/proc/${pid}/environ`, "utf8").catch(() => "");
+    return text.includes(`NAVVY_GIT_OF=${folder}\0`) ? [pid] : [];
+  });
+  return (await Promise.all(marked)).flat();
 }
 
 async function freePort(): Promise<number> {

@@ -10,6 +10,9 @@ const PIPES_MS = 300;
 /** A host's hooks are for people's own checkouts; what git tidies up must end with it. */
 const ALWAYS = ["-c", "core.hooksPath=/dev/null", "-c", "gc.autoDetach=false", "-c", "maintenance.autoDetach=false"];
 
+/** Those that may take long, for messages. */
+const VERBS = new Set(["fetch", "ls-remote", "apply", "checkout-index", "read-tree", "init"]);
+
 export interface GitOptions {
   cwd?: string;
   env?: Record<string, string>;
@@ -148,7 +151,7 @@ function noGit(cause: Error): NavvyError {
 }
 
 function tooLong(args: string[], limitMs: number, lastLines: string[]): NavvyError {
-  const verb = args.find((arg) => /^[a-z][a-z-]+$/.test(arg)) ?? "";
+  const verb = args.find((arg) => VERBS.has(arg)) ?? "";
   return new NavvyError("setup_failed", `git ${verb} did not end within ${limitMs / 1_000} s and was ended`, {
     why: lastLines.at(-1) ?? "it printed nothing",
     fix: "look whether the remote answers, or give it longer: navvy agent start --git-limit 1h",

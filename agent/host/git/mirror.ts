@@ -73,7 +73,8 @@ export class Mirror {
     await clearLocks(this.path);
     say(`git fetch ${shown(url)} ${commit}`);
     const options = { signal, say, ...(env ? { env } : {}) };
-    const fetch = ["fetch", "--no-tags", "--no-recurse-submodules", "--progress"];
+    // Always as packs: what a kill leaves of one is known by its name, of single objects it would lie among the good ones.
+    const fetch = ["-c", "fetch.unpackLimit=1", "fetch", "--no-tags", "--no-recurse-submodules", "--progress"];
     const byName = await this.#remote([...fetch, "--depth=1", "--", url, `+${commit}:${ref}`], options);
     if (byName.isOk) return undefined;
     throwIfFull(byName.lastLines);
