@@ -7,6 +7,7 @@ import { renderTable } from "../../output/table.js";
 import { shortId, stateWord } from "../../output/words.js";
 import { findTask } from "../../references.js";
 import { gitWords } from "./git-spec.js";
+import { quoted } from "./replay-script.js";
 import { agentOf, TASK_VIEW } from "./view.js";
 
 /** `navvy task show TASK` */
@@ -146,8 +147,4 @@ function parametersOf(task: TaskRecord): string | undefined {
 function pairsOf(values: Record<string, unknown>): string | undefined {
   const text = Object.entries(values).map(([key, value]) => `${key}=${typeof value === "string" ? value : JSON.stringify(value)}`);
   return text.length ? text.join("  ") : undefined;
-}
-
-function quoted(word: string): string {
-  return /^[\w./:=@%+,-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
