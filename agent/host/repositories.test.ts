@@ -24,8 +24,8 @@ test("a checkout is whole, knows its commit, is clean for git wherever it is mov
   await rm(home.dir, { recursive: true });
   await rm(home.origin.bare, { recursive: true });
   expect(await git(into, "rev-parse", "HEAD")).toBe(commit);
+  await git(into, "diff-index", "--quiet", "HEAD"); // before anything refreshes the index
   expect(await git(into, "status", "--porcelain")).toBe("");
-  await git(into, "diff-index", "--quiet", "HEAD");
   expect(await git(into, "remote", "get-url", "origin")).toBe(home.origin.bare);
   expect((await stat(join(into, "bin/run.sh"))).mode & 0o777).toBe(0o755);
   expect(await readlink(join(into, "bin/link.py"))).toBe("../train.py");

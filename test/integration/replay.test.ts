@@ -45,15 +45,28 @@ test("replay rebuilds a git task elsewhere: commit, diff, folder, parameters, en
   expect(await readFile(join(into, "env.sh"), "utf8")).toContain("# API_TOKEN is left out");
   expect(await readFile(join(into, "env.sh"), "utf8")).not.toMatch(/NAVVY_(SERVER|CREDS|TOKEN|PASSWORD)/);
   expect(printed.stdout + printed.stderr).not.toContain("hidden");
+});
 
-  const run = await navvy(temp.path, "task", "replay", "shows", "--into", "third", "--run");
-  expect(run.exitCode).toBe(5);
-  expect(run.stdout).toContain("it's here hidden");
-  const full = await navvy(temp.path, "task", "replay", "shows", "--into", "again");
-  expect(full.exitCode).toBe(2);
-  expect(full.stderr).toContain("is not empty");
-  const none = await navvy(temp.path, "task", "replay", "shows", "--into", "fourth", "--attempt", "9");
-  expect(none).toMatchObject({ exitCode: 3, stderr: expect.stringMatching(/no attempt 9[\s\S]*known: 1/) });
+test("replay runs the command on request, with its secrets, and leaves alone what lies there", async () => {
+  await using nats = await startNats();
+  await using c = await client(nats);
+  await using temp = await tempFolder();
+  const env = { ...PLAIN_GIT, NAVVY_SERVER: nats.url };
+  const navvy = (...args: string[]) => execa(process.execPath, [MAIN, ...args], { cwd: temp.path, env, reject: false });
+  const origin = await makeOrigin(temp.path);
+  const spec = {
+    command: ["sh", "-c", 'cat train.py; echo "$API_TOKEN"; exit 5'],
+    env: { API_TOKEN: "hidden" },
+    git: { url: origin.bare, ref: "main" },
+  };
+  await c.navvy.tasks.create({ name: "shows", spec });
+  const run = await navvy("task", "replay", "shows", "--into", "one", "--run");
+  expect(run).toMatchObject({ exitCode: 5, stdout: "print(1)\nhidden" });
+  expect(await readFile(join(temp.path, "one/env.sh"), "utf8")).not.toContain("hidden");
+  const full = await navvy("task", "replay", "shows", "--into", "one");
+  expect(full).toMatchObject({ exitCode: 2, stderr: expect.stringContaining("is not empty") });
+  const none = await navvy("task", "replay", "shows", "--into", "two", "--attempt", "9");
+  expect(none).toMatchObject({ exitCode: 3, stderr: expect.stringMatching(/no attempt 9[\s\S]*known: none/) });
 });
 
 test("replay rebuilds a task that was sent as a folder, with its inputs", async () => {
