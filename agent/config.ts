@@ -43,6 +43,10 @@ export interface AgentOptions {
   containers?: ContainerRules;
   /** Where the engine finds `workDir`: needed, and checked, when the agent itself runs in a container. */
   hostWorkDir?: string;
+  /** What is kept of repositories, mirrors and checkouts together; the least recently used go. Default 20 GiB. */
+  gitCacheBytes?: number;
+  /** A call of git that takes longer is ended. Default 15 minutes. */
+  gitLimitMs?: number;
   /** Begin without the host journal of an earlier run, which is moved aside. Default false. */
   forget?: boolean;
   log: Logger;
@@ -58,6 +62,7 @@ export interface AgentConfig extends Required<Omit<AgentOptions, "hostWorkDir">>
 }
 
 const MIN_LEASE_MS = 2_000;
+const GIT_LIMIT_MS = 15 * 60_000;
 const ADOPT_WITHIN_MS = 10 * 60_000;
 const MIB = 2 ** 20;
 
@@ -102,6 +107,8 @@ export function resolveConfig(options: AgentOptions): AgentConfig {
     adoptWithinMs: options.adoptWithinMs ?? ADOPT_WITHIN_MS,
     maxPids: options.maxPids ?? 0,
     maxSpoolBytes: options.maxSpoolBytes ?? 1024 * MIB,
+    gitCacheBytes: options.gitCacheBytes ?? 20 * 1024 * MIB,
+    gitLimitMs: options.gitLimitMs ?? GIT_LIMIT_MS,
     forget: options.forget ?? false,
     log: options.log,
   };

@@ -9,6 +9,7 @@ import { Floors } from "./floors.js";
 import { BundleCache } from "./host/bundle-cache.js";
 import type { Journal } from "./host/journal.js";
 import type { Machine } from "./host/machine.js";
+import { Repositories } from "./host/repositories.js";
 import type { SpawnerClient } from "./host/spawner-client.js";
 import { BeatLoop } from "./loops/beat.js";
 import { ClaimLoop } from "./loops/claim.js";
@@ -110,6 +111,13 @@ function attemptPartsOf(parts: AgentInnards): AttemptParts {
     engines,
     images: new Images(),
     bundles: new BundleCache({ dir: join(config.folder, "bundles"), fetch: (sha256, file) => navvy.objects.getToFile(sha256, file) }),
+    repositories: new Repositories({
+      dir: join(config.folder, "git"),
+      maxBytes: config.gitCacheBytes,
+      limitMs: config.gitLimitMs,
+      inherited: process.env,
+      fetch: (sha256, file, signal) => navvy.objects.getToFile(sha256, file, signal),
+    }),
     isLeaseFresh: (owner) => parts.lease.isFresh && parts.lease.owner.session === owner.session,
   };
 }

@@ -2,7 +2,7 @@
 export { isNavvyError, NavvyError } from "../protocol/index.js";
 export { Artifacts } from "./artifacts.js";
 export { Bucket, type Entry } from "./bucket.js";
-export { packBundle, unpackBundle } from "./bundle/index.js";
+export { type CapturedCheckout, captureCheckout, packBundle, unpackBundle } from "./bundle/index.js";
 export type { Bus } from "./bus.js";
 export { defaultActor, isOlder } from "./connect.js";
 export { type ConnectionSettings, DEFAULT_SERVER, resolveSettings, type SettingName, type Sourced } from "./context.js";

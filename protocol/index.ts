@@ -6,6 +6,7 @@ export * from "./assets.js";
 export * from "./codec.js";
 export * from "./columns.js";
 export * from "./errors.js";
+export * from "./git-url.js";
 export * from "./json-schema.js";
 export * from "./messages.js";
 export * from "./names.js";

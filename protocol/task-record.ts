@@ -67,6 +67,9 @@ export const Attempt = z.object({
 });
 export type Attempt = z.infer<typeof Attempt>;
 
+/** What an agent finds out about its attempt on the way: it goes into the attempt's entry. */
+export type AttemptFacts = Pick<Partial<Attempt>, "image" | "commit" | "gpus">;
+
 /** What the running attempt has reported so far; replaced whole, fenced by the attempt. */
 export const Reported = z.object({
   outputs: z.record(z.string(), ParameterValue).default({}),

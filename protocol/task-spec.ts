@@ -85,6 +85,10 @@ export const GitRef = z.object({
   commit: z.string().optional(),
   /** What was not committed where the task was made: the sha256 of a patch in the object store, applied over the commit. */
   diff: z.object({ sha256: z.string(), sizeBytes: z.number() }).optional(),
+  /** False: its submodules stay empty folders. Absent: they are fetched too. */
+  submodules: z.boolean().optional(),
+  /** The checkout that it was taken from, for people: `head` where `commit` is not what was checked out, changed files in the diff. */
+  origin: z.object({ branch: z.string().optional(), head: z.string().optional(), files: z.number().int().optional() }).optional(),
 });
 export type GitRef = z.infer<typeof GitRef>;
 

@@ -3,6 +3,7 @@ import type { Beat, Owner, Phase, Reported } from "../../protocol/index.js";
 import type { AgentConfig } from "../config.js";
 import type { BundleCache } from "../host/bundle-cache.js";
 import type { Journal, JournalStart } from "../host/journal.js";
+import type { Repositories } from "../host/repositories.js";
 import type { Engines } from "../runners/engines.js";
 import type { Runner } from "../runners/runner.js";
 import type { Slot } from "../slots.js";
@@ -22,6 +23,7 @@ export interface AttemptParts {
   bundles: BundleCache;
   engines: Engines;
   images: Images;
+  repositories: Repositories;
   /** Whether the lease is young enough to start a process under it. */
   isLeaseFresh: (owner: Owner) => boolean;
 }

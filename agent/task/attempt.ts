@@ -11,7 +11,7 @@ import { LogShipper } from "./log-shipper.js";
 import { Noter } from "./noter.js";
 import { causeOf, outcomeOf, setupOutcome } from "./outcome.js";
 import { Pace } from "./pace.js";
-import { type Prepared, prepare } from "./prepare.js";
+import { type Preparation, type Prepared, prepare } from "./prepare.js";
 import { Reports } from "./reports.js";
 import { runSpecOf } from "./run-spec.js";
 import { settle } from "./settle.js";
@@ -205,11 +205,12 @@ export class Attempt {
 
   /** A download that is cut short may take its time to notice: it is not waited for. */
   async #prepare(): Promise<Prepared> {
-    const { bundles, engines, images, navvy, config } = this.#parts;
+    const { bundles, repositories, engines, images, navvy, config } = this.#parts;
     const { folder, setupLog, cut } = this.#plumbing;
     const { signal } = cut;
-    const parts = { bundles, engines, images, containerRules: config.containers, objects: navvy.objects, signal, setupLog };
-    const preparing = prepare(parts, this.claim.record, folder);
+    const learn: Preparation["learn"] = (facts, options) => this.#noter.learn(facts, options);
+    const parts = { bundles, repositories, engines, images, containerRules: config.containers, objects: navvy.objects };
+    const preparing = prepare({ ...parts, signal, setupLog, learn }, this.claim.record, folder);
     this.#preparing = preparing.catch(() => undefined);
     return Promise.race([preparing, whenCut(signal)]);
   }

@@ -1,4 +1,4 @@
-import { isNavvyError, type Outcome, type Reported } from "../../protocol/index.js";
+import { type AttemptFacts, isNavvyError, type Outcome, type Reported } from "../../protocol/index.js";
 import { whenCut } from "./attempt-parts.js";
 import type { LogShipper } from "./log-shipper.js";
 import type { Noter } from "./noter.js";
@@ -21,6 +21,7 @@ export interface CollectParts {
 export interface Collected {
   reported: Reported;
   logBytes?: Record<string, number>;
+  facts: AttemptFacts;
 }
 
 /**
@@ -39,17 +40,17 @@ export async function collect(parts: CollectParts, outcome: Outcome): Promise<Co
   }
 }
 
-async function store({ reports, shipper, setupLog, cut }: CollectParts, outcome: Outcome): Promise<Collected> {
+async function store({ noter, reports, shipper, setupLog, cut }: CollectParts, outcome: Outcome): Promise<Collected> {
   if (outcome.kind === "setup_failed") await tell(setupLog, outcome.reason ?? "set-up failed");
   await shipper.drain();
   try {
     const reported = await Promise.race([reports.finish(), whenCut(cut)]);
-    return { reported, logBytes: await shipper.finish() };
+    return { reported, logBytes: await shipper.finish(), facts: noter.facts };
   } catch (error) {
     if (cut.aborted) reports.note("warn", "aborted while its artifacts were being stored: not all of them are there");
     else if (!isNavvyError(error) || error.retryable) throw error;
     else reports.note("error", `not everything could be stored: ${error.message}`);
-    return { reported: reports.reported };
+    return { reported: reports.reported, facts: noter.facts };
   }
 }
 

@@ -28,13 +28,17 @@ export interface AttemptFolder {
 }
 
 export function attemptFolder(agentFolder: string, key: string, record: TaskRecord): AttemptFolder {
-  const root = join(agentFolder, "attempts", key);
+  return folderAt(join(agentFolder, "attempts", key), hasParameters(record) ? undefined : noParameters(agentFolder));
+}
+
+/** The same anywhere. `params`: a file that is shared. */
+export function folderAt(root: string, params?: string): AttemptFolder {
   return {
     root,
     work: join(root, "work"),
     inputs: join(root, "inputs"),
     artifacts: join(root, "artifacts"),
-    params: hasParameters(record) ? join(root, "params.json") : noParameters(agentFolder),
+    params: params ?? join(root, "params.json"),
     events: join(root, "events.jsonl"),
     output: join(root, "output"),
     home: join(root, "home"),

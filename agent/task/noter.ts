@@ -1,5 +1,5 @@
 import type { Claim, Claims } from "../../broker/index.js";
-import { isNavvyError, type Phase } from "../../protocol/index.js";
+import { type AttemptFacts, isNavvyError, type Phase } from "../../protocol/index.js";
 import type { Reports } from "./reports.js";
 
 const FIRST_AFTER_MS = 300;
@@ -14,7 +14,8 @@ export class Noter {
   readonly #claim: Claim;
   readonly #reports: Reports;
   #phase: Phase = "claimed";
-  #written = { phase: "claimed" as Phase, version: 0 };
+  #facts: AttemptFacts = {};
+  #written = { phase: "claimed" as Phase, version: 0, facts: this.#facts };
   #dueAt = performance.now() + FIRST_AFTER_MS;
   #writing: Promise<void> | undefined;
 
@@ -34,9 +35,21 @@ export class Noter {
     if (phase === "aborting") this.#dueAt = 0;
   }
 
+  /** What was found out about the attempt; with its outcome it is recorded in any case. */
+  get facts(): AttemptFacts {
+    return this.#facts;
+  }
+
+  /** `atOnce`: a later attempt depends on it, so it must stand even should this one be lost in a moment. */
+  learn(facts: AttemptFacts, { atOnce = false } = {}): void {
+    this.#facts = { ...this.#facts, ...facts };
+    if (atOnce) this.#dueAt = 0;
+  }
+
   /** Writes when something changed and it is time. */
   tick(): void {
-    const isSame = this.#written.phase === this.#phase && this.#written.version === this.#reports.version;
+    const { phase, version, facts } = this.#written;
+    const isSame = phase === this.#phase && version === this.#reports.version && facts === this.#facts;
     if (this.#writing || isSame || performance.now() < this.#dueAt) return;
     this.#writing = this.#write().finally(() => (this.#writing = undefined));
   }
@@ -49,9 +62,9 @@ export class Noter {
 
   async #write(): Promise<void> {
     this.#dueAt = performance.now() + EVERY_MS;
-    const written = { phase: this.#phase, version: this.#reports.version };
+    const written = { phase: this.#phase, version: this.#reports.version, facts: this.#facts };
     try {
-      await this.#claims.note(this.#claim, { phase: this.#phase, reported: this.#reports.reported });
+      await this.#claims.note(this.#claim, { phase: this.#phase, reported: this.#reports.reported }, written.facts);
       this.#written = written;
     } catch (error) {
       if (!isNavvyError(error)) throw error; // out of reach: the next one carries it, and settling carries all

@@ -1,8 +1,9 @@
 import { mkdir } from "node:fs/promises";
 import { join, sep } from "node:path";
 import type { Objects } from "../../broker/index.js";
-import { type Container, isNavvyError, NavvyError, type TaskRecord } from "../../protocol/index.js";
+import { type AttemptFacts, type Container, isNavvyError, NavvyError, type TaskRecord } from "../../protocol/index.js";
 import type { BundleCache } from "../host/bundle-cache.js";
+import type { Repositories } from "../host/repositories.js";
 import type { Engines } from "../runners/engines.js";
 import type { Mount } from "../runners/runner.js";
 import { type ContainerRules, checkContainer } from "./container-rules.js";
@@ -10,16 +11,23 @@ import { type AttemptFolder, makeFolder } from "./folder.js";
 import type { Image, Images } from "./image.js";
 import type { SetupLog } from "./setup-log.js";
 
-export interface Preparation {
+/** What it takes to lay out an attempt's files. */
+export interface Layout {
   bundles: BundleCache;
+  repositories: Repositories;
   objects: Objects;
-  engines: Engines;
-  images: Images;
-  containerRules: ContainerRules;
   /** Gets what the preparations print; a silent one leaves it alone. */
   setupLog: SetupLog;
   /** Cuts downloads short. */
   signal?: AbortSignal;
+  /** Told what is found out about the attempt; `atOnce`: a later attempt depends on it. */
+  learn: (facts: AttemptFacts, options?: { atOnce?: boolean }) => void;
+}
+
+export interface Preparation extends Layout {
+  engines: Engines;
+  images: Images;
+  containerRules: ContainerRules;
 }
 
 /** What the preparations have made ready for the process. */
@@ -37,17 +45,29 @@ export interface Prepared {
 }
 
 /**
- * Lays out an attempt's folder: parameters, code, inputs.
- * @throws NavvyError setup_failed (the task's fault), disk_full (the machine's), and what the broker says
+ * Makes everything ready that an attempt's process needs.
+ * @throws NavvyError setup_failed (the task's fault), disk_full and engine_unreachable (the machine's), and what the broker says
  */
 export async function prepare(parts: Preparation, record: TaskRecord, folder: AttemptFolder): Promise<Prepared> {
+  const { container } = record.spec;
+  // What may not be asked for is refused before anything is fetched for it.
+  const mounts = container ? await checkContainer(container, parts.containerRules) : [];
+  const cwd = await layOut(parts, record, folder);
+  return { cwd, env: {}, path: [], mounts, ...(container ? { image: await fetchImage(parts, container) } : {}) };
+}
+
+/**
+ * Lays out an attempt's folder: parameters, code, inputs. @returns the working directory
+ * @throws NavvyError setup_failed (the task's fault), disk_full (the machine's), and what the broker says
+ */
+export async function layOut(parts: Layout, record: TaskRecord, folder: AttemptFolder): Promise<string> {
   const { bundles } = parts;
   try {
     await makeFolder(folder, record);
     if (record.spec.code) await bundles.materialize(record.spec.code, folder.work);
+    await checkOut(parts, record, folder);
     await fetchInputs(parts, record, folder);
-    const cwd = workingDirectory(record, folder);
-    return { cwd, env: {}, path: [], ...(await prepareContainer(parts, record.spec.container)) };
+    return workingDirectory(record, folder);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOSPC")
       throw new NavvyError("disk_full", `no room left for task ${record.id} in ${folder.root}`, { cause: error });
@@ -55,15 +75,24 @@ export async function prepare(parts: Preparation, record: TaskRecord, folder: At
   }
 }
 
-/** What is asked for is looked at before anything is fetched for it. */
-async function prepareContainer(parts: Preparation, container: Container | undefined): Promise<Pick<Prepared, "image" | "mounts">> {
-  if (container === undefined) return { mounts: [] };
-  const mounts = await checkContainer(container, parts.containerRules);
+async function fetchImage(parts: Preparation, container: Container): Promise<Image> {
   const engine = await parts.engines.require();
-  return { mounts, image: await parts.images.ready(container, { engine, setupLog: parts.setupLog, signal: parts.signal }) };
+  const image = await parts.images.ready(container, { engine, setupLog: parts.setupLog, signal: parts.signal });
+  const { reference, id, digest } = image;
+  parts.learn({ image: { reference, id, ...(digest ? { digest } : {}) } });
+  return image;
 }
 
-async function fetchInputs({ objects, signal }: Preparation, record: TaskRecord, folder: AttemptFolder): Promise<void> {
+/** A branch is looked up once: what comes after the first attempt runs the same commit. */
+async function checkOut({ repositories, setupLog, signal, learn }: Layout, record: TaskRecord, folder: AttemptFolder): Promise<void> {
+  const { git } = record.spec;
+  if (git === undefined) return;
+  const earlier = record.attempts.find((each) => each.commit !== undefined)?.commit;
+  const commit = await repositories.materialize(git, { into: folder.work, log: setupLog, signal, earlier });
+  learn({ commit }, { atOnce: git.commit === undefined && earlier === undefined });
+}
+
+async function fetchInputs({ objects, signal }: Layout, record: TaskRecord, folder: AttemptFolder): Promise<void> {
   const inputs = Object.entries(record.spec.inputs);
   if (inputs.length === 0) return;
   await mkdir(folder.inputs, { recursive: true });

@@ -1,13 +1,13 @@
 import type { Logger } from "pino";
 import type { Claim, Claims } from "../../broker/index.js";
-import type { Outcome, Reported } from "../../protocol/index.js";
+import type { AttemptFacts, Outcome, Reported } from "../../protocol/index.js";
 import { patiently } from "../patiently.js";
 
 export interface Settling {
   claims: Claims;
   claim: Claim;
   /** Flushes logs, metrics and artifacts, and says how it ended. */
-  collect: () => Promise<{ outcome: Outcome; reported: Reported; logBytes?: Record<string, number> }>;
+  collect: () => Promise<{ outcome: Outcome; reported: Reported; logBytes?: Record<string, number>; facts?: AttemptFacts }>;
   isRevoked: () => boolean;
   log: Logger;
 }

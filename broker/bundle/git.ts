@@ -1,7 +1,7 @@
 import { access } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { execa } from "execa";
-import { type CodeRef, NavvyError } from "../../protocol/index.js";
+import { type CodeRef, NavvyError, redactUrls } from "../../protocol/index.js";
 
 type Origin = NonNullable<CodeRef["origin"]>;
 
@@ -15,6 +15,7 @@ const ENV = {
   LC_ALL: "C",
 };
 const MAX_OUTPUT_BYTES = 256 * 1024 * 1024;
+const OPTIONS = { reject: false, stripFinalNewline: false, maxBuffer: MAX_OUTPUT_BYTES, stdin: "ignore" } as const;
 
 /** True when a checkout's `.git` lies in the folder or above it. */
 export async function isInCheckout(folder: string): Promise<boolean> {
@@ -59,17 +60,33 @@ export async function describeCheckout(folder: string): Promise<Origin> {
   return origin;
 }
 
-async function tryGit(folder: string, args: string[]): Promise<string | undefined> {
-  const result = await execa("git", args, { cwd: folder, env: ENV, reject: false, stripFinalNewline: false, maxBuffer: MAX_OUTPUT_BYTES });
+/** @returns stdout, undefined where git fails */
+export async function tryGit(folder: string, args: string[], env: Record<string, string> = {}): Promise<string | undefined> {
+  const result = await execa("git", args, { ...OPTIONS, cwd: folder, env: { ...ENV, ...env } });
   return result.failed ? undefined : result.stdout;
 }
 
-async function git(folder: string, args: string[]): Promise<string> {
-  const result = await execa("git", args, { cwd: folder, env: ENV, reject: false, stripFinalNewline: false, maxBuffer: MAX_OUTPUT_BYTES });
+/** @returns stdout @throws NavvyError setup_failed with git's own words */
+export async function git(folder: string, args: string[], env: Record<string, string> = {}): Promise<string> {
+  const result = await execa("git", args, { ...OPTIONS, cwd: folder, env: { ...ENV, ...env } });
   if (!result.failed) return result.stdout;
-  throw new NavvyError("setup_failed", `folder ${folder} lies in a git checkout, but git can not list it`, {
+  throw refused(folder, result);
+}
+
+/** The same with stdout in a file: a diff may be larger than memory is meant for. */
+export async function gitToFile(
+  folder: string,
+  args: string[],
+  { file, env }: { file: string; env: Record<string, string> },
+): Promise<void> {
+  const result = await execa("git", args, { ...OPTIONS, cwd: folder, env: { ...ENV, ...env }, stdout: { file } });
+  if (result.failed) throw refused(folder, result);
+}
+
+function refused(folder: string, result: { stderr?: unknown; shortMessage?: string }): NavvyError {
+  return new NavvyError("setup_failed", `folder ${folder} lies in a git checkout, but git can not read it`, {
     cause: result,
-    why: String(result.stderr ?? "").trim() || result.shortMessage,
+    why: (typeof result.stderr === "string" ? redactUrls(result.stderr.trim()) : "") || (result.shortMessage ?? "git failed"),
     fix: ["install git", "or, when git calls the ownership dubious: git config --global --add safe.directory CHECKOUT"],
   });
 }

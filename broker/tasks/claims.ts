@@ -1,4 +1,5 @@
 import {
+  type AttemptFacts,
   isNavvyError,
   type OnDisconnect,
   type Outcome,
@@ -12,7 +13,7 @@ import type { Events } from "../events.js";
 import type { Queues } from "../queues.js";
 import { afterOutcome, smaller } from "./after-outcome.js";
 import { emptyReport } from "./draft.js";
-import { moved, now, withAttempt } from "./transition.js";
+import { moved, now, withAttempt, withFacts } from "./transition.js";
 
 /** A task that this session holds: the record as last written by it, and the revision for the next write. */
 export interface Claim {
@@ -27,6 +28,8 @@ export interface Claim {
 export interface AttemptEnd {
   reported: Reported;
   logBytes?: Record<string, number>;
+  /** What its agent found out about it. */
+  facts?: AttemptFacts;
 }
 
 /** What an agent knows when it claims. */
@@ -114,14 +117,14 @@ export class Claims {
   }
 
   /**
-   * Writes what people and controllers see of a running attempt (phase, reports, the delivered wish).
+   * Writes what people and controllers see of a running attempt (phase, reports, the delivered wish), and its facts.
    * @returns false when the attempt is no longer ours
    */
-  async note(claim: Claim, patch: Pick<Partial<TaskRecord>, "phase" | "reported">): Promise<boolean> {
+  async note(claim: Claim, patch: Pick<Partial<TaskRecord>, "phase" | "reported">, facts?: AttemptFacts): Promise<boolean> {
     const written = await this.#write(claim, (record) => {
       const { abort } = record;
       const isHeard = patch.phase === "aborting" && abort !== undefined && abort.deliveredAt === undefined;
-      return { ...record, ...patch, ...(isHeard ? { abort: { ...abort, deliveredAt: now() } } : {}) };
+      return { ...withFacts(record, facts), ...patch, ...(isHeard ? { abort: { ...abort, deliveredAt: now() } } : {}) };
     });
     return written !== undefined;
   }
@@ -158,7 +161,8 @@ export class Claims {
    */
   async finish(claim: Claim, outcome: Outcome, end: AttemptEnd): Promise<Settled> {
     let next: TaskRecord | undefined;
-    const settle = (record: TaskRecord) => (next = afterOutcome({ ...record, reported: end.reported }, outcome, end.logBytes));
+    const settle = (record: TaskRecord) =>
+      (next = afterOutcome({ ...withFacts(record, end.facts), reported: end.reported }, outcome, end.logBytes));
     const revision = await this.#write(claim, settle).catch((error: unknown) => {
       if (!isNavvyError(error, "too_large")) throw error;
       return this.#write(claim, (record) => (next = smaller(settle(record))));

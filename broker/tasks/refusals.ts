@@ -1,4 +1,16 @@
-import { closest, encode, isEnded, MAX_RECORD_BYTES, NavvyError, TASK_TYPES, type TaskRecord } from "../../protocol/index.js";
+import {
+  closest,
+  encode,
+  isEnded,
+  isFullCommit,
+  MAX_RECORD_BYTES,
+  NavvyError,
+  redactUrls,
+  TASK_TYPES,
+  type TaskRecord,
+  type TaskSpec,
+  withoutCredentials,
+} from "../../protocol/index.js";
 import type { NewTask } from "./draft.js";
 
 /** @throws NavvyError invalid_argument */
@@ -75,11 +87,40 @@ export function graceWithin(spec: { timeLimitMs?: number | undefined; graceMs: n
   });
 }
 
+/** @throws NavvyError invalid_argument for code from two places, and for a repository that can not be fetched as it is named */
+function checkCode({ code, git }: Pick<TaskSpec, "code" | "git">): void {
+  if (git === undefined) return;
+  if (code !== undefined)
+    throw new NavvyError("invalid_argument", "a task has its code from a folder (code) or from git, not from both", {
+      fix: "leave one of them out: --code or --git",
+    });
+  const { url, ref, commit } = git;
+  if (withoutCredentials(url) !== url)
+    throw new NavvyError("invalid_argument", `git URL ${redactUrls(url)} carries credentials, and a record is no place for them`, {
+      why: "whoever reads the fleet could read them; the agent's host takes them from its own git configuration",
+      fix: [withoutCredentials(url), "on each agent's host: git config --global credential.helper store, then log in once"],
+    });
+  if (url.startsWith("-") || /[\0\n]/.test(url))
+    throw new NavvyError("invalid_argument", `git URL ${JSON.stringify(url)} is not acceptable`);
+  if (ref?.startsWith("-") || /[\s~^:?*[\\]/.test(ref ?? ""))
+    throw new NavvyError("invalid_argument", `git ref ${JSON.stringify(ref)} is not acceptable`, {
+      why: "a branch, a tag, or a full name that begins with refs/ is wanted",
+    });
+  if (commit !== undefined && !isFullCommit(commit))
+    throw new NavvyError("invalid_argument", `commit ${JSON.stringify(commit)} is not a full name`, {
+      why: "a part of a name can not be looked up on a server: all 40 hexadecimal digits are needed",
+      fix: `git rev-parse ${/^[0-9a-f]+$/i.test(commit) ? commit : "HEAD"}`,
+    });
+  if (commit === undefined && git.diff !== undefined)
+    throw new NavvyError("invalid_argument", "a diff belongs to a commit, and the task names none", { fix: "--commit SHA, or --no-diff" });
+}
+
 /** What a draft may take up: the rest of a record's room is for its attempts and reports. */
 const MAX_DRAFT_BYTES = MAX_RECORD_BYTES - 16 * 1024;
 
-/** @throws NavvyError too_large */
-export function checkRoom(draft: TaskRecord): void {
+/** @throws NavvyError too_large, and for code that can not be had */
+export function checkFit(draft: TaskRecord): void {
+  checkCode(draft.spec);
   const bytes = encode(draft).length;
   if (bytes <= MAX_DRAFT_BYTES) return;
   throw new NavvyError("too_large", `task ${draft.name} would be ${bytes} bytes, over the limit of ${MAX_DRAFT_BYTES}`, {

@@ -19,7 +19,7 @@ import { Claims } from "./claims.js";
 import { type CloneOverrides, cloneOf, emptyReport, type NewTask, newDraft, setParameters } from "./draft.js";
 import { findTask, isTaskId, listTasks, noSuchTask, type TaskFilter } from "./find.js";
 import { loseTask } from "./lose.js";
-import { alreadyOnItsWay, checked, checkRoom, checkType, graceWithin, notDraft, nothingToRun, notQueued, notWhile } from "./refusals.js";
+import { alreadyOnItsWay, checked, checkFit, checkType, graceWithin, notDraft, nothingToRun, notQueued, notWhile } from "./refusals.js";
 import { moved, now, requeued } from "./transition.js";
 import { type WaitOptions, waitForTask } from "./wait.js";
 import { type WatchHandlers, watchRecords } from "./watch-records.js";
@@ -89,7 +89,7 @@ export class Tasks {
         changedAt: now(),
       });
       next.spec.graceMs = graceWithin(next.spec, next.spec.graceMs !== record.spec.graceMs);
-      checkRoom(next);
+      checkFit(next);
       return next;
     });
   }
@@ -269,7 +269,7 @@ export class Tasks {
   }
 
   async #insert(draft: TaskRecord): Promise<TaskRecord> {
-    checkRoom(draft);
+    checkFit(draft);
     const revision = await this.bucket.create(draft.id, draft);
     if (revision === undefined) return (await this.bucket.get(draft.id))?.value ?? draft;
     this.#events.emit({ kind: "task", id: draft.id, event: "created", reason: draft.reason, key: revision, data: { name: draft.name } });

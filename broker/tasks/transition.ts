@@ -1,4 +1,4 @@
-import { type Attempt, assertMove, type Outcome, type TaskRecord, type TaskStatus } from "../../protocol/index.js";
+import { type Attempt, type AttemptFacts, assertMove, type Outcome, type TaskRecord, type TaskStatus } from "../../protocol/index.js";
 
 export interface MoveReason {
   reason: string;
@@ -38,6 +38,12 @@ export function withOutcome(
     attempt.attempt === record.attempt ? { ...attempt, outcome: brief, ...end } : attempt,
   );
   return { attempts };
+}
+
+/** The record with more known about its running attempt. */
+export function withFacts(record: TaskRecord, facts: AttemptFacts | undefined): TaskRecord {
+  if (facts === undefined || Object.keys(facts).length === 0) return record;
+  return { ...record, attempts: record.attempts.map((each) => (each.attempt === record.attempt ? { ...each, ...facts } : each)) };
 }
 
 export function withAttempt(record: TaskRecord, attempt: Attempt): Attempt[] {

@@ -1,11 +1,12 @@
 import { type Command, Option } from "commander";
 import { collect, collectPair, parseCount, parseDuration, parseGpus, parseSize } from "../arguments.js";
 import { act } from "../call.js";
-import { type AgentContainerOptions, addAgentContainerFlags } from "./agent/container-flags.js";
 import { keepHeapSmall } from "./agent/small-heap.js";
+import { type AgentContainerOptions, addAgentContainerFlags } from "./agent-flags/container.js";
+import { type AgentGitOptions, addAgentGitFlags } from "./agent-flags/git.js";
 
 /** Flags of `navvy agent start`. */
-export interface AgentStartOptions extends AgentContainerOptions {
+export interface AgentStartOptions extends AgentContainerOptions, AgentGitOptions {
   name?: string;
   queue?: string[];
   slots?: number;
@@ -75,8 +76,8 @@ export function agentCommand(program: Command): void {
 }
 
 function startCommand(agent: Command): void {
-  const start = agent
-    .command("start")
+  const start = agent.command("start");
+  start
     .description("run an agent here until a signal: the first drains and leaves, a second gives tasks back and leaves now")
     .addOption(new Option("--name <name>", "unique in the fleet (default: this host's name)").env("NAVVY_AGENT_NAME"))
     .addOption(
@@ -128,4 +129,5 @@ function startCommand(agent: Command): void {
       }),
     );
   addAgentContainerFlags(start);
+  addAgentGitFlags(start);
 }

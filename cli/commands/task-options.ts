@@ -3,9 +3,10 @@ import type { OnDisconnect, ParameterValue } from "../../protocol/index.js";
 import { collect, collectParameter, collectVariable, parseCount, parseDuration } from "../arguments.js";
 import { onDisconnectOption } from "./on-disconnect.js";
 import { addContainerFlags, type ContainerOptions } from "./task-flags/container.js";
+import { addGitFlags, type GitOptions } from "./task-flags/git.js";
 
 /** What a task is made of, as flags; used by `run`, `task create`, `task clone` and `task edit`. Times in milliseconds. */
-export interface TaskOptions extends ContainerOptions {
+export interface TaskOptions extends ContainerOptions, GitOptions {
   name?: string;
   project?: string;
   param?: Record<string, ParameterValue>;
@@ -48,7 +49,8 @@ export function addTaskOptions(command: Command): void {
     .addOption(onDisconnectOption("what its queue says, else freeze"))
     .option("--input <name=task/artifact>", "an artifact of another task, at $NAVVY_INPUTS/name; repeatable", collect)
     .option("--code <dir>", "send this folder along (default: no code)")
-    .option("--dir <path>", "working directory inside the code")
+    .option("--dir <path>", "working directory inside the code (with --git: where it is called)")
     .option("--shell <command>", "one string for sh -c, in place of a command after --");
+  addGitFlags(command);
   addContainerFlags(command);
 }

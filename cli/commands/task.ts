@@ -26,6 +26,14 @@ export function taskCommand(program: Command): void {
     .option("--key <key>", "one metric's points")
     .option("--attempt <n>", "of this attempt", parseCount)
     .action(act(async () => (await import("./task/metrics.js")).metrics));
+  task
+    .command("replay")
+    .description("rebuild a task here, code and parameters and environment, and print its command; secrets are left out")
+    .argument("<task>", TASK)
+    .option("--into <dir>", "a new folder (default: ./replay-ID)")
+    .option("--run", "run the command too; exits with its code")
+    .option("--attempt <n>", "as this attempt had it (default: the latest)", parseCount)
+    .action(act(async () => (await import("./task/replay.js")).replay));
   waits(task.command("wait"));
   readsLogs(task.command("logs"));
 }

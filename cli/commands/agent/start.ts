@@ -6,7 +6,7 @@ import { connectionOf, type Handler } from "../../call.js";
 import { dataFolder } from "../../data-folder.js";
 import { onInterrupt } from "../../signals.js";
 import type { AgentStartOptions } from "../agent.js";
-import { containerConfigOf } from "./container-flags.js";
+import { containerConfigOf } from "../agent-flags/container.js";
 import { LastingLog } from "./lasting-log.js";
 import { prettyLine } from "./pretty-log.js";
 import { succeed } from "./succeed.js";
@@ -26,6 +26,8 @@ export const start: Handler<[], AgentStartOptions> = async (call) => {
     ...(options.adoptWithin === undefined ? {} : { adoptWithinMs: options.adoptWithin }),
     ...(options.maxPids === undefined ? {} : { maxPids: options.maxPids }),
     ...(options.maxSpool === undefined ? {} : { maxSpoolBytes: options.maxSpool }),
+    ...(options.gitCache === undefined ? {} : { gitCacheBytes: options.gitCache }),
+    ...(options.gitLimit === undefined ? {} : { gitLimitMs: options.gitLimit }),
     ...(options.forget === undefined ? {} : { forget: options.forget }),
     ...containerConfigOf(options),
     order: options.order,

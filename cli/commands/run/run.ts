@@ -4,6 +4,7 @@ import type { Call, Handler } from "../../call.js";
 import { EXIT, exitCodeOfOutcome } from "../../exit-codes.js";
 import { shortId } from "../../output/words.js";
 import type { RunOptions } from "../run.js";
+import { gitSpecOf } from "../task/git-spec.js";
 import { createTask } from "../task/make.js";
 import { commandOf, labelsOf, nameOf, plainSpecOf } from "../task/spec.js";
 import { TASK_VIEW } from "../task/view.js";
@@ -37,11 +38,12 @@ export const run: Handler<[string[]], RunOptions> = async (call, words) => {
 };
 
 /** The document as it would be made; nothing is uploaded and nothing written. */
-function dryRun(call: Call<RunOptions>, command: string[]): void {
+async function dryRun(call: Call<RunOptions>, command: string[]): Promise<void> {
   const { options } = call;
   const { timeout, grace, code, input } = options;
   const graceMs = grace ?? (timeout === undefined ? undefined : Math.min(timeout, DEFAULT_GRACE_MS));
-  const spec = TaskSpec.parse({ ...plainSpecOf({ ...options, grace: graceMs }, command), command, graceMs });
+  const git = await gitSpecOf(call, { upload: false });
+  const spec = TaskSpec.parse({ ...plainSpecOf({ ...options, grace: graceMs }, command), ...git, command, graceMs });
   const task = {
     name: nameOf(command),
     project: DEFAULT_PROJECT,

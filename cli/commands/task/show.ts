@@ -1,11 +1,13 @@
 import { type Navvy, sessionKey, sessionsBucket } from "../../../broker/index.js";
-import { DEFAULT_GRACE_MS, describeOutcome, type TaskRecord } from "../../../protocol/index.js";
+import { DEFAULT_GRACE_MS, describeOutcome, type GitRef, type TaskRecord } from "../../../protocol/index.js";
 import type { Handler } from "../../call.js";
 import { tableWidth } from "../../output/output.js";
 import { age, duration, figure, size } from "../../output/quantities.js";
 import { renderTable } from "../../output/table.js";
 import { shortId, stateWord } from "../../output/words.js";
 import { findTask } from "../../references.js";
+import { gitWords } from "./git-spec.js";
+import { quoted } from "./replay-script.js";
 import { agentOf, TASK_VIEW } from "./view.js";
 
 /** `navvy task show TASK` */
@@ -30,7 +32,7 @@ export function describeTask(task: TaskRecord, { isHeld = true }: { isHeld?: boo
     ["changed", `${age(task.changedAt)} ago by ${task.by}: ${task.reason}`],
     ["queue", task.queue && `${task.queue} (${task.class})`],
     ["command", task.spec.command.length > 0 ? task.spec.command.map(quoted).join(" ") : "none yet"],
-    ["code", task.spec.code && describeCode(task.spec.code)],
+    ["code", (task.spec.code && describeCode(task.spec.code)) ?? (task.spec.git && describeGit(task, task.spec.git))],
     ["gpus", task.spec.resources.gpus > 0 ? String(task.spec.resources.gpus) : undefined],
     ["limits", limitsOf(task)],
     ["agent", agentOf(task) === "—" ? undefined : `${agentOf(task)}, attempt ${task.attempt}${isHeld ? "" : goneWords(task)}`],
@@ -120,6 +122,11 @@ function describeCode(code: NonNullable<TaskRecord["spec"]["code"]>): string {
   return [`${code.bundle.slice(0, 12)} ${size(code.sizeBytes)}`, git, folder].filter(Boolean).join(", ");
 }
 
+function describeGit({ attempts }: TaskRecord, git: GitRef): string {
+  const commit = git.commit ?? attempts.findLast((each) => each.commit !== undefined)?.commit;
+  return gitWords({ ...git, ...(commit === undefined ? {} : { commit }) });
+}
+
 function limitsOf({ spec }: TaskRecord): string | undefined {
   const parts = [
     spec.timeLimitMs === undefined ? undefined : `ends after ${duration(spec.timeLimitMs)}`,
@@ -140,8 +147,4 @@ function parametersOf(task: TaskRecord): string | undefined {
 function pairsOf(values: Record<string, unknown>): string | undefined {
   const text = Object.entries(values).map(([key, value]) => `${key}=${typeof value === "string" ? value : JSON.stringify(value)}`);
   return text.length ? text.join("  ") : undefined;
-}
-
-function quoted(word: string): string {
-  return /^[\w./:=@%+,-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }

@@ -8,6 +8,7 @@ import { duration, size } from "../../output/quantities.js";
 import { findTask } from "../../references.js";
 import type { TaskOptions } from "../task-options.js";
 import { containerSpecOf } from "./container-spec.js";
+import { gitSpecOf } from "./git-spec.js";
 
 /** The command of a task: the words after `--`, or `sh -c` with one string. @throws NavvyError invalid_argument for both */
 export function commandOf(words: string[], options: Pick<TaskOptions, "shell">): string[] | undefined {
@@ -30,8 +31,9 @@ export async function specOf(call: Call<TaskOptions>, words: string[], before?: 
   const { options } = call;
   const spec = plainSpecOf(options, words, before);
   if (options.input) spec.inputs = { ...before?.inputs, ...(await inputsOf(call, options.input)) };
-  if (options.code !== undefined) spec.code = await sendCode(call, options.code);
-  return spec;
+  const git = await gitSpecOf(call, { before, upload: true });
+  if (options.code !== undefined) Object.assign(spec, { code: await sendCode(call, options.code), git: undefined });
+  return { ...spec, ...git };
 }
 
 /** What needs neither a server nor an upload. */
