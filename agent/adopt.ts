@@ -6,6 +6,7 @@ import type { JournalStart } from "./host/journal.js";
 import type { AgentInnards } from "./innards.js";
 import { patiently } from "./patiently.js";
 import type { ProcessEnd, TreeState } from "./runners/runner.js";
+import { setupKeyOf } from "./setup/programs.js";
 import { Attempt, type AttemptParts } from "./task/attempt.js";
 import type { Leftover } from "./task/leftover.js";
 import { setupOutcome } from "./task/outcome.js";
@@ -27,6 +28,9 @@ export async function adoptLeftovers(
   const trees = new Map(spawner.adopted.map((tree) => [tree.key, tree]));
   const left = [...journal.live.values()];
   const known = new Set(left.map((start) => start.key));
+  // Set-ups among them: what they were for may begin anew as soon as the first of these is given back.
+  const unknown = [...trees.keys()].filter((key) => !known.has(key));
+  await Promise.all(unknown.map((key) => spawner.kill(key).then(() => spawner.release(key))));
   await Promise.all(
     left.map(async (start) => {
       try {
@@ -40,7 +44,6 @@ export async function adoptLeftovers(
       }
     }),
   );
-  for (const key of trees.keys()) if (!known.has(key)) await spawner.kill(key).then(() => spawner.release(key));
   await tidyFolder(parts);
   await releaseDeadSessions(parts);
 }
@@ -87,7 +90,7 @@ async function findFate(parts: AgentInnards, start: JournalStart, tree: TreeStat
   if (tree) return { exited: spawner.exited(start.key) };
   const isWatched = spawner.pid === journal.lastSpawner?.pid;
   if (isWatched) return { outcome: NOT_YET };
-  await spawner.kill(start.key);
+  await Promise.all([spawner.kill(start.key), spawner.kill(setupKeyOf(start.key))]);
   const end = await readExitFile(start.exitFile);
   return end ? { exited: Promise.resolve(end) } : { outcome: LOST };
 }

@@ -110,7 +110,7 @@ export class Agent {
       ({ handsOver, limitMs }) => parts.lease.stop({ release: !handsOver, limitMs }),
       ({ handsOver, limitMs }) => handsOver || within(limitMs, navvy.fleet.leave(config.name, parts.lease.owner.session)),
       ({ limitMs }) => within(limitMs, parts.coordinator.stop()),
-      () => parts.spool.stop(),
+      ({ limitMs }) => (parts.spool.stop(), within(limitMs, parts.cleaner.stop())),
       () => parts.beats.stop(),
       () => parts.lanes.close(),
       () => stopServing(),

@@ -12,6 +12,7 @@ import type { Machine } from "./host/machine.js";
 import type { SpawnerClient } from "./host/spawner-client.js";
 import { BeatLoop } from "./loops/beat.js";
 import { ClaimLoop } from "./loops/claim.js";
+import { CleanLoop } from "./loops/clean.js";
 import { Lanes } from "./loops/lanes.js";
 import { LeaseLoop } from "./loops/lease.js";
 import { SpoolLoop } from "./loops/spool.js";
@@ -19,6 +20,7 @@ import { patiently } from "./patiently.js";
 import { register } from "./register.js";
 import { processRunner } from "./runners/process.js";
 import type { Running } from "./running.js";
+import { Environments } from "./setup/environments.js";
 import type { Slots } from "./slots.js";
 import { Attempt, type AttemptParts } from "./task/attempt.js";
 import { refuseSuccessor } from "./twin.js";
@@ -37,6 +39,8 @@ export interface AgentInnards {
   lanes: Lanes;
   beats: BeatLoop;
   spool: SpoolLoop;
+  environments: Environments;
+  cleaner: CleanLoop;
   coordinator: Coordinator;
   /** Attempts that ended here and whose end could not be recorded. */
   unsettled: Set<Claim>;
@@ -51,10 +55,15 @@ export interface AgentInnards {
 /** Opens what turns by itself: lease first, then what works under it. */
 export async function startLoops(parts: AgentInnards): Promise<void> {
   const { config, navvy, machine, running, slots } = parts;
+  parts.environments = new Environments({
+    ...{ dir: join(config.folder, "environments"), attempts: join(config.folder, "attempts"), log: config.log },
+    onMade: () => parts.cleaner?.soon(),
+  });
   const attemptParts = attemptPartsOf(parts);
   parts.spawner.on("ending", (key, by) => running.byKey(key)?.ending(by));
   parts.lease = await startLease(parts, attemptParts);
   parts.spool = new SpoolLoop({ running, runner: attemptParts.runner, maxBytes: config.maxSpoolBytes, log: config.log });
+  parts.cleaner = new CleanLoop({ config, environments: parts.environments });
   const floors = new Floors(config);
   parts.lanes = await Lanes.open(navvy, { served: config.serves, onChange: () => parts.claims?.kick(), log: config.log });
   parts.claims = new ClaimLoop({
@@ -75,6 +84,7 @@ export async function startLoops(parts: AgentInnards): Promise<void> {
     view: () => beatView(parts, { hold: parts.holdReason() ?? floors.reason, trouble: navvy.bus.trouble.reason }),
     onSample: (sample) => {
       floors.take(sample);
+      parts.cleaner.take(sample);
       parts.claims.refresh();
     },
   });
@@ -83,6 +93,7 @@ export async function startLoops(parts: AgentInnards): Promise<void> {
 /** Ends what was begun when something else could not be: what runs is left to the next start. */
 export async function haltLoops(parts: Partial<AgentInnards>): Promise<void> {
   parts.spool?.stop();
+  void parts.cleaner?.stop();
   parts.beats?.stop();
   parts.lanes?.close();
   void parts.coordinator?.stop();
@@ -93,10 +104,11 @@ export async function haltLoops(parts: Partial<AgentInnards>): Promise<void> {
 }
 
 function attemptPartsOf(parts: AgentInnards): AttemptParts {
-  const { config, navvy, spawner, journal } = parts;
+  const { config, navvy, spawner, journal, environments } = parts;
   return {
     config,
     navvy,
+    environments,
     runner: processRunner(spawner),
     journal,
     bundles: new BundleCache({ dir: join(config.folder, "bundles"), fetch: (sha256, file) => navvy.objects.getToFile(sha256, file) }),
@@ -141,6 +153,7 @@ function runAttempt(parts: AgentInnards, attempt: Attempt): void {
     .catch((error: unknown) => parts.config.log.error({ err: error, task: attempt.claim.id }, "an attempt broke"))
     .finally(() => {
       parts.running.remove(attempt);
+      if (parts.config.clean !== "always") parts.cleaner?.soon();
       parts.slots.free(attempt.slot);
       parts.claims?.kick();
     });

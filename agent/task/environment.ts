@@ -39,14 +39,8 @@ export interface EnvironmentParts {
 
 /** The whole environment of an attempt's process (docs/protocol.md lists it). */
 export function taskEnvironment({ config, record, slot, folder, inherited, prepared }: EnvironmentParts): Record<string, string> {
-  const env: Record<string, string> = { PYTHONUNBUFFERED: "1" };
-  for (const name of INHERITED) if (inherited[name] !== undefined) env[name] = inherited[name];
-  // What marks a test run's processes is handed on too, so that the run can see what it left.
-  if (inherited.NAVVY_TEST_RUN) env.NAVVY_TEST_RUN = inherited.NAVVY_TEST_RUN;
+  const env = commonEnvironment(config, inherited, prepared.path);
   Object.assign(env, {
-    PATH: [...prepared.path, join(config.folder, "bin"), inherited.PATH ?? "/usr/local/bin:/usr/bin:/bin"].join(delimiter),
-    NAVVY: "1",
-    NAVVY_PROTOCOL: String(PROTOCOL),
     NAVVY_TASK_ID: record.id,
     NAVVY_TASK_NAME: record.name,
     NAVVY_PROJECT: record.project,
@@ -67,6 +61,33 @@ export function taskEnvironment({ config, record, slot, folder, inherited, prepa
     ...record.spec.env,
   });
   return env;
+}
+
+/** How packages are installed on this machine is for the agent's owner to say, with what it takes to get at them. */
+const INSTALLERS = /^(?:PIP|UV|NPM_CONFIG)_/i;
+
+/**
+ * The environment of a program of the set-up. What it makes for others too (`isShared`) may not depend on this one task, so it sees
+ * of it no more than its `env`, which is part of the key.
+ */
+export function setupEnvironment(parts: EnvironmentParts, isShared: boolean): Record<string, string> {
+  const { config, record, inherited, prepared } = parts;
+  const installers = Object.entries(inherited).filter(
+    (entry): entry is [string, string] => INSTALLERS.test(entry[0]) && entry[1] !== undefined,
+  );
+  const own = isShared
+    ? { ...commonEnvironment(config, inherited, prepared.path), ...record.spec.env, ...prepared.env }
+    : taskEnvironment(parts);
+  return { PIP_DISABLE_PIP_VERSION_CHECK: "1", PIP_NO_INPUT: "1", ...Object.fromEntries(installers), ...own };
+}
+
+function commonEnvironment(config: AgentConfig, inherited: EnvironmentParts["inherited"], path: string[]): Record<string, string> {
+  const env: Record<string, string> = { PYTHONUNBUFFERED: "1" };
+  for (const name of INHERITED) if (inherited[name] !== undefined) env[name] = inherited[name];
+  // What marks a test run's processes is handed on too, so that the run can see what it left.
+  if (inherited.NAVVY_TEST_RUN) env.NAVVY_TEST_RUN = inherited.NAVVY_TEST_RUN;
+  env.PATH = [...path, join(config.folder, "bin"), inherited.PATH ?? "/usr/local/bin:/usr/bin:/bin"].join(delimiter);
+  return { ...env, NAVVY: "1", NAVVY_PROTOCOL: String(PROTOCOL) };
 }
 
 /** `General/lr` → NAVVY_PARAM_LR; other sections carry their name: NAVVY_PARAM_OPTIMIZER_LR. */

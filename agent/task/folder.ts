@@ -19,6 +19,7 @@ export interface AttemptFolder {
   /** What happened before the program, and where its sections begin. */
   setup: string;
   sections: string;
+  setupExit: string;
   exitFile: string;
   /** How far the log was shipped, and what was reported: for an agent that adopts the attempt. */
   shipped: string;
@@ -39,6 +40,7 @@ export function attemptFolder(agentFolder: string, key: string, record: TaskReco
     stderr: join(root, "stderr"),
     setup: join(root, "setup"),
     sections: join(root, "sections.jsonl"),
+    setupExit: join(root, "setup-exit.json"),
     exitFile: join(root, "exit.json"),
     shipped: join(root, "shipped.json"),
     taken: join(root, "taken.json"),

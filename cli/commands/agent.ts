@@ -2,9 +2,10 @@ import { type Command, Option } from "commander";
 import { collect, collectPair, parseCount, parseDuration, parseGpus, parseSize } from "../arguments.js";
 import { act } from "../call.js";
 import { keepHeapSmall } from "./agent/small-heap.js";
+import { addCleanFlags, type CleanFlags } from "./agent-flags/clean.js";
 
 /** Flags of `navvy agent start`. */
-export interface AgentStartOptions {
+export interface AgentStartOptions extends CleanFlags {
   name?: string;
   queue?: string[];
   slots?: number;
@@ -74,7 +75,7 @@ export function agentCommand(program: Command): void {
 }
 
 function startCommand(agent: Command): void {
-  agent
+  const start = agent
     .command("start")
     .description("run an agent here until a signal: the first drains and leaves, a second gives tasks back and leaves now")
     .addOption(new Option("--name <name>", "unique in the fleet (default: this host's name)").env("NAVVY_AGENT_NAME"))
@@ -119,11 +120,12 @@ function startCommand(agent: Command): void {
     .addOption(new Option("--label <k=v>", "what is special here; repeatable").argParser(collectPair))
     .addOption(
       new Option("--log-format <format>", "default: pretty on a terminal, else json").choices(["pretty", "json"]).env("NAVVY_LOG_FORMAT"),
-    )
-    .action(
-      act(async () => {
-        keepHeapSmall();
-        return (await import("./agent/start.js")).start;
-      }),
     );
+  addCleanFlags(start);
+  start.action(
+    act(async () => {
+      keepHeapSmall();
+      return (await import("./agent/start.js")).start;
+    }),
+  );
 }

@@ -3,9 +3,10 @@ import type { OnDisconnect, ParameterValue } from "../../protocol/index.js";
 import { collect, collectParameter, collectVariable, parseCount, parseDuration } from "../arguments.js";
 import { onDisconnectOption } from "./on-disconnect.js";
 import { addContainerFlags, type ContainerOptions } from "./task-flags/container.js";
+import { addSetupFlags, type SetupOptions } from "./task-flags/setup.js";
 
 /** What a task is made of, as flags; used by `run`, `task create`, `task clone` and `task edit`. Times in milliseconds. */
-export interface TaskOptions extends ContainerOptions {
+export interface TaskOptions extends ContainerOptions, SetupOptions {
   name?: string;
   project?: string;
   param?: Record<string, ParameterValue>;
@@ -50,5 +51,6 @@ export function addTaskOptions(command: Command): void {
     .option("--code <dir>", "send this folder along (default: no code)")
     .option("--dir <path>", "working directory inside the code")
     .option("--shell <command>", "one string for sh -c, in place of a command after --");
+  addSetupFlags(command);
   addContainerFlags(command);
 }

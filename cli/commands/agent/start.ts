@@ -6,6 +6,7 @@ import { connectionOf, type Handler } from "../../call.js";
 import { dataFolder } from "../../data-folder.js";
 import { onInterrupt } from "../../signals.js";
 import type { AgentStartOptions } from "../agent.js";
+import { cleanOptionsOf } from "../agent-flags/clean.js";
 import { LastingLog } from "./lasting-log.js";
 import { prettyLine } from "./pretty-log.js";
 import { succeed } from "./succeed.js";
@@ -25,6 +26,7 @@ export const start: Handler<[], AgentStartOptions> = async (call) => {
     ...(options.adoptWithin === undefined ? {} : { adoptWithinMs: options.adoptWithin }),
     ...(options.maxPids === undefined ? {} : { maxPids: options.maxPids }),
     ...(options.maxSpool === undefined ? {} : { maxSpoolBytes: options.maxSpool }),
+    ...cleanOptionsOf(options),
     ...(options.forget === undefined ? {} : { forget: options.forget }),
     order: options.order,
     gpus: options.gpus,
