@@ -81,10 +81,10 @@ export class Environments {
   async use(want: Want): Promise<Environment> {
     const { key, cut } = want;
     this.#usedAt.set(key, performance.now());
-    await writeFile(join(want.root, USES), key);
+    const writing = writeFile(join(want.root, USES), key);
     for (;;) {
       await this.#going.get(key);
-      const made = await this.#find(want);
+      const [made] = await Promise.all([this.#find(want), writing]);
       if (made) return made;
       cut.throwIfAborted();
       const building = this.#building.get(key);
@@ -97,9 +97,12 @@ export class Environments {
     const marker = await readMarker(this.#markerOf(key));
     if (!marker) return undefined;
     const folder = join(this.#options.dir, marker.folder);
-    if (!(await isWhole(folder))) return undefined;
-    await touchMarker(this.#markerOf(key));
-    return { folder, made: marker };
+    const isThere = touchMarker(this.#markerOf(key)).then(
+      () => true,
+      () => false,
+    );
+    const looks = await Promise.all([isWhole(folder), isThere]);
+    return looks.includes(false) ? undefined : { folder, made: marker };
   }
 
   /** @throws what the build that was waited for failed with, unless this task would have given it more time */
@@ -171,6 +174,7 @@ export class Environments {
     if ((this.#usedAt.get(key) ?? 0) >= since || this.#building.has(key)) return;
     const going = rm(this.#markerOf(key), { force: true }).then(() => this.#remove(folder));
     this.#going.set(key, going);
+    this.#usedAt.delete(key);
     await going.finally(() => this.#going.delete(key));
   }
 

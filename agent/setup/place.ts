@@ -29,12 +29,29 @@ export interface SetupPlace {
 export function hostPlace(specOf: SetupPlace["specOf"], path = process.env.PATH ?? "/usr/local/bin:/usr/bin:/bin"): SetupPlace {
   return {
     identity: `host ${process.platform} ${process.arch}`,
-    async find(program) {
-      const found = await locate(program, path);
-      return found === undefined ? undefined : { path: found, identity: await identify(found) };
-    },
+    find: (program) => remembered(`${program} ${path}`, () => look(program, path)),
     specOf,
   };
+}
+
+type Found = { path: string; identity: string } | undefined;
+
+/** Programs come and go seldom, tasks start often: a look along the whole PATH serves those of a few seconds. */
+const REMEMBER_MS = 5_000;
+const memory = new Map<string, { atMs: number; found: Promise<Found> }>();
+
+function remembered(key: string, find: () => Promise<Found>): Promise<Found> {
+  const known = memory.get(key);
+  if (known && performance.now() - known.atMs < REMEMBER_MS) return known.found;
+  const found = find();
+  memory.set(key, { atMs: performance.now(), found });
+  found.catch(() => memory.delete(key));
+  return found;
+}
+
+async function look(program: string, path: string): Promise<Found> {
+  const found = await locate(program, path);
+  return found === undefined ? undefined : { path: found, identity: await identify(found) };
 }
 
 async function locate(program: string, path: string): Promise<string | undefined> {

@@ -1,5 +1,5 @@
 import { constants } from "node:fs";
-import { cp, lstat, mkdir, stat, symlink } from "node:fs/promises";
+import { cp, mkdir, stat, symlink } from "node:fs/promises";
 import { basename, join, relative } from "node:path";
 import type { Setup } from "../../protocol/index.js";
 import type { AttemptFolder } from "../task/folder.js";
@@ -114,12 +114,15 @@ async function copy({ code, cwd }: SetupContext, { copies }: Recipe, { env, base
 /** Code that brings its own is taken at its word. */
 async function linkModules({ setupLog }: SettingUp, { from, into }: { from: string; into: string }): Promise<void> {
   await mkdir(from, { recursive: true }); // with nothing to install npm makes none
-  const path = join(into, "node_modules");
-  if (await exists(path)) return setupLog.say("the code brings node_modules of its own: what the set-up made is not used");
-  await symlink(from, path);
+  await symlink(from, join(into, "node_modules")).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "EEXIST") throw error;
+    return setupLog.say("the code brings node_modules of its own: what the set-up made is not used");
+  });
 }
 
 async function exists(path: string): Promise<boolean> {
-  const found = await lstat(path).catch(() => undefined);
-  return found !== undefined && (await stat(path).catch(() => undefined)) !== undefined;
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
 }
