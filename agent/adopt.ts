@@ -7,6 +7,7 @@ import type { AgentInnards } from "./innards.js";
 import { removeStrayContainers } from "./loops/containers.js";
 import { patiently } from "./patiently.js";
 import type { ProcessEnd, TreeState } from "./runners/runner.js";
+import { setupKeyOf } from "./setup/programs.js";
 import { Attempt, type AttemptParts } from "./task/attempt.js";
 import type { Leftover } from "./task/leftover.js";
 import { setupOutcome } from "./task/outcome.js";
@@ -28,6 +29,9 @@ export async function adoptLeftovers(
   const trees = new Map(spawner.adopted.map((tree) => [tree.key, tree]));
   const left = [...journal.live.values()];
   const known = new Set(left.map((start) => start.key));
+  // Set-ups among them: what they were for may begin anew as soon as the first of these is given back.
+  const unknown = [...trees.keys()].filter((key) => !known.has(key));
+  await Promise.all(unknown.map((key) => spawner.kill(key).then(() => spawner.release(key))));
   await Promise.all(
     left.map(async (start) => {
       try {
@@ -41,7 +45,6 @@ export async function adoptLeftovers(
       }
     }),
   );
-  for (const key of trees.keys()) if (!known.has(key)) await runner.kill(key).then(() => runner.release(key));
   await removeStrayContainers({ ...parts, log: parts.config.log });
   await tidyFolder(parts);
   await releaseDeadSessions(parts);

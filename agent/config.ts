@@ -47,10 +47,22 @@ export interface AgentOptions {
   gitCacheBytes?: number;
   /** A call of git that takes longer is ended. Default 15 minutes. */
   gitLimitMs?: number;
+  /** After which ends an attempt's folder is removed; what stays is under `kept` for `keepDays`. Default always. */
+  clean?: CleanPolicy;
+  /** Days that a folder is kept. Default 7. */
+  keepDays?: number;
+  /** Bytes of environments that set-ups have made; beyond it those go that were not used for the longest time. Default 20 GiB. */
+  maxEnvironmentsBytes?: number;
+  /** With less free disk than that, kept folders and unused environments go, the oldest first. Default 1 GiB. */
+  keepFreeDiskBytes?: number;
   /** Begin without the host journal of an earlier run, which is moved aside. Default false. */
   forget?: boolean;
   log: Logger;
 }
+
+/** `always`: nothing stays; `onSuccess`: what ended otherwise stays; `never`: all stays. */
+export const CLEAN_POLICIES = ["always", "onSuccess", "never"] as const;
+export type CleanPolicy = (typeof CLEAN_POLICIES)[number];
 
 /** The options with every default in place. */
 export interface AgentConfig extends Required<Omit<AgentOptions, "hostWorkDir">> {
@@ -65,6 +77,7 @@ const MIN_LEASE_MS = 2_000;
 const GIT_LIMIT_MS = 15 * 60_000;
 const ADOPT_WITHIN_MS = 10 * 60_000;
 const MIB = 2 ** 20;
+const GIB = 1024 * MIB;
 
 /** @throws NavvyError invalid_argument */
 export function resolveConfig(options: AgentOptions): AgentConfig {
@@ -109,6 +122,10 @@ export function resolveConfig(options: AgentOptions): AgentConfig {
     maxSpoolBytes: options.maxSpoolBytes ?? 1024 * MIB,
     gitCacheBytes: options.gitCacheBytes ?? 20 * 1024 * MIB,
     gitLimitMs: options.gitLimitMs ?? GIT_LIMIT_MS,
+    clean: options.clean ?? "always",
+    keepDays: options.keepDays ?? 7,
+    maxEnvironmentsBytes: options.maxEnvironmentsBytes ?? 20 * GIB,
+    keepFreeDiskBytes: options.keepFreeDiskBytes ?? GIB,
     forget: options.forget ?? false,
     log: options.log,
   };

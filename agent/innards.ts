@@ -13,6 +13,7 @@ import { Repositories } from "./host/repositories.js";
 import type { SpawnerClient } from "./host/spawner-client.js";
 import { BeatLoop } from "./loops/beat.js";
 import { ClaimLoop } from "./loops/claim.js";
+import { CleanLoop } from "./loops/clean.js";
 import { ContainersLoop } from "./loops/containers.js";
 import { Lanes } from "./loops/lanes.js";
 import { LeaseLoop } from "./loops/lease.js";
@@ -22,6 +23,7 @@ import { register } from "./register.js";
 import type { Engines } from "./runners/engines.js";
 import type { Runner } from "./runners/runner.js";
 import type { Running } from "./running.js";
+import { Environments } from "./setup/environments.js";
 import type { Slots } from "./slots.js";
 import { Attempt, type AttemptParts } from "./task/attempt.js";
 import { Images } from "./task/image.js";
@@ -44,6 +46,8 @@ export interface AgentInnards {
   beats: BeatLoop;
   spool: SpoolLoop;
   containers: ContainersLoop;
+  environments: Environments;
+  cleaner: CleanLoop;
   coordinator: Coordinator;
   /** Attempts that ended here and whose end could not be recorded. */
   unsettled: Set<Claim>;
@@ -58,11 +62,16 @@ export interface AgentInnards {
 /** Opens what turns by itself: lease first, then what works under it. */
 export async function startLoops(parts: AgentInnards): Promise<void> {
   const { config, navvy, machine, running, slots } = parts;
+  parts.environments = new Environments({
+    ...{ dir: join(config.folder, "environments"), attempts: join(config.folder, "attempts"), log: config.log },
+    onMade: () => parts.cleaner?.soon(),
+  });
   const attemptParts = attemptPartsOf(parts);
   parts.spawner.on("ending", (key, by) => running.byKey(key)?.ending(by));
   parts.lease = await startLease(parts, attemptParts);
   parts.spool = new SpoolLoop({ running, runner: attemptParts.runner, maxBytes: config.maxSpoolBytes, log: config.log });
   parts.containers = new ContainersLoop({ ...parts, log: config.log, onChange: () => void registerAnew(parts) });
+  parts.cleaner = new CleanLoop({ config, environments: parts.environments });
   const floors = new Floors(config);
   parts.lanes = await Lanes.open(navvy, { served: config.serves, onChange: () => parts.claims?.kick(), log: config.log });
   parts.claims = new ClaimLoop({
@@ -83,6 +92,7 @@ export async function startLoops(parts: AgentInnards): Promise<void> {
     view: () => beatView(parts, { hold: parts.holdReason() ?? floors.reason, trouble: navvy.bus.trouble.reason }),
     onSample: (sample) => {
       floors.take(sample);
+      parts.cleaner.take(sample);
       parts.claims.refresh();
     },
   });
@@ -92,6 +102,7 @@ export async function startLoops(parts: AgentInnards): Promise<void> {
 export async function haltLoops(parts: Partial<AgentInnards>): Promise<void> {
   parts.spool?.stop();
   void parts.containers?.stop();
+  void parts.cleaner?.stop();
   parts.beats?.stop();
   parts.lanes?.close();
   void parts.coordinator?.stop();
@@ -102,10 +113,11 @@ export async function haltLoops(parts: Partial<AgentInnards>): Promise<void> {
 }
 
 function attemptPartsOf(parts: AgentInnards): AttemptParts {
-  const { config, navvy, engines, runner, journal } = parts;
+  const { config, navvy, engines, runner, journal, environments } = parts;
   return {
     config,
     navvy,
+    environments,
     runner,
     journal,
     engines,
@@ -166,6 +178,7 @@ function runAttempt(parts: AgentInnards, attempt: Attempt): void {
     .catch((error: unknown) => parts.config.log.error({ err: error, task: attempt.claim.id }, "an attempt broke"))
     .finally(() => {
       parts.running.remove(attempt);
+      if (parts.config.clean !== "always") parts.cleaner?.soon();
       parts.slots.free(attempt.slot);
       parts.claims?.kick();
     });

@@ -64,6 +64,7 @@ export class LogAssembler {
     if (end <= state.next) return; // a repeat, or an empty chunk
     const data = chunk.offset < state.next ? chunk.data.subarray(state.next - chunk.offset) : chunk.data;
     state.next = end;
-    yield { attempt: this.#attempt, stream: chunk.stream, at: chunk.at, data };
+    const { stream, at, section } = chunk;
+    yield { attempt: this.#attempt, stream, at, ...(section === undefined ? {} : { section }), data };
   }
 }

@@ -10,6 +10,8 @@ export interface LogPiece {
   attempt: number;
   stream: LogStream;
   at: string;
+  /** Of stream `navvy`: which part of the preparations it belongs to. */
+  section?: string;
   data: Uint8Array;
 }
 

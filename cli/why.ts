@@ -154,7 +154,7 @@ function explainEnd(task: TaskRecord): Explanation {
     .slice(0, -1)
     .map((each) => `attempt ${each.attempt} on ${each.agent}: ${each.outcome ? describeOutcome(each.outcome) : "superseded"}`);
   const on = task.attempts.at(-1)?.agent;
-  const facts = [`${task.reason}, by ${task.by}`, ...lost, ...attempts, ...tailLines(outcome?.tail)];
+  const facts = [`${task.reason}, by ${task.by}`, ...lost, ...attempts, ...tailLines(outcome)];
   const isGood = task.status === "completed" || task.status === "published";
   const fixes = isGood
     ? []
@@ -177,12 +177,13 @@ export function shellHint({ outcome, spec: { command } }: TaskRecord): string[] 
   return isShell ? [`navvy run --shell '${line.replaceAll("'", "'\\''")}'   a pipe or words in one argument need a shell`] : [];
 }
 
-function tailLines(tail: string | undefined): string[] {
-  const lines = (tail ?? "")
+/** Of a set-up that failed all that is kept: why and what to do come before what it printed. */
+function tailLines(outcome: TaskRecord["outcome"]): string[] {
+  const lines = (outcome?.tail ?? "")
     .trimEnd()
     .split("\n")
     .filter((line) => line !== "")
-    .slice(-10);
+    .slice(outcome?.kind === "setup_failed" ? 0 : -10);
   return lines.length ? ["last lines:", ...lines.map((line) => `  ${line}`)] : [];
 }
 

@@ -101,8 +101,13 @@ export const Setup = z.object({
   kind: z.enum(SETUP_KINDS).default("commands"),
   /** Lines for `sh -c`, one after the other; with `python` and `node` after their own. */
   commands: z.array(z.string()).default([]),
-  /** Files of the code that decide what comes out: their content is part of the cache's key. */
+  /**
+   * Files or folders of the code that decide what comes out, seen from the working directory: their content is part of the
+   * cache's key. Default with `python` and `node`: what each of them knows by name.
+   */
   files: z.array(z.string()).default([]),
+  /** With `python`: the program that makes the environment, by name or full path. Default: python3. */
+  interpreter: z.string().min(1).optional(),
   /** All of it takes no longer than that. */
   timeLimitMs: z.number().positive().default(DEFAULT_SETUP_LIMIT_MS),
 });

@@ -140,8 +140,8 @@ function refused(code: "unreadable" | "newer_version", { path }: { path: string 
   });
 }
 
-/** Empty where there is none (not Linux). */
-function bootId(): string {
+/** Names the boot of this machine. Empty where there is none (not Linux). */
+export function bootId(): string {
   try {
     return readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
   } catch {

@@ -6,6 +6,8 @@ import type { Journal, JournalStart } from "../host/journal.js";
 import type { Repositories } from "../host/repositories.js";
 import type { Engines } from "../runners/engines.js";
 import type { Runner } from "../runners/runner.js";
+import type { Environments } from "../setup/environments.js";
+import { Programs, setupKeyOf } from "../setup/programs.js";
 import type { Slot } from "../slots.js";
 import { ArtifactUploads } from "./artifact-uploads.js";
 import { type AttemptFolder, attemptFolder } from "./folder.js";
@@ -13,6 +15,7 @@ import type { Images } from "./image.js";
 import type { LogShipperParts } from "./log-shipper.js";
 import type { ReportsParts } from "./reports.js";
 import { SetupLog } from "./setup-log.js";
+import { setupPlaceOf } from "./setup-place.js";
 
 /** What every attempt of an agent works with. */
 export interface AttemptParts {
@@ -24,6 +27,7 @@ export interface AttemptParts {
   engines: Engines;
   images: Images;
   repositories: Repositories;
+  environments: Environments;
   /** Whether the lease is young enough to start a process under it. */
   isLeaseFresh: (owner: Owner) => boolean;
 }
@@ -36,37 +40,35 @@ export function keyOf(attempt: Pick<Claim, "id" | "attempt">): string {
 /** What ships an attempt's log and takes in its reports, and the two ways to cut them short. */
 export interface Plumbing extends LogShipperParts, ReportsParts {
   folder: AttemptFolder;
+  /** Those of the set-up. */
+  programs: Programs;
   /** Fires when the lease is revoked: nothing may be published or recorded any more. */
   revoked: AbortController;
   /** Fires when what is under way before or after the process need not go on. */
   cut: AbortController;
 }
 
-export function plumbing({ config, navvy }: AttemptParts, claim: Claim): Plumbing {
-  return plumb({ config, navvy }, claim, (folder) => new SetupLog(folder));
+export function plumbing(parts: AttemptParts, claim: Claim, slot: Slot): Plumbing {
+  return plumb(parts, { claim, slot }, new SetupLog(folderOf(parts.config, claim)));
 }
 
 /** For an attempt that an earlier run of the agent began. */
-export async function resumedPlumbing({ config, navvy }: AttemptParts, claim: Claim): Promise<Plumbing> {
-  const setupLog = await SetupLog.resume(folderOf(config, claim));
-  return plumb({ config, navvy }, claim, () => setupLog);
+export async function resumedPlumbing(parts: AttemptParts, claim: Claim, slot: Slot): Promise<Plumbing> {
+  return plumb(parts, { claim, slot }, await SetupLog.resume(folderOf(parts.config, claim)));
 }
 
 function folderOf(config: AgentConfig, claim: Claim): AttemptFolder {
   return attemptFolder(config.folder, keyOf(claim), claim.record);
 }
 
-function plumb(
-  { config, navvy }: Pick<AttemptParts, "config" | "navvy">,
-  claim: Claim,
-  setupLogOf: (folder: AttemptFolder) => SetupLog,
-): Plumbing {
+function plumb({ config, navvy, runner }: AttemptParts, { claim, slot }: { claim: Claim; slot: Slot }, setupLog: SetupLog): Plumbing {
   const folder = folderOf(config, claim);
   const [revoked, cut] = [new AbortController(), new AbortController()];
   const uploads = new ArtifactUploads(navvy.objects, { attempt: claim.attempt, signal: AbortSignal.any([revoked.signal, cut.signal]) });
   const target = { id: claim.id, attempt: claim.attempt };
   const isContained = claim.record.spec.container !== undefined;
-  const common = { folder, target, isContained, setupLog: setupLogOf(folder), uploads, signal: revoked.signal, revoked, cut };
+  const programs = new Programs({ runner, key: setupKeyOf(keyOf(claim)), place: setupPlaceOf(config, claim, { slot, folder }) });
+  const common = { folder, target, isContained, setupLog, programs, uploads, signal: revoked.signal, revoked, cut };
   return { ...common, logs: navvy.logs, metrics: navvy.metrics };
 }
 

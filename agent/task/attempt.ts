@@ -2,16 +2,16 @@ import type { Claim } from "../../broker/index.js";
 import { type Beat, NavvyError, type Outcome, type Owner } from "../../protocol/index.js";
 import type { ProcessEnd } from "../runners/runner.js";
 import type { Slot } from "../slots.js";
-import { type AttemptParts, journalStart, keyOf, type Plumbing, plumbing, resumedPlumbing, runningView, whenCut } from "./attempt-parts.js";
+import { type AttemptParts, journalStart, keyOf, type Plumbing, plumbing, resumedPlumbing, runningView } from "./attempt-parts.js";
 import { collect } from "./collect.js";
 import { Ending } from "./ending.js";
-import { removeLater } from "./folder.js";
+import { endFolder, isKept, keptNote } from "./kept.js";
 import type { Leftover } from "./leftover.js";
 import { LogShipper } from "./log-shipper.js";
 import { Noter } from "./noter.js";
 import { causeOf, outcomeOf, setupOutcome } from "./outcome.js";
 import { Pace } from "./pace.js";
-import { type Preparation, type Prepared, prepare } from "./prepare.js";
+import { type Preparation, type Prepared, prepareUntilCut } from "./prepare.js";
 import { Reports } from "./reports.js";
 import { runSpecOf } from "./run-spec.js";
 import { settle } from "./settle.js";
@@ -51,18 +51,19 @@ export class Attempt {
   #preparing: Promise<unknown> = Promise.resolve();
   /** Under way while a new session takes the attempt over: nothing is settled in between. */
   #adopting: Promise<unknown> = Promise.resolve();
+  #end: (() => Outcome) | undefined;
   #resolveEnded = () => {};
   #isOver = false;
 
   /** An attempt that was just claimed. */
   static claimed(parts: AttemptParts, claim: Claim, slot: Slot): Attempt {
-    const pipes = plumbing(parts, claim);
+    const pipes = plumbing(parts, claim, slot);
     return new Attempt(parts, claim, { plumbing: pipes, slot, shipper: new LogShipper(pipes), reports: new Reports(pipes) });
   }
 
   /** One that an earlier run of this agent started. */
   static async adopted(parts: AttemptParts, claim: Claim, left: Leftover): Promise<Attempt> {
-    const pipes = await resumedPlumbing(parts, claim);
+    const pipes = await resumedPlumbing(parts, claim, left.slot);
     const [shipper, reports] = await Promise.all([LogShipper.resume(pipes), Reports.resume(pipes)]);
     return new Attempt(parts, claim, { plumbing: pipes, slot: left.slot, shipper, reports, left });
   }
@@ -82,6 +83,7 @@ export class Attempt {
       runner: parts.runner,
       key: this.key,
       cut: made.plumbing.cut,
+      setup: made.plumbing.programs,
       onAborting: () => (this.#noter.phase = "aborting"),
       onFailed: (error) => parts.config.log.error({ err: error, task: claim.id }, "could not kill"),
     });
@@ -95,7 +97,8 @@ export class Attempt {
   async run(): Promise<boolean> {
     const { log } = this.#parts.config;
     try {
-      const end = this.#left ? await this.#resume(this.#left) : await this.#live();
+      const end = (this.#end = this.#left ? await this.#resume(this.#left) : await this.#live());
+      if (isKept(this.#parts.config, end())) this.note("info", keptNote(this.#parts.config, this.key));
       await settle({
         claims: this.#parts.navvy.tasks.claims,
         claim: this.claim,
@@ -203,16 +206,15 @@ export class Attempt {
     return () => outcomeOf({ code: null, signal: null }, this.#ending.cause, "");
   }
 
-  /** A download that is cut short may take its time to notice: it is not waited for. */
-  async #prepare(): Promise<Prepared> {
-    const { bundles, repositories, engines, images, navvy, config } = this.#parts;
-    const { folder, setupLog, cut } = this.#plumbing;
-    const { signal } = cut;
+  #prepare(): Promise<Prepared> {
+    const { bundles, repositories, environments, engines, images, navvy, config } = this.#parts;
+    const { folder, setupLog, programs, cut } = this.#plumbing;
     const learn: Preparation["learn"] = (facts, options) => this.#noter.learn(facts, options);
-    const parts = { bundles, repositories, engines, images, containerRules: config.containers, objects: navvy.objects };
-    const preparing = prepare({ ...parts, signal, setupLog, learn }, this.claim.record, folder);
-    this.#preparing = preparing.catch(() => undefined);
-    return Promise.race([preparing, whenCut(signal)]);
+    const shared = { bundles, repositories, environments, engines, images, config, objects: navvy.objects };
+    const parts = { ...shared, programs, signal: cut.signal, setupLog, learn, slot: this.slot };
+    const { underway, prepared } = prepareUntilCut(parts, this.claim, folder);
+    this.#preparing = underway;
+    return prepared;
   }
 
   async #start(prepared: Prepared): Promise<void> {
@@ -288,6 +290,7 @@ export class Attempt {
     const end = { op: "end", key: this.key, at: new Date().toISOString() } as const;
     journal.append(end).catch((error: unknown) => config.log.error({ err: error }, "the host journal can not be written"));
     runner.release(this.key);
-    void this.#preparing.then(() => removeLater(this.#plumbing.folder, config.log));
+    const outcome = this.#plumbing.revoked.signal.aborted ? undefined : this.#end?.();
+    void this.#preparing.then(() => endFolder(config, { folder: this.#plumbing.folder, key: this.key, outcome }));
   }
 }

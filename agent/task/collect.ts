@@ -41,7 +41,7 @@ export async function collect(parts: CollectParts, outcome: Outcome): Promise<Co
 }
 
 async function store({ noter, reports, shipper, setupLog, cut }: CollectParts, outcome: Outcome): Promise<Collected> {
-  if (outcome.kind === "setup_failed") await tell(setupLog, outcome.reason ?? "set-up failed");
+  if (outcome.kind === "setup_failed") await tell(setupLog, outcome);
   await shipper.drain();
   try {
     const reported = await Promise.race([reports.finish(), whenCut(cut)]);
@@ -55,6 +55,8 @@ async function store({ noter, reports, shipper, setupLog, cut }: CollectParts, o
 }
 
 /** For those who read the log alone; the outcome says it too, so a full disk keeps nothing from going on. */
-async function tell(setupLog: SetupLog, text: string): Promise<void> {
-  await setupLog.say(text).catch(() => undefined);
+async function tell(setupLog: SetupLog, { reason = "set-up failed", tail = "" }: Outcome): Promise<void> {
+  const lines = tail.split("\n").slice(reason.split("\n").length);
+  const end = lines.findIndex((line) => !/^(?:why|fix): /.test(line));
+  await setupLog.say([reason, ...lines.slice(0, end < 0 ? undefined : end)].join("\n")).catch(() => undefined);
 }

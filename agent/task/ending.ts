@@ -1,4 +1,5 @@
 import type { Runner } from "../runners/runner.js";
+import type { Programs } from "../setup/programs.js";
 import { after } from "./after.js";
 import type { Cause } from "./outcome.js";
 
@@ -10,6 +11,8 @@ export interface EndingParts {
   key: string;
   /** Fired when what is under way before or after the process need not go on. */
   cut: AbortController;
+  /** What runs before the process. */
+  setup: Pick<Programs, "end" | "isRunning">;
   /** SIGTERM is out. */
   onAborting: () => void;
   onFailed: (error: unknown) => void;
@@ -52,6 +55,7 @@ export class Ending {
     // A start that a frozen machine holds back has no process to signal yet: what must go at once is dropped there.
     const mustGo = cause.kind === "revoked" || cause.kind === "given_back";
     if (this.#stage === "running" || (this.#stage === "starting" && mustGo)) this.#deliver(cause);
+    if (this.#stage === "before") this.#endSetup(this.#cause);
     // An end that is asked for when the process has ended by itself need not wait for its uploads.
     if (this.#stage === "before" || (this.#stage === "after" && known === undefined)) this.#parts.cut.abort();
   }
@@ -61,7 +65,13 @@ export class Ending {
     if (known.kind !== "aborted" || wish.kind !== "aborted" || wish.graceMs >= known.graceMs) return;
     this.#cause = { ...known, graceMs: wish.graceMs };
     this.#cancelGrace();
+    if (this.#stage === "before") this.#endSetup(this.#cause);
     if (this.#stage === "running") this.#cancelGrace = after(wish.graceMs, () => this.#kill());
+  }
+
+  #endSetup(cause: Cause): void {
+    if (this.#parts.setup.isRunning && cause.kind === "aborted") this.#parts.onAborting();
+    this.#parts.setup.end(cause);
   }
 
   #deliver(cause: Cause): void {

@@ -42,13 +42,8 @@ export interface EnvironmentParts {
 
 /** The whole environment of an attempt's process (docs/protocol.md lists it). */
 export function taskEnvironment({ config, record, slot, folder, inherited, prepared }: EnvironmentParts): Record<string, string> {
-  const env: Record<string, string> = { PYTHONUNBUFFERED: "1" };
-  // What marks a test run's processes is handed on too, so that the run can see what it left.
-  if (inherited.NAVVY_TEST_RUN) env.NAVVY_TEST_RUN = inherited.NAVVY_TEST_RUN;
+  const env = commonEnvironment(config, inherited, { folder, prepared });
   Object.assign(env, {
-    ...(prepared.image ? insideVariables(folder, prepared) : hostVariables(config, inherited, prepared)),
-    NAVVY: "1",
-    NAVVY_PROTOCOL: String(PROTOCOL),
     NAVVY_TASK_ID: record.id,
     NAVVY_TASK_NAME: record.name,
     NAVVY_PROJECT: record.project,
@@ -71,6 +66,41 @@ export function taskEnvironment({ config, record, slot, folder, inherited, prepa
   return env;
 }
 
+/** How packages are installed on this machine is for the agent's owner to say, with what it takes to get at them. */
+const INSTALLERS = /^(?:PIP|UV|NPM_CONFIG)_/i;
+/** Of these, what holds in a container too: paths of the host do not. */
+const INDEXES =
+  /^(?:PIP_(?:INDEX_URL|EXTRA_INDEX_URL|TRUSTED_HOST)|UV_(?:INDEX|DEFAULT_INDEX|INDEX_URL|EXTRA_INDEX_URL)|NPM_CONFIG_REGISTRY)$/i;
+
+/**
+ * The environment of a program of the set-up. What it makes for others too (`isShared`) may not depend on this one task, so it sees
+ * of it no more than its `env`, which is part of the key.
+ */
+export function setupEnvironment(parts: EnvironmentParts, isShared: boolean): Record<string, string> {
+  const { config, record, inherited, prepared } = parts;
+  const handedOn = prepared.image ? INDEXES : INSTALLERS;
+  const installers = Object.entries(inherited).filter(
+    (entry): entry is [string, string] => handedOn.test(entry[0]) && entry[1] !== undefined,
+  );
+  const own = isShared ? { ...commonEnvironment(config, inherited, parts), ...record.spec.env, ...prepared.env } : taskEnvironment(parts);
+  return { PIP_DISABLE_PIP_VERSION_CHECK: "1", PIP_NO_INPUT: "1", ...Object.fromEntries(installers), ...own };
+}
+
+function commonEnvironment(
+  config: AgentConfig,
+  inherited: EnvironmentParts["inherited"],
+  { folder, prepared }: Pick<EnvironmentParts, "folder" | "prepared">,
+): Record<string, string> {
+  return {
+    PYTHONUNBUFFERED: "1",
+    // What marks a test run's processes is handed on too, so that the run can see what it left.
+    ...(inherited.NAVVY_TEST_RUN ? { NAVVY_TEST_RUN: inherited.NAVVY_TEST_RUN } : {}),
+    ...(prepared.image ? insideVariables(folder, prepared) : hostVariables(config, inherited, prepared)),
+    NAVVY: "1",
+    NAVVY_PROTOCOL: String(PROTOCOL),
+  };
+}
+
 function hostVariables(
   config: AgentConfig,
   inherited: EnvironmentParts["inherited"],
@@ -82,8 +112,8 @@ function hostVariables(
 }
 
 /**
- * Nothing of the host holds in a container. The user may have no home there, and one that runs as its first process only hands a
- * signal on to the whole group of its program when it is told so.
+ * Nothing of the host holds in a container. The user may have no home there, and an init that only hands a signal on to the program
+ * hands it to its whole group when it is told so.
  */
 function insideVariables({ home }: SeenFolder, { path, image }: EnvironmentParts["prepared"]): Record<string, string> {
   const env: Record<string, string> = { HOME: home, TINI_KILL_PROCESS_GROUP: "1" };

@@ -21,6 +21,7 @@ export interface AttemptFolder {
   /** What happened before the program, and where its sections begin. */
   setup: string;
   sections: string;
+  setupExit: string;
   exitFile: string;
   /** How far the log was shipped, and what was reported: for an agent that adopts the attempt. */
   shipped: string;
@@ -46,6 +47,7 @@ export function folderAt(root: string, params?: string): AttemptFolder {
     stderr: join(root, "stderr"),
     setup: join(root, "setup"),
     sections: join(root, "sections.jsonl"),
+    setupExit: join(root, "setup-exit.json"),
     exitFile: join(root, "exit.json"),
     shipped: join(root, "shipped.json"),
     taken: join(root, "taken.json"),

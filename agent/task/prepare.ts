@@ -1,15 +1,22 @@
 import { mkdir } from "node:fs/promises";
 import { join, sep } from "node:path";
-import type { Objects } from "../../broker/index.js";
+import type { Claim, Objects } from "../../broker/index.js";
 import { type AttemptFacts, type Container, isNavvyError, NavvyError, type TaskRecord } from "../../protocol/index.js";
+import type { AgentConfig } from "../config.js";
 import type { BundleCache } from "../host/bundle-cache.js";
 import type { Repositories } from "../host/repositories.js";
 import type { Engines } from "../runners/engines.js";
 import type { Mount } from "../runners/runner.js";
-import { type ContainerRules, checkContainer } from "./container-rules.js";
+import type { Environments } from "../setup/environments.js";
+import type { Programs } from "../setup/programs.js";
+import { setUp } from "../setup/set-up.js";
+import type { Slot } from "../slots.js";
+import { whenCut } from "./attempt-parts.js";
+import { checkContainer } from "./container-rules.js";
 import { type AttemptFolder, makeFolder } from "./folder.js";
 import type { Image, Images } from "./image.js";
 import type { SetupLog } from "./setup-log.js";
+import { containerPlace } from "./setup-place.js";
 
 /** What it takes to lay out an attempt's files. */
 export interface Layout {
@@ -25,9 +32,14 @@ export interface Layout {
 }
 
 export interface Preparation extends Layout {
+  config: AgentConfig;
+  slot: Slot;
   engines: Engines;
   images: Images;
-  containerRules: ContainerRules;
+  environments: Environments;
+  /** Runs those of the set-up. */
+  programs: Programs;
+  signal: AbortSignal;
 }
 
 /** What the preparations have made ready for the process. */
@@ -45,15 +57,41 @@ export interface Prepared {
 }
 
 /**
- * Makes everything ready that an attempt's process needs.
+ * Prepares until it is done or cut short. A download that is cut short may take its time to notice: it is not waited for, and goes on
+ * as `underway`. Programs of the set-up are: nothing of an attempt lives when its outcome is recorded.
+ */
+export function prepareUntilCut(
+  parts: Preparation,
+  claim: Claim,
+  folder: AttemptFolder,
+): { underway: Promise<unknown>; prepared: Promise<Prepared> } {
+  const preparing = prepare(parts, claim, folder);
+  const first = async () => {
+    try {
+      return await Promise.race([preparing, whenCut(parts.signal)]);
+    } finally {
+      await parts.programs.gone();
+    }
+  };
+  return { underway: preparing.catch(() => undefined), prepared: first() };
+}
+
+/**
+ * Makes everything ready that an attempt's process needs: its files, the image of its container, its environment.
  * @throws NavvyError setup_failed (the task's fault), disk_full and engine_unreachable (the machine's), and what the broker says
  */
-export async function prepare(parts: Preparation, record: TaskRecord, folder: AttemptFolder): Promise<Prepared> {
-  const { container } = record.spec;
+async function prepare(parts: Preparation, claim: Claim, folder: AttemptFolder): Promise<Prepared> {
+  const { record } = claim;
+  const { container, setup, env } = record.spec;
   // What may not be asked for is refused before anything is fetched for it.
-  const mounts = container ? await checkContainer(container, parts.containerRules) : [];
+  const mounts = container ? await checkContainer(container, parts.config.containers) : [];
   const cwd = await layOut(parts, record, folder);
-  return { cwd, env: {}, path: [], mounts, ...(container ? { image: await fetchImage(parts, container) } : {}) };
+  const image = container && (await fetchImage(parts, container));
+  const bare: Prepared = { cwd, env: {}, path: [], mounts, ...(image ? { image } : {}) };
+  if (!setup) return bare;
+  if (image) parts.programs.place = containerPlace(parts, claim, { folder, prepared: { ...bare, image } });
+  const made = await tellFull(folder, record, () => setUp(parts, { task: record.id, setup, folder, cwd, env }));
+  return { ...bare, env: made.env, path: made.path, mounts: [...mounts, ...(image ? made.mounts : [])] };
 }
 
 /**
@@ -61,17 +99,22 @@ export async function prepare(parts: Preparation, record: TaskRecord, folder: At
  * @throws NavvyError setup_failed (the task's fault), disk_full (the machine's), and what the broker says
  */
 export async function layOut(parts: Layout, record: TaskRecord, folder: AttemptFolder): Promise<string> {
-  const { bundles } = parts;
-  try {
+  return tellFull(folder, record, async () => {
     await makeFolder(folder, record);
-    if (record.spec.code) await bundles.materialize(record.spec.code, folder.work);
+    if (record.spec.code) await parts.bundles.materialize(record.spec.code, folder.work);
     await checkOut(parts, record, folder);
     await fetchInputs(parts, record, folder);
     return workingDirectory(record, folder);
+  });
+}
+
+/** A full disk is the machine's doing. */
+async function tellFull<T>(folder: AttemptFolder, record: TaskRecord, act: () => Promise<T>): Promise<T> {
+  try {
+    return await act();
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOSPC")
-      throw new NavvyError("disk_full", `no room left for task ${record.id} in ${folder.root}`, { cause: error });
-    throw error;
+    if ((error as NodeJS.ErrnoException).code !== "ENOSPC") throw error;
+    throw new NavvyError("disk_full", `no room left for task ${record.id} in ${folder.root}`, { cause: error });
   }
 }
 

@@ -40,7 +40,7 @@ export function runSpecOf(config: AgentConfig, claim: Claim, { slot, folder, pre
 }
 
 /** The container that a task asks for, as this agent makes it. */
-function containerOf(config: AgentConfig, claim: Claim, ready: Ready & { prepared: { image: Image } }): ContainerRun {
+export function containerOf(config: AgentConfig, claim: Claim, ready: Ready & { prepared: { image: Image } }): ContainerRun {
   const { folder, prepared, slot } = ready;
   const { container, resources, inputs } = claim.record.spec;
   if (container === undefined) throw new Error("an image without a container");

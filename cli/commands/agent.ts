@@ -2,11 +2,12 @@ import { type Command, Option } from "commander";
 import { collect, collectPair, parseCount, parseDuration, parseGpus, parseSize } from "../arguments.js";
 import { act } from "../call.js";
 import { keepHeapSmall } from "./agent/small-heap.js";
+import { addCleanFlags, type CleanFlags } from "./agent-flags/clean.js";
 import { type AgentContainerOptions, addAgentContainerFlags } from "./agent-flags/container.js";
 import { type AgentGitOptions, addAgentGitFlags } from "./agent-flags/git.js";
 
 /** Flags of `navvy agent start`. */
-export interface AgentStartOptions extends AgentContainerOptions, AgentGitOptions {
+export interface AgentStartOptions extends AgentContainerOptions, AgentGitOptions, CleanFlags {
   name?: string;
   queue?: string[];
   slots?: number;
@@ -121,13 +122,14 @@ function startCommand(agent: Command): void {
     .addOption(new Option("--label <k=v>", "what is special here; repeatable").argParser(collectPair))
     .addOption(
       new Option("--log-format <format>", "default: pretty on a terminal, else json").choices(["pretty", "json"]).env("NAVVY_LOG_FORMAT"),
-    )
-    .action(
-      act(async () => {
-        keepHeapSmall();
-        return (await import("./agent/start.js")).start;
-      }),
     );
   addAgentContainerFlags(start);
   addAgentGitFlags(start);
+  addCleanFlags(start);
+  start.action(
+    act(async () => {
+      keepHeapSmall();
+      return (await import("./agent/start.js")).start;
+    }),
+  );
 }

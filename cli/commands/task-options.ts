@@ -4,9 +4,10 @@ import { collect, collectParameter, collectVariable, parseCount, parseDuration }
 import { onDisconnectOption } from "./on-disconnect.js";
 import { addContainerFlags, type ContainerOptions } from "./task-flags/container.js";
 import { addGitFlags, type GitOptions } from "./task-flags/git.js";
+import { addSetupFlags, type SetupOptions } from "./task-flags/setup.js";
 
 /** What a task is made of, as flags; used by `run`, `task create`, `task clone` and `task edit`. Times in milliseconds. */
-export interface TaskOptions extends ContainerOptions, GitOptions {
+export interface TaskOptions extends ContainerOptions, GitOptions, SetupOptions {
   name?: string;
   project?: string;
   param?: Record<string, ParameterValue>;
@@ -52,5 +53,6 @@ export function addTaskOptions(command: Command): void {
     .option("--dir <path>", "working directory inside the code (with --git: where it is called)")
     .option("--shell <command>", "one string for sh -c, in place of a command after --");
   addGitFlags(command);
+  addSetupFlags(command);
   addContainerFlags(command);
 }

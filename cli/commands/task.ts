@@ -164,6 +164,7 @@ function readsLogs(command: Command): void {
     .option("-f, --follow", "go on until it has ended")
     .option("--attempt <n>", "of this attempt (default: the latest)", parseCount)
     .addOption(new Option("--stream <stream>", "only this one").choices(["out", "err", "navvy"]))
+    .option("--section <name>", "only this part: setup, code, image …, or run for what the program printed")
     .option("--raw", "the bytes as they came")
     .option("--timestamps", "when each line was read")
     .option("--prefix", "the task's name before each line")

@@ -6,6 +6,7 @@ import { connectionOf, type Handler } from "../../call.js";
 import { dataFolder } from "../../data-folder.js";
 import { onInterrupt } from "../../signals.js";
 import type { AgentStartOptions } from "../agent.js";
+import { cleanOptionsOf } from "../agent-flags/clean.js";
 import { containerConfigOf } from "../agent-flags/container.js";
 import { LastingLog } from "./lasting-log.js";
 import { prettyLine } from "./pretty-log.js";
@@ -28,6 +29,7 @@ export const start: Handler<[], AgentStartOptions> = async (call) => {
     ...(options.maxSpool === undefined ? {} : { maxSpoolBytes: options.maxSpool }),
     ...(options.gitCache === undefined ? {} : { gitCacheBytes: options.gitCache }),
     ...(options.gitLimit === undefined ? {} : { gitLimitMs: options.gitLimit }),
+    ...cleanOptionsOf(options),
     ...(options.forget === undefined ? {} : { forget: options.forget }),
     ...containerConfigOf(options),
     order: options.order,

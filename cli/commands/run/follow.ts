@@ -42,7 +42,11 @@ export async function followRun(call: Call<unknown>, task: TaskRecord): Promise<
 }
 
 async function printLog(call: Call<unknown>, of: { navvy: Navvy; task: TaskRecord; teller: Teller; signal: AbortSignal }): Promise<void> {
+  let heading: string | undefined;
   for await (const piece of of.navvy.logs.read(of.task, { follow: true, signal: of.signal })) {
+    const section = piece.section && `${piece.section} ${piece.attempt}`;
+    if (piece.section !== undefined && section !== heading) of.teller.heading(piece.section);
+    heading = section ?? heading;
     const isOut = piece.stream === "out" && !call.out.isData;
     const to = isOut ? process.stdout : process.stderr;
     await call.out.bytes(piece.data, to);
@@ -97,6 +101,11 @@ class Teller {
     // Text that went into a file leaves no line open on the terminal.
     const isSeen = to === process.stderr || process.stdout.isTTY === process.stderr.isTTY;
     this.#isLineOpen = isSeen && data.at(-1) !== NEWLINE;
+  }
+
+  /** A part of the preparations begins to print. */
+  heading(section: string): void {
+    this.#say(paint("dim", `▾ ${section}`, process.stderr));
   }
 
   #say(text: string): void {

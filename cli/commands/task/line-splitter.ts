@@ -7,6 +7,8 @@ export interface LogLine {
   attempt: number;
   stream: LogStream;
   at: string;
+  /** As in a piece of the log. */
+  section?: string;
   text: string;
 }
 
@@ -14,9 +16,9 @@ export interface LogLine {
 export class LineSplitter {
   readonly #open = new Map<string, { decoder: StringDecoder; text: string; last: Omit<LogLine, "text"> }>();
 
-  take({ attempt, stream, at, data }: LogPiece): LogLine[] {
-    const key = `${attempt} ${stream}`;
-    const last = { attempt, stream, at };
+  take({ attempt, stream, at, section, data }: LogPiece): LogLine[] {
+    const key = `${attempt} ${stream} ${section ?? ""}`;
+    const last = { attempt, stream, at, ...(section === undefined ? {} : { section }) };
     const state = this.#open.get(key) ?? { decoder: new StringDecoder("utf8"), text: "", last };
     this.#open.set(key, state);
     state.last = last;

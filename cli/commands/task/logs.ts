@@ -5,12 +5,14 @@ import { EXIT, exitCodeOfOutcome } from "../../exit-codes.js";
 import { shortId } from "../../output/words.js";
 import { findTask } from "../../references.js";
 import { onInterrupt } from "../../signals.js";
-import { LineSplitter } from "./line-splitter.js";
+import { LineSplitter, type LogLine } from "./line-splitter.js";
+import { isOfSection } from "./log-section.js";
 
 interface LogsOptions {
   follow?: boolean;
   attempt?: number;
   stream?: LogStream;
+  section?: string;
   raw?: boolean;
   timestamps?: boolean;
   prefix?: boolean;
@@ -41,23 +43,20 @@ async function ownExitCode(call: Call<LogsOptions>, task: TaskRecord): Promise<n
 
 async function printLog(call: Call<LogsOptions>, task: TaskRecord, signal: AbortSignal): Promise<void> {
   const navvy = await call.navvy();
-  const { follow = false, attempt, stream, raw } = call.options;
+  const { follow = false, attempt, stream, section, raw } = call.options;
   const isLines = call.out.isData || call.options.timestamps || call.options.prefix;
   const splitter = new LineSplitter();
-  const print = (line: { attempt: number; stream: LogStream; at: string; text: string }) => printLine(call, task, line);
+  const print = (line: LogLine) => printLine(call, task, line);
   for await (const piece of navvy.logs.read(task, { follow, signal, ...(attempt === undefined ? {} : { attempt }) })) {
     if (stream !== undefined && piece.stream !== stream) continue;
+    if (section !== undefined && !isOfSection(piece, section)) continue;
     if (raw || !isLines) await call.out.bytes(piece.data, piece.stream === "out" ? process.stdout : process.stderr);
     else splitter.take(piece).forEach(print);
   }
   splitter.rest().forEach(print);
 }
 
-function printLine(
-  call: Call<LogsOptions>,
-  task: TaskRecord,
-  line: { attempt: number; stream: LogStream; at: string; text: string },
-): void {
+function printLine(call: Call<LogsOptions>, task: TaskRecord, line: LogLine): void {
   if (call.out.isData) return call.out.event("log", { task: task.id, ...line }, () => line.text);
   const parts = [call.options.timestamps ? line.at : "", call.options.prefix ? `${task.name} │` : "", line.text];
   const text = `${parts.filter((part) => part !== "").join(" ")}\n`;

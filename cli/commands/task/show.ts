@@ -33,6 +33,8 @@ export function describeTask(task: TaskRecord, { isHeld = true }: { isHeld?: boo
     ["queue", task.queue && `${task.queue} (${task.class})`],
     ["command", task.spec.command.length > 0 ? task.spec.command.map(quoted).join(" ") : "none yet"],
     ["code", (task.spec.code && describeCode(task.spec.code)) ?? (task.spec.git && describeGit(task, task.spec.git))],
+    ["image", task.spec.container?.image],
+    ["setup", task.spec.setup && setupWords(task.spec.setup)],
     ["gpus", task.spec.resources.gpus > 0 ? String(task.spec.resources.gpus) : undefined],
     ["limits", limitsOf(task)],
     ["agent", agentOf(task) === "—" ? undefined : `${agentOf(task)}, attempt ${task.attempt}${isHeld ? "" : goneWords(task)}`],
@@ -48,6 +50,7 @@ export function describeTask(task: TaskRecord, { isHeld = true }: { isHeld?: boo
   return [
     `${task.name}  ${task.id}  ${stateWord(task.status)}`,
     ...facts,
+    ...noteLines(task),
     ...attemptTable(task),
     ...metricTable(task),
     ...artifactTable(task),
@@ -147,4 +150,14 @@ function parametersOf(task: TaskRecord): string | undefined {
 function pairsOf(values: Record<string, unknown>): string | undefined {
   const text = Object.entries(values).map(([key, value]) => `${key}=${typeof value === "string" ? value : JSON.stringify(value)}`);
   return text.length ? text.join("  ") : undefined;
+}
+
+function setupWords({ kind, commands, files }: NonNullable<TaskRecord["spec"]["setup"]>): string {
+  const parts = [kind === "commands" ? undefined : kind, files.length > 0 ? `of ${files.join(", ")}` : undefined, commands.join("; ")];
+  return parts.filter(Boolean).join(" ");
+}
+
+/** What it had to say to people, and what its agent says of it. */
+function noteLines({ reported }: TaskRecord): string[] {
+  return reported.notes.map(({ at, level, text }) => `${"note".padEnd(9)} ${level === "info" ? "" : `${level}: `}${text}, ${age(at)} ago`);
 }

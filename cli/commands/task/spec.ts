@@ -9,6 +9,7 @@ import { findTask } from "../../references.js";
 import type { TaskOptions } from "../task-options.js";
 import { containerSpecOf } from "./container-spec.js";
 import { gitSpecOf } from "./git-spec.js";
+import { setupSpecOf } from "./setup-spec.js";
 
 /** The command of a task: the words after `--`, or `sh -c` with one string. @throws NavvyError invalid_argument for both */
 export function commandOf(words: string[], options: Pick<TaskOptions, "shell">): string[] | undefined {
@@ -42,6 +43,7 @@ export function plainSpecOf(options: TaskOptions, words: string[], before?: Task
   checkTimes(options);
   return {
     ...containerSpecOf(options, before),
+    ...setupSpecOf(options, before),
     ...(command ? { command } : {}),
     ...(options.dir === undefined ? {} : { directory: options.dir }),
     ...(options.env ? { env: { ...before?.env, ...options.env } } : {}),
