@@ -31,7 +31,7 @@ export async function adoptLeftovers(
   const known = new Set(left.map((start) => start.key));
   // Set-ups among them: what they were for may begin anew as soon as the first of these is given back.
   const unknown = [...trees.keys()].filter((key) => !known.has(key));
-  await Promise.all(unknown.map((key) => spawner.kill(key).then(() => spawner.release(key))));
+  await Promise.all(unknown.map((key) => runner.kill(key).then(() => runner.release(key))));
   await Promise.all(
     left.map(async (start) => {
       try {
@@ -95,7 +95,7 @@ async function findFate(parts: AgentInnards, start: JournalStart, tree: TreeStat
   if (isWatched) return { outcome: NOT_YET };
   const end = await readExitFile(start.exitFile);
   const judged = end && (await runner.judge(start.key, end)); // before its container is removed
-  await runner.kill(start.key);
+  await Promise.all([start.key, setupKeyOf(start.key)].map((key) => runner.kill(key)));
   return judged ? { exited: Promise.resolve(judged) } : { outcome: LOST };
 }
 

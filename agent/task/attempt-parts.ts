@@ -12,6 +12,7 @@ import type { Slot } from "../slots.js";
 import { ArtifactUploads } from "./artifact-uploads.js";
 import { type AttemptFolder, attemptFolder } from "./folder.js";
 import type { Images } from "./image.js";
+import { keyOf } from "./key.js";
 import type { LogShipperParts } from "./log-shipper.js";
 import type { ReportsParts } from "./reports.js";
 import { SetupLog } from "./setup-log.js";
@@ -30,11 +31,6 @@ export interface AttemptParts {
   environments: Environments;
   /** Whether the lease is young enough to start a process under it. */
   isLeaseFresh: (owner: Owner) => boolean;
-}
-
-/** Names an attempt on its machine. */
-export function keyOf(attempt: Pick<Claim, "id" | "attempt">): string {
-  return `${attempt.id}.${attempt.attempt}`;
 }
 
 /** What ships an attempt's log and takes in its reports, and the two ways to cut them short. */

@@ -4,10 +4,10 @@ import { self } from "../runners/container-args.js";
 import { ownLabels } from "../runners/labels.js";
 import type { ContainerRun, RunSpec } from "../runners/runner.js";
 import type { Slot } from "../slots.js";
-import { keyOf } from "./attempt-parts.js";
 import { taskEnvironment } from "./environment.js";
 import { type AttemptFolder, libraryIn } from "./folder.js";
 import type { Image } from "./image.js";
+import { keyOf } from "./key.js";
 import type { Prepared } from "./prepare.js";
 import { attemptMounts, enginePath, SEEN_INSIDE, toInside } from "./seen.js";
 
