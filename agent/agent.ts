@@ -78,10 +78,9 @@ export class Agent {
       self.agent?.leave({ now: true });
     });
     const running = new Running();
-    const slots = new Slots(
-      { compute: config.slots, service: config.serviceSlots },
-      machine.facts.gpus.map((gpu) => gpu.index),
-    );
+    const { gpus, cpus, memoryBytes, diskBytes } = machine.facts;
+    const offer = { gpus, cpus, memoryBytes, diskBytes, labels: config.labels, container: config.containers };
+    const slots = new Slots({ compute: config.slots, service: config.serviceSlots }, offer);
     const parts = { config, navvy, machine, spawner, journal, running, slots, unsettled: new Set() } as unknown as AgentInnards;
     parts.holdReason = () => (self.hasLostSpawner ? "its spawner has ended" : self.agent?.holdReason);
     parts.isLeavingNow = () => self.hasLostSpawner ?? self.agent?.isLeavingNow ?? false;

@@ -21,6 +21,8 @@ export interface AgentOptions {
   /** Where attempts, code and the host journal live; each agent has a folder of its own below it. */
   workDir: string;
   labels?: Record<string, string>;
+  /** Whether tasks that want a container are taken. Default false. */
+  containers?: boolean;
   /** Milliseconds a session outlives its last renewal. Default 15,000; the same in the whole fleet. */
   leaseMs?: number;
   /** Hand the connection to tasks in the service slots, so that controllers can work. Default true. */
@@ -82,6 +84,7 @@ export function resolveConfig(options: AgentOptions): AgentConfig {
     gpus: options.gpus ?? "auto",
     folder: join(options.workDir, options.name),
     labels: options.labels ?? {},
+    containers: options.containers ?? false,
     leaseMs,
     allowControllers: options.allowControllers ?? true,
     minFreeDiskBytes: options.minFreeDiskBytes ?? 256 * MIB,

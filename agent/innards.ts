@@ -56,7 +56,7 @@ export async function startLoops(parts: AgentInnards): Promise<void> {
   parts.lease = await startLease(parts, attemptParts);
   parts.spool = new SpoolLoop({ running, runner: attemptParts.runner, maxBytes: config.maxSpoolBytes, log: config.log });
   const floors = new Floors(config);
-  parts.lanes = await Lanes.open(navvy, { served: config.serves, onChange: () => parts.claims?.kick(), log: config.log });
+  parts.lanes = await Lanes.open(navvy, { served: config.serves, onChange: () => parts.claims?.lanesChanged(), log: config.log });
   parts.claims = new ClaimLoop({
     navvy,
     config,
@@ -73,8 +73,10 @@ export async function startLoops(parts: AgentInnards): Promise<void> {
     machine,
     log: config.log,
     view: () => beatView(parts, { hold: parts.holdReason() ?? floors.reason, trouble: navvy.bus.trouble.reason }),
+    gpuView: (gpu) => slots.viewOf(gpu),
     onSample: (sample) => {
       floors.take(sample);
+      slots.see({ diskFreeBytes: sample.disk.freeBytes });
       parts.claims.refresh();
     },
   });

@@ -35,6 +35,8 @@ export async function register({
     gpus: facts.gpus,
     os: facts.os,
     labels: config.labels,
+    ...(facts.diskBytes === undefined ? {} : { diskBytes: facts.diskBytes }),
+    ...(config.containers ? { containers: true } : {}),
     registeredAt: new Date().toISOString(),
   });
   navvy.events.emit({ kind: "agent", id: config.name, event: "joined", reason: "registered", key: session, data: { session } });

@@ -144,9 +144,12 @@ export class Queues {
     const key = this.#bus.subjects.laneConsumer(lane);
     const known = this.#ready.get(key);
     if (known !== undefined && performance.now() - known < LANE_CACHE_MS) return;
-    const wanted = { class: lane.class, shape: lane.shape };
-    const has = (queue: QueueRecord) => queue.lanes.some((have) => have.class === wanted.class && have.shape === wanted.shape);
-    const add = (queue: QueueRecord) => (has(queue) ? undefined : { ...queue, lanes: [...queue.lanes, wanted] });
+    const wanted = { class: lane.class, shape: lane.shape, ...(lane.needs ? { needs: lane.needs } : {}) };
+    const isSame = (have: QueueRecord["lanes"][number]) => have.class === wanted.class && have.shape === wanted.shape;
+    // A client of an older navvy may have written the entry without the needs: nobody could tell then whom the lane fits.
+    const has = (queue: QueueRecord) => queue.lanes.some((have) => isSame(have) && (have.needs !== undefined || !wanted.needs));
+    const add = (queue: QueueRecord) =>
+      has(queue) ? undefined : { ...queue, lanes: [...queue.lanes.filter((have) => !isSame(have)), wanted] };
     const entry = await this.bucket.get(lane.queue);
     // The consumer comes first: whoever sees the lane in the entry may pull from it.
     if (!entry || !has(entry.value)) await this.#ensureConsumer(lane);

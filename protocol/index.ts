@@ -9,6 +9,7 @@ export * from "./errors.js";
 export * from "./json-schema.js";
 export * from "./messages.js";
 export * from "./names.js";
+export * from "./needs.js";
 export * from "./outcome.js";
 export * from "./shapes.js";
 export * from "./states.js";

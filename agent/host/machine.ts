@@ -15,6 +15,8 @@ export interface MachineFacts {
   /** Processors that this process may use. */
   cpus: number;
   memoryBytes: number;
+  /** Size of the disk under the work folder; undefined when it did not answer. */
+  diskBytes: number | undefined;
   /** The GPUs that tasks may be given, as of the start. */
   gpus: Gpu[];
 }
@@ -62,6 +64,7 @@ export class Machine {
       os: `${os.distro} ${os.release} (${process.arch})`,
       cpus: availableParallelism(),
       memoryBytes: totalmem(),
+      diskBytes: disk.latest().totalBytes || undefined,
       gpus: gpus.latest(),
     };
     return new Machine(facts, { system, network, gpus, disk });

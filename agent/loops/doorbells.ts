@@ -2,7 +2,7 @@ import type { Navvy } from "../../broker/index.js";
 import type { Lane } from "../../protocol/index.js";
 
 /** What a doorbell is for. */
-export type Bell = Pick<Lane, "queue" | "shape">;
+export type Bell = Pick<Lane, "queue" | "shape" | "needs">;
 
 /** Listens to the doorbells of what there is room for, and to no others: one that nobody can answer must reach someone else. */
 export class Doorbells {

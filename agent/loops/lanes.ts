@@ -1,6 +1,7 @@
 import type { Logger } from "pino";
 import { type Bucket, type Navvy, Watch } from "../../broker/index.js";
 import { CLASSES, type Lane, type QueueRecord } from "../../protocol/index.js";
+import type { Bell } from "./doorbells.js";
 
 export interface LanesOptions {
   served: string[];
@@ -47,13 +48,19 @@ export class Lanes {
   }
 
   /**
-   * The lanes in the order to ask them: class by class, in each class the queues from `first` on; shapes as they stand.
-   * `lowestFirst` turns the classes round, now and then, so that the lowest never starves.
+   * The lanes in the order to ask them, those of one class and queue together: class by class, in each class the queues from
+   * `first` on. `lowestFirst` turns the classes round, now and then, so that the lowest never starves.
    */
-  inOrder(options: { first: number; lowestFirst: boolean }): Lane[] {
+  inOrder(options: { first: number; lowestFirst: boolean }): Lane[][] {
     const queues = this.#served.map((_, i) => this.#served[(i + options.first) % this.#served.length]);
     const classes = options.lowestFirst ? CLASSES.toReversed() : CLASSES;
-    return classes.flatMap((name) => queues.flatMap((queue) => this.#lanesOf(queue ?? "", name)));
+    return classes.flatMap((name) => queues.map((queue) => this.#lanesOf(queue ?? "", name)));
+  }
+
+  /** The shapes that a queue has lanes for, each once. */
+  shapesOf(queue: string): Bell[] {
+    const lanes = this.#queues.get(queue)?.lanes ?? [];
+    return [...new Map(lanes.map(({ shape, needs }) => [shape, { queue, shape, needs }])).values()];
   }
 
   /** What holds for a queue's tasks unless they say it themselves. */

@@ -1,6 +1,7 @@
 import { delimiter, join } from "node:path";
 import { type Parameters, type ParameterValue, PROTOCOL, type TaskRecord } from "../../protocol/index.js";
 import type { AgentConfig } from "../config.js";
+import { devicesOf } from "../slot-gpus.js";
 import type { Slot } from "../slots.js";
 import type { AttemptFolder } from "./folder.js";
 import type { Prepared } from "./prepare.js";
@@ -85,10 +86,19 @@ function asText(value: ParameterValue): string {
   return typeof value === "string" ? value : JSON.stringify(value);
 }
 
-function gpuVariables(slot: Slot): Record<string, string> {
-  if (slot.gpus.length === 0) return {};
-  const list = slot.gpus.join(",");
-  return { CUDA_VISIBLE_DEVICES: list, NVIDIA_VISIBLE_DEVICES: list, NAVVY_GPUS: list };
+/**
+ * Each task sees its own GPUs and no others; one that asked for none sees none. The numbers are those of the bus, so CUDA is
+ * told to count that way too: its own order is by speed.
+ */
+export function gpuVariables(slot: Pick<Slot, "gpus" | "devices">): Record<string, string> {
+  const devices = devicesOf(slot);
+  const none = { CUDA_VISIBLE_DEVICES: "", NVIDIA_VISIBLE_DEVICES: "void", HIP_VISIBLE_DEVICES: "-1" };
+  if (devices === undefined) return none;
+  const visible = devices.visible.join(",");
+  const common = { ...none, NAVVY_GPUS: slot.gpus.join(",") };
+  if (devices.vendor === "amd") return { ...common, HIP_VISIBLE_DEVICES: visible };
+  const order = { CUDA_DEVICE_ORDER: "PCI_BUS_ID" };
+  return { ...common, ...order, CUDA_VISIBLE_DEVICES: visible, NVIDIA_VISIBLE_DEVICES: devices.ids.join(",") };
 }
 
 /** Controllers talk to the fleet as the agent does; allowed per agent. */

@@ -3,9 +3,10 @@ import type { OnDisconnect, ParameterValue } from "../../protocol/index.js";
 import { collect, collectParameter, collectVariable, parseCount, parseDuration } from "../arguments.js";
 import { onDisconnectOption } from "./on-disconnect.js";
 import { addContainerFlags, type ContainerOptions } from "./task-flags/container.js";
+import { addResourceFlags, type ResourceOptions } from "./task-flags/resources.js";
 
 /** What a task is made of, as flags; used by `run`, `task create`, `task clone` and `task edit`. Times in milliseconds. */
-export interface TaskOptions extends ContainerOptions {
+export interface TaskOptions extends ContainerOptions, ResourceOptions {
   name?: string;
   project?: string;
   param?: Record<string, ParameterValue>;
@@ -13,7 +14,6 @@ export interface TaskOptions extends ContainerOptions {
   tag?: string[];
   comment?: string;
   env?: Record<string, string>;
-  gpus?: number;
   timeout?: number;
   retries?: number;
   grace?: number;
@@ -41,7 +41,6 @@ export function addTaskOptions(command: Command): void {
         collectVariable,
       ),
     )
-    .option("--gpus <n>", "GPUs of its own", parseCount)
     .option("--timeout <duration>", "end it after this long: 90s, 15m, 4h", parseDuration)
     .option("--retries <n>", "try again so often when it fails by itself", parseCount)
     .option("--grace <duration>", "between SIGTERM and SIGKILL (default: 30s, or the time limit when that is less)", parseDuration)
@@ -50,5 +49,6 @@ export function addTaskOptions(command: Command): void {
     .option("--code <dir>", "send this folder along (default: no code)")
     .option("--dir <path>", "working directory inside the code")
     .option("--shell <command>", "one string for sh -c, in place of a command after --");
+  addResourceFlags(command);
   addContainerFlags(command);
 }

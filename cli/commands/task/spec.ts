@@ -8,6 +8,7 @@ import { duration, size } from "../../output/quantities.js";
 import { findTask } from "../../references.js";
 import type { TaskOptions } from "../task-options.js";
 import { containerSpecOf } from "./container-spec.js";
+import { resourcesSpecOf } from "./resources-spec.js";
 
 /** The command of a task: the words after `--`, or `sh -c` with one string. @throws NavvyError invalid_argument for both */
 export function commandOf(words: string[], options: Pick<TaskOptions, "shell">): string[] | undefined {
@@ -40,10 +41,10 @@ export function plainSpecOf(options: TaskOptions, words: string[], before?: Task
   checkTimes(options);
   return {
     ...containerSpecOf(options, before),
+    ...resourcesSpecOf(options, before),
     ...(command ? { command } : {}),
     ...(options.dir === undefined ? {} : { directory: options.dir }),
     ...(options.env ? { env: { ...before?.env, ...options.env } } : {}),
-    ...(options.gpus === undefined ? {} : { resources: { gpus: options.gpus } }),
     ...(options.timeout === undefined ? {} : { timeLimitMs: options.timeout }),
     ...(options.grace === undefined ? {} : { graceMs: options.grace }),
     ...(options.onDisconnect === undefined ? {} : { onDisconnect: options.onDisconnect }),
