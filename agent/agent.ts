@@ -7,8 +7,8 @@ import { Journal } from "./host/journal.js";
 import { Machine } from "./host/machine.js";
 import { SpawnerClient } from "./host/spawner-client.js";
 import { type AgentInnards, haltLoops, startLoops } from "./innards.js";
+import { openSlots } from "./open-slots.js";
 import { Running } from "./running.js";
-import { Slots } from "./slots.js";
 import { makeAgentFolder } from "./task/folder.js";
 import { refuseTwin } from "./twin.js";
 
@@ -78,10 +78,9 @@ export class Agent {
       self.agent?.leave({ now: true });
     });
     const running = new Running();
-    const { gpus, cpus, memoryBytes, diskBytes } = machine.facts;
-    const offer = { gpus, cpus, memoryBytes, diskBytes, labels: config.labels, container: config.containers };
-    const slots = new Slots({ compute: config.slots, service: config.serviceSlots }, offer);
-    const parts = { config, navvy, machine, spawner, journal, running, slots, unsettled: new Set() } as unknown as AgentInnards;
+    const onFree = () => self.agent?.lookForWork();
+    const { slots, keeper } = await openSlots({ config, machine, spawnerPid: spawner.pid, onFree });
+    const parts = { config, navvy, machine, spawner, journal, running, slots, keeper, unsettled: new Set() } as unknown as AgentInnards;
     parts.holdReason = () => (self.hasLostSpawner ? "its spawner has ended" : self.agent?.holdReason);
     parts.isLeavingNow = () => self.hasLostSpawner ?? self.agent?.isLeavingNow ?? false;
     parts.onBroken = (error) => {
@@ -104,6 +103,7 @@ export class Agent {
     });
     const agent = new Agent(parts, [
       () => lock.release(),
+      () => keeper.stop(),
       () => journal.close(),
       ({ handsOver }) => (handsOver ? spawner.detach() : spawner.close()),
       ({ handsOver, limitMs }) => parts.lease.stop({ release: !handsOver, limitMs }),
@@ -127,6 +127,11 @@ export class Agent {
   get holdReason(): string | undefined {
     if (this.#leaving) return "stopping";
     return this.#drain && `draining: ${this.#drain.reason}`;
+  }
+
+  /** Something that did not fit may fit now. */
+  lookForWork(): void {
+    this.#parts.claims.kick();
   }
 
   /** Takes no new work; what runs goes on. */

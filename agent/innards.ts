@@ -7,6 +7,7 @@ import type { AgentConfig } from "./config.js";
 import { Coordinator } from "./coordinator/coordinator.js";
 import { Floors } from "./floors.js";
 import { BundleCache } from "./host/bundle-cache.js";
+import type { GpuCare } from "./host/gpus/care.js";
 import type { Journal } from "./host/journal.js";
 import type { Machine } from "./host/machine.js";
 import type { SpawnerClient } from "./host/spawner-client.js";
@@ -32,6 +33,7 @@ export interface AgentInnards {
   journal: Journal;
   running: Running;
   slots: Slots;
+  keeper: GpuCare;
   lease: LeaseLoop;
   claims: ClaimLoop;
   lanes: Lanes;
@@ -85,6 +87,7 @@ export async function startLoops(parts: AgentInnards): Promise<void> {
 /** Ends what was begun when something else could not be: what runs is left to the next start. */
 export async function haltLoops(parts: Partial<AgentInnards>): Promise<void> {
   parts.spool?.stop();
+  parts.keeper?.stop();
   parts.beats?.stop();
   parts.lanes?.close();
   void parts.coordinator?.stop();
@@ -122,8 +125,10 @@ function startLease(parts: AgentInnards, attemptParts: AttemptParts): Promise<Le
     },
     onSession: async ({ owner, revision }) => {
       await parts.journal.append({ op: "session", session: owner.session, revision, at: new Date().toISOString() });
-      if (isFirst) await adoptLeftovers(parts, owner, { attemptParts, run: (attempt) => runAttempt(parts, attempt) });
-      else await goOn(parts, owner);
+      if (isFirst) {
+        await adoptLeftovers(parts, owner, { attemptParts, run: (attempt) => runAttempt(parts, attempt) });
+        await parts.keeper.settled();
+      } else await goOn(parts, owner);
       isFirst = false;
       await patiently(() => register({ navvy, config, machine: parts.machine, session: owner.session }));
       parts.claims?.kick();

@@ -20,12 +20,12 @@ export interface SlotDevices {
 }
 
 /**
- * Libraries go by numbers in the order of the bus, which most programs read as numbers too; only an instance (MIG) has no
+ * `index` is navvy's number where the GPU's own has moved since. Libraries go by numbers in the order of the bus, which most programs read as numbers too; only an instance (MIG) has no
  * number of its own there and goes by its UUID.
  */
-export function deviceOf(gpu: Gpu): GpuDevice {
+export function deviceOf(gpu: Gpu, index = gpu.index): GpuDevice {
   const id = gpu.uuid ?? String(gpu.index);
-  return { index: gpu.index, vendor: gpu.vendor ?? "nvidia", id, visible: gpu.mig ? id : String(gpu.index) };
+  return { index, vendor: gpu.vendor ?? "nvidia", id, visible: gpu.mig ? id : String(gpu.index) };
 }
 
 /** The GPUs of a slot; undefined when it has none. A slot of an earlier navvy's journal knows their numbers alone. */

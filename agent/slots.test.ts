@@ -106,6 +106,7 @@ test("GPUs that the keeper sets aside or that someone else is faster to hold are
   const keeper: GpuKeeper = {
     ...OPEN_KEEPER,
     whyNot: (gpu) => (gpu.index === 0 ? "too hot" : undefined),
+    whyAside: (gpu) => (gpu.index === 0 ? "too hot" : undefined),
     hold: (gpu) => (gpu.index === 2 ? undefined : deviceOf(gpu)),
     release: (gpu) => void released.push(gpu.index),
   };

@@ -30,18 +30,24 @@ export interface SlotsOffer extends Offer {
 export interface GpuKeeper {
   /** Why a GPU is given to nobody just now; undefined: it can be. */
   whyNot(gpu: Gpu): string | undefined;
+  /** The same for people: without what passes in a moment. */
+  whyAside(gpu: Gpu): string | undefined;
   /** Looks anew where what is known of the free ones is too old. Waits no longer than that; never rejects. */
   look(limitMs: number): Promise<void>;
   /** The GPU as its task is to find it; undefined when someone else on the host was faster. */
   hold(gpu: Gpu, task: string): GpuDevice | undefined;
+  /** For a task of an earlier run of this agent, which has it whatever may be said against that. */
+  keep(gpu: Gpu, task: string): void;
   release(gpu: Gpu): void;
 }
 
 /** Keeps nobody from anything: for machines without GPUs, and for simulations. */
 export const OPEN_KEEPER: GpuKeeper = {
   whyNot: () => undefined,
+  whyAside: () => undefined,
   look: async () => {},
   hold: (gpu) => deviceOf(gpu),
+  keep: () => {},
   release: () => {},
 };
 
@@ -125,7 +131,7 @@ export class Slots {
   hold(slot: Slot, task = ""): Slot {
     for (const index of slot.gpus) {
       const gpu = this.#gpu(index);
-      if (gpu) this.#keeper.hold(gpu, task);
+      if (gpu) this.#keeper.keep(gpu, task);
       this.#holders.set(index, task);
     }
     return this.#taken(slot);
@@ -161,7 +167,7 @@ export class Slots {
   viewOf(gpu: Gpu): Pick<Gpu, "heldBy" | "asideReason"> {
     const heldBy = this.#holders.get(gpu.index);
     if (heldBy !== undefined) return { heldBy };
-    const asideReason = this.#keeper.whyNot(gpu);
+    const asideReason = this.#keeper.whyAside(gpu);
     return asideReason === undefined ? {} : { asideReason };
   }
 

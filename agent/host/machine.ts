@@ -2,6 +2,7 @@ import { statfs } from "node:fs/promises";
 import { availableParallelism, cpus, hostname, loadavg, totalmem } from "node:os";
 import type Systeminformation from "systeminformation";
 import type { Beat, Gpu } from "../../protocol/index.js";
+import type { GpuReading } from "./gpus/reading.js";
 import { type GpuChoice, Gpus } from "./machine-gpus.js";
 import { Load } from "./machine-load.js";
 import { Network } from "./machine-network.js";
@@ -79,6 +80,14 @@ export class Machine {
     this.#network = parts.network;
     this.#gpus = parts.gpus;
     this.#disk = parts.disk;
+  }
+
+  /**
+   * The GPUs that tasks may be given as they are right now, by their numbers, with who computes on them.
+   * @throws NavvyError timeout, setup_failed: nothing is known of any
+   */
+  lookAtGpus(): Promise<Map<number, GpuReading>> {
+    return this.#gpus.look();
   }
 
   /** CPU use is in percent of all cores since the last sample, like a GPU's utilization. */

@@ -16,6 +16,8 @@ export interface AgentStartOptions {
   /** False for `--no-services`. */
   services?: number | false;
   gpus: "auto" | "none" | "all" | number[];
+  shareGpus?: boolean;
+  gpuLocks?: string;
   workDir?: string;
   order: "strict" | "fair";
   label?: Record<string, string>;
@@ -86,6 +88,12 @@ function startCommand(agent: Command): void {
     .option("--no-services", "do not serve the services queue")
     .addOption(
       new Option("--gpus <which>", "auto, none, all, or numbers: 0,1").default("auto").argParser(parseGpus).env("NAVVY_AGENT_GPUS"),
+    )
+    .option("--share-gpus", "give out GPUs that other agents here or other programs use too")
+    .addOption(
+      new Option("--gpu-locks <dir>", "where agents of this host tell each other which GPUs they hold (default: below /run/lock)").env(
+        "NAVVY_GPU_LOCKS",
+      ),
     )
     .addOption(new Option("--work-dir <dir>", "where tasks run").env("NAVVY_WORK_DIR"))
     .addOption(
