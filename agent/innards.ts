@@ -58,7 +58,7 @@ export async function startLoops(parts: AgentInnards): Promise<void> {
   parts.lease = await startLease(parts, attemptParts);
   parts.spool = new SpoolLoop({ running, runner: attemptParts.runner, maxBytes: config.maxSpoolBytes, log: config.log });
   const floors = new Floors(config);
-  parts.lanes = await Lanes.open(navvy, { served: config.serves, onChange: () => parts.claims?.lanesChanged(), log: config.log });
+  parts.lanes = await Lanes.open(navvy, { served: config.serves, onChange: (lanes) => parts.claims?.lanesChanged(lanes), log: config.log });
   parts.claims = new ClaimLoop({
     navvy,
     config,

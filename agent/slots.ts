@@ -51,6 +51,13 @@ export const OPEN_KEEPER: GpuKeeper = {
   release: () => {},
 };
 
+/** What a shape asks for, whether it can ever fit here, and the GPUs that suit it: the large ones last, for who needs them. */
+interface Match {
+  needs: Needs;
+  isFit: boolean;
+  gpus: Gpu[];
+}
+
 /** Parts of a processor do not add up exactly. */
 const ROUNDING = 1e-9;
 
@@ -66,6 +73,7 @@ export class Slots {
   /** By its number: the task that holds a GPU. */
   readonly #holders = new Map<number, string>();
   readonly #reserved = new Set<Reserved>();
+  readonly #matches = new Map<string, Match>();
   #diskFreeBytes: number | undefined;
 
   constructor(total: Record<Pool, number>, offer: SlotsOffer, keeper: GpuKeeper = OPEN_KEEPER) {
@@ -80,10 +88,11 @@ export class Slots {
 
   /** How many tasks of a lane fit right now. */
   room(lane: Lane): number {
-    const needs = needsOfLane(lane);
     const pool = Slots.poolOf(lane.queue);
     const free = this.total[pool] - this.used[pool];
-    if (!needs || free <= 0 || !this.fits(lane)) return 0;
+    const match = free > 0 ? this.#match(lane) : undefined;
+    if (!match?.isFit) return 0;
+    const { needs } = match;
     const { cpus, memoryBytes, diskBytes } = this.reserved;
     const diskLeft = (this.#diskFreeBytes ?? Number.POSITIVE_INFINITY) - diskBytes;
     return Math.min(
@@ -91,14 +100,13 @@ export class Slots {
       times(this.#offer.cpus - cpus, needs.cpus),
       times(this.#offer.memoryBytes - memoryBytes, needs.memoryBytes),
       times(diskLeft, needs.diskBytes),
-      needs.gpus > 0 ? Math.floor(this.#freeGpus(needs).length / needs.gpus) : free,
+      needs.gpus > 0 ? Math.floor(this.#freeGpus(match).length / needs.gpus) : free,
     );
   }
 
   /** Whether a lane's tasks could ever run here. */
   fits(lane: Lane): boolean {
-    const needs = needsOfLane(lane);
-    return needs !== undefined && this.total[Slots.poolOf(lane.queue)] > 0 && misfitsOf(needs, this.#offer).length === 0;
+    return this.total[Slots.poolOf(lane.queue)] > 0 && (this.#match(lane)?.isFit ?? false);
   }
 
   /** Every plain shape that could ever fit here: doorbells that are listened to before any lane is known. */
@@ -113,9 +121,10 @@ export class Slots {
 
   /** Holds a slot for a task; undefined when there is no room. */
   take(lane: Lane, task = ""): Slot | undefined {
-    const needs = needsOfLane(lane);
-    if (!needs || this.room(lane) < 1) return undefined;
-    const gpus = needs.gpus > 0 ? this.#takeGpus(needs, task) : [];
+    const match = this.#match(lane);
+    if (!match || this.room(lane) < 1) return undefined;
+    const { needs } = match;
+    const gpus = needs.gpus > 0 ? this.#takeGpus(match, task) : [];
     if (gpus === undefined) return undefined;
     const { cpus = 0, memoryBytes = 0, diskBytes = 0 } = needs;
     const pool = Slots.poolOf(lane.queue);
@@ -183,21 +192,30 @@ export class Slots {
     return this.#offer.gpus.find((gpu) => gpu.index === index);
   }
 
-  /** Those that suit and can be given out, the smallest first: the large ones are kept for who needs them. */
-  #freeGpus(needs: Needs): Gpu[] {
-    return this.#offer.gpus
-      .filter((gpu) => !this.#holders.has(gpu.index) && suits(needs, gpu) && this.#keeper.whyNot(gpu) === undefined)
-      .sort((a, b) => (a.memoryTotalBytes ?? 0) - (b.memoryTotalBytes ?? 0));
+  /** Asked for every lane in every sweep, and the same as long as the agent is what it is. */
+  #match(lane: Lane): Match | undefined {
+    const known = this.#matches.get(lane.shape);
+    if (known) return known;
+    const needs = needsOfLane(lane);
+    if (!needs) return undefined;
+    const gpus = this.#offer.gpus.filter((gpu) => suits(needs, gpu)).sort((a, b) => (a.memoryTotalBytes ?? 0) - (b.memoryTotalBytes ?? 0));
+    const match = { needs, isFit: misfitsOf(needs, this.#offer).length === 0, gpus };
+    this.#matches.set(lane.shape, match);
+    return match;
   }
 
-  #takeGpus(needs: Needs, task: string): GpuDevice[] | undefined {
+  #freeGpus({ gpus }: Match): Gpu[] {
+    return gpus.filter((gpu) => !this.#holders.has(gpu.index) && this.#keeper.whyNot(gpu) === undefined);
+  }
+
+  #takeGpus(match: Match, task: string): GpuDevice[] | undefined {
     const devices: GpuDevice[] = [];
-    for (const gpu of this.#freeGpus(needs)) {
+    for (const gpu of this.#freeGpus(match)) {
       const device = this.#keeper.hold(gpu, task);
       if (device) devices.push(device);
-      if (devices.length === needs.gpus) break;
+      if (devices.length === match.needs.gpus) break;
     }
-    if (devices.length === needs.gpus) {
+    if (devices.length === match.needs.gpus) {
       for (const { index } of devices) this.#holders.set(index, task);
       return devices;
     }

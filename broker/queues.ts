@@ -210,6 +210,16 @@ export class Queues {
     }
   }
 
+  /** Takes one lane away. Whoever enters it again meanwhile keeps it. */
+  async removeLane(lane: Lane): Promise<void> {
+    const isSame = (have: QueueRecord["lanes"][number]) => have.class === lane.class && have.shape === lane.shape;
+    await this.bucket.modify(lane.queue, (queue) => ({ ...queue, lanes: queue.lanes.filter((have) => !isSame(have)) }));
+    this.#ready.delete(this.#bus.subjects.laneConsumer(lane));
+    await this.#bus.jsm.consumers.delete(this.#stream, this.#bus.subjects.laneConsumer(lane)).catch(() => false); // another one was faster
+    const entry = await this.bucket.get(lane.queue);
+    if (entry?.value.lanes.some(isSame)) await this.#ensureConsumer(lane);
+  }
+
   /** Asserts every lane of every queue again: consumers may be lost with a server's disk. */
   async repairLanes(): Promise<void> {
     for (const queue of await this.list()) {

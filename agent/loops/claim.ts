@@ -4,7 +4,7 @@ import type { AgentConfig } from "../config.js";
 import { devicesOf } from "../slot-gpus.js";
 import type { Slot, Slots } from "../slots.js";
 import { type Bell, Doorbells } from "./doorbells.js";
-import { headsOf } from "./lane-heads.js";
+import { LaneHeads } from "./lane-heads.js";
 import type { Lanes } from "./lanes.js";
 import { setAside } from "./set-aside.js";
 
@@ -52,6 +52,7 @@ export class ClaimLoop {
   readonly #offReconnect: () => void;
   readonly #timer: NodeJS.Timeout;
   readonly #doorbells: Doorbells;
+  readonly #heads: LaneHeads;
   /** Rings that the sweep under way, or the next one, is for. */
   readonly #rang = new Set<Bell>();
   /** Plain shapes that can ever fit this machine. */
@@ -69,8 +70,12 @@ export class ClaimLoop {
     this.#parts = parts;
     this.#puller = new Puller(parts.navvy.bus);
     this.#doorbells = new Doorbells(parts.navvy, (bell) => this.#rung(bell));
+    this.#heads = new LaneHeads(parts.navvy);
     this.#shapes = parts.slots.shapes();
-    this.#offReconnect = parts.navvy.bus.onReconnect(() => this.kick());
+    this.#offReconnect = parts.navvy.bus.onReconnect(() => {
+      this.#heads.forget();
+      this.kick();
+    });
     this.#timer = setInterval(() => this.kick(), SWEEP_EVERY_MS * (0.8 + Math.random() * 0.4));
     this.kick();
   }
@@ -105,9 +110,10 @@ export class ClaimLoop {
     this.#listen();
   }
 
-  /** A queue was made, paused or resumed, or has a new lane. */
-  lanesChanged(): void {
+  /** Lanes are there that were not, or whose queue was paused. */
+  lanesChanged(lanes: Lane[]): void {
     this.#listen();
+    if (!lanes.some((lane) => this.#parts.slots.room(lane) > 0)) return;
     this.kick();
     for (const delayMs of NEW_LANE_LOOKS_MS) setTimeout(() => this.kick(), delayMs).unref();
   }
@@ -157,20 +163,21 @@ export class ClaimLoop {
   }
 
   async #pullOldestFirst(lanes: Lane[], one: boolean, claims: Promise<void>[]): Promise<void> {
-    const { slots, navvy } = this.#parts;
-    const heads = await headsOf(navvy, lanes);
-    if ([...heads.keys()].some(wantsGpus)) await slots.look(GPU_LOOK_MS);
+    const { slots } = this.#parts;
+    const pass = await this.#heads.open(lanes);
+    let hasLooked = false;
     for (;;) {
-      const open = [...heads].filter(([lane]) => slots.room(lane) > 0).sort(([, a], [, b]) => a - b);
-      const lane = open[0]?.[0];
-      if (lane === undefined) return;
-      const isLast = open.length === 1;
-      const sequence = await this.#pull(lane, one || !isLast, claims);
-      if (one || isLast) return;
-      // What is given out and not acknowledged yet still stands there, so the next one is looked for behind it.
-      const next = sequence === undefined ? undefined : await navvy.queues.messages.head(lane, sequence + 1);
-      if (next === undefined) heads.delete(lane);
-      else heads.set(lane, next);
+      const oldest = await pass.next((lane) => slots.room(lane) > 0);
+      if (oldest === undefined) return;
+      const { lane, isOnly } = oldest;
+      if (wantsGpus(lane) && !hasLooked) {
+        await slots.look(GPU_LOOK_MS);
+        hasLooked = true;
+        continue; // there may be less room than it seemed
+      }
+      const sequence = await this.#pull(lane, one || !isOnly, claims);
+      if (one || isOnly) return;
+      pass.took(lane, sequence);
     }
   }
 
@@ -265,17 +272,19 @@ export class ClaimLoop {
     const mayClaim = !this.#isStopped && this.#parts.mayClaim();
     const known = config.serves.flatMap((queue) => lanes.shapesOf(queue));
     const bells: Bell[] = [...config.serves.flatMap((queue) => this.#shapes.map((shape) => ({ queue, shape }))), ...known];
-    this.#doorbells.set(mayClaim ? bells.filter((bell) => slots.room({ ...bell, class: "normal" }) > 0) : []);
+    const open = mayClaim ? bells.filter((bell) => slots.room({ ...bell, class: "normal" }) > 0) : [];
+    this.#doorbells.set(open, { keepsHashed: mayClaim });
   }
 
   /** A ring that came while the last slot was being taken is for someone else: by now this agent no longer listens. */
   #passOn(): void {
-    const { slots, navvy } = this.#parts;
-    for (const bell of this.#rang) if (this.#isStopped || slots.room({ ...bell, class: "normal" }) < 1) navvy.queues.ring(bell);
+    const { slots } = this.#parts;
+    for (const bell of this.#rang) if (this.#isStopped || slots.room({ ...bell, class: "normal" }) < 1) this.#doorbells.passOn(bell);
     this.#rang.clear();
   }
 
   #rung(bell: Bell): void {
+    if (this.#parts.slots.room({ ...bell, class: "normal" }) < 1) return this.#doorbells.passOn(bell);
     this.#rang.add(bell);
     this.kick();
     setTimeout(() => this.kick(), SECOND_LOOK_MS);

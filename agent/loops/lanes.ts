@@ -5,7 +5,8 @@ import type { Bell } from "./doorbells.js";
 
 export interface LanesOptions {
   served: string[];
-  onChange: () => void;
+  /** With the lanes that are new, or can be asked again. */
+  onChange: (lanes: Lane[]) => void;
   log: Logger;
 }
 
@@ -30,12 +31,13 @@ export class Lanes {
       onEntry: (raw) => {
         try {
           const entry = bucket.read(raw);
+          const before = new Set(lanes.#all(raw.key).map(laneKey));
           if (entry) lanes.#queues.set(raw.key, entry.value);
           else lanes.#queues.delete(raw.key);
+          options.onChange(lanes.#all(raw.key).filter((lane) => !before.has(laneKey(lane))));
         } catch (error) {
           options.log.warn({ err: error, queue: raw.key }, "a queue's entry can not be read: served as it was known before");
         }
-        options.onChange();
       },
       onReady: () => ready(),
     });
@@ -70,8 +72,18 @@ export class Lanes {
   }
 
   #lanesOf(queue: string, name: Lane["class"]): Lane[] {
-    const record = this.#queues.get(queue);
-    if (!record || record.paused) return [];
-    return record.lanes.filter((lane) => lane.class === name).map((lane) => ({ queue, ...lane }));
+    return this.#all(queue).filter((lane) => lane.class === name);
   }
+
+  /** None of a queue that is paused, or that is not served here. */
+  #all(queue: string): Lane[] {
+    const record = this.#queues.get(queue);
+    if (!record || record.paused || !this.#served.includes(queue)) return [];
+    return record.lanes.map((lane) => ({ queue, ...lane }));
+  }
+}
+
+/** A lane that came without its needs is another one once it has them. */
+function laneKey({ class: name, shape, needs }: Lane): string {
+  return `${name}.${shape}.${needs === undefined ? "" : "n"}`;
 }
