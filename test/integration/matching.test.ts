@@ -10,12 +10,11 @@ const MAIN = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
 const TIB = 2 ** 40;
 
 /** What a command of `navvy` prints on both streams until it ends, or until that is seen there. */
-async function navvy(url: string, args: string[], until?: string): Promise<{ text: string; ms: number }> {
-  const started = performance.now();
+async function navvy(url: string, args: string[], until?: string): Promise<{ text: string }> {
   const child = spawn(process.execPath, [MAIN, ...args], { env: { ...process.env, NAVVY_SERVER: url }, stdio: ["ignore", "pipe", "pipe"] });
   let text = "";
   return new Promise((resolve) => {
-    const end = () => resolve({ text, ms: performance.now() - started });
+    const end = () => resolve({ text });
     const take = (chunk: Buffer) => {
       text += chunk.toString();
       if (until === undefined || !text.includes(until)) return;
@@ -104,11 +103,12 @@ test("a GPU asked of machines that have none is said within 5 s, with the cause 
   await using c = await client(nats);
   await using _agent = await spawnAgent(nats, { name: "plain", args: ["--gpus", "none"] });
   const run = ["run", "--gpus", "1", "--gpu-mem", "40G", "--", "true"];
-  const { text, ms } = await navvy(nats.url, run, "on a machine that has it");
+  const { text } = await navvy(nats.url, run, "on a machine that has it");
   expect(text).toContain("plain serves default: it has no GPU, the task needs 1 GPU of 40 GiB");
   expect(text).toContain("Nobody that is up can ever run it.");
   expect(text).toMatch(/fix: navvy task dequeue \w+ && navvy task edit \w+ --gpus N/);
-  expect(ms).toBeLessThan(5_000 + 2_000); // the 5 s count from the enqueue; the rest is what the command takes to start
+  // By its own clock, from the enqueue: what the command takes to start on a busy machine does not count.
+  expect(Number(/has been queued for (\d+)s/.exec(text)?.[1])).toBeLessThan(5);
   const refused = await navvy(nats.url, ["run", "--require-agent", "--gpus", "1", "--", "true"]);
   expect(refused.text).toContain("no agent that is up can run it: it asks for 1 GPU");
   const slip = await navvy(nats.url, ["run", "--gpu-model", "H100", "--", "true"]);
