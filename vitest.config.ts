@@ -6,7 +6,7 @@ import { defineConfig } from "vitest/config";
 const run = (process.env["NAVVY_TEST_RUN_ID"] ??= randomUUID());
 
 /**
- * Two projects over one set of rules: `main` is what `npm test` runs; `e2e` installs the packed tarball, so it needs the package
+ * Three projects over one set of rules: `main` is what `npm test` runs; `gpu` needs a real one (`npm run test:gpu`); `e2e` installs the packed tarball, so it needs the package
  * registry. CI asks for the figures as JSON too, by naming a file.
  */
 export default defineConfig({
@@ -21,7 +21,11 @@ export default defineConfig({
     globalSetup: ["test/support/global-setup.ts"],
     reporters: process.env["NAVVY_TEST_JSON"] ? ["default", "json"] : ["default"],
     outputFile: { json: process.env["NAVVY_TEST_JSON"] ?? "" },
-    projects: [project("main", ["**/*.test.ts"], ["test/e2e/**"]), project("e2e", ["test/e2e/**/*.test.ts"], [])],
+    projects: [
+      project("main", ["**/*.test.ts"], ["test/e2e/**", "test/gpu/**"]),
+      project("gpu", ["test/gpu/**/*.test.ts"], []),
+      project("e2e", ["test/e2e/**/*.test.ts"], []),
+    ],
   },
 });
 

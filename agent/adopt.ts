@@ -8,6 +8,7 @@ import { removeStrayContainers } from "./loops/containers.js";
 import { patiently } from "./patiently.js";
 import type { ProcessEnd, TreeState } from "./runners/runner.js";
 import { setupKeyOf } from "./setup/programs.js";
+import type { Slot } from "./slots.js";
 import { Attempt, type AttemptParts } from "./task/attempt.js";
 import type { Leftover } from "./task/leftover.js";
 import { setupOutcome } from "./task/outcome.js";
@@ -62,9 +63,10 @@ async function takeUp(parts: AgentInnards, { start, owner, tree, attemptParts }:
   const fate = await findFate(parts, start, tree);
   const claim = await patiently(() => claimOf(parts, start, owner));
   if (!claim) return undefined;
-  const slot = { pool: start.pool, gpus: start.gpus };
+  const { pool, gpus, devices, reserved } = start;
+  const slot: Slot = { pool, gpus, ...(devices ? { devices } : {}), ...(reserved ? { reserved } : {}) };
   const attempt = await Attempt.adopted(attemptParts, claim, { start, slot, fate });
-  parts.slots.hold(slot);
+  parts.slots.hold(slot, claim.id);
   parts.config.log.info({ task: claim.id, attempt: claim.attempt }, "an earlier run's attempt was adopted");
   return attempt;
 }

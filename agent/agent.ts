@@ -3,8 +3,8 @@ import { type AgentConfig, type AgentOptions, resolveConfig } from "./config.js"
 import { controlHandlers } from "./control.js";
 import { type AgentInnards, haltLoops, startLoops } from "./innards.js";
 import { openHost } from "./open-host.js";
+import { openSlots } from "./open-slots.js";
 import { Running } from "./running.js";
-import { Slots } from "./slots.js";
 
 /** One step of leaving: for good, or handing over to the agent that is started next. */
 type Closer = (how: { handsOver: boolean; limitMs: number }) => unknown;
@@ -59,18 +59,16 @@ export class Agent {
 
   static async #assemble(config: AgentConfig, navvy: Navvy): Promise<Agent> {
     const { lock, ...host } = await openHost(config, navvy);
-    const { machine, spawner, journal } = host;
+    const { spawner, journal } = host;
     const self: { agent?: Agent; hasLostSpawner?: boolean } = {};
     spawner.on("lost", () => {
       self.hasLostSpawner = true; // it may die before there is an agent to leave
       self.agent?.leave({ now: true });
     });
     const running = new Running();
-    const slots = new Slots(
-      { compute: config.slots, service: config.serviceSlots },
-      machine.facts.gpus.map((gpu) => gpu.index),
-    );
-    const parts = { config, navvy, ...host, running, slots, unsettled: new Set() } as unknown as AgentInnards;
+    const onFree = () => self.agent?.lookForWork();
+    const { slots, keeper } = await openSlots({ config, ...host, onFree });
+    const parts = { config, navvy, ...host, running, slots, keeper, unsettled: new Set() } as unknown as AgentInnards;
     parts.holdReason = () => (self.hasLostSpawner ? "its spawner has ended" : self.agent?.holdReason);
     parts.isLeavingNow = () => self.hasLostSpawner ?? self.agent?.isLeavingNow ?? false;
     parts.onBroken = (error) => {
@@ -93,6 +91,7 @@ export class Agent {
     });
     const agent = new Agent(parts, [
       () => lock.release(),
+      () => keeper.stop(),
       () => journal.close(),
       ({ limitMs }) => within(limitMs, host.runner.close()),
       ({ handsOver }) => (handsOver ? spawner.detach() : spawner.close()),
@@ -118,6 +117,11 @@ export class Agent {
   get holdReason(): string | undefined {
     if (this.#leaving) return "stopping";
     return this.#drain && `draining: ${this.#drain.reason}`;
+  }
+
+  /** Something that did not fit may fit now. */
+  lookForWork(): void {
+    this.#parts.claims.kick();
   }
 
   /** Takes no new work; what runs goes on. */

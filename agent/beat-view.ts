@@ -16,6 +16,7 @@ export function beatView(
     queues: config.serves,
     slots: { used: slots.used.compute, total: slots.total.compute },
     services: { used: slots.used.service, total: slots.total.service },
+    reserved: slots.reserved,
     running: running.all().map((attempt) => attempt.view),
     leading: coordinator.isLeading,
   };

@@ -15,11 +15,15 @@ export interface AgentOptions {
   queues?: string[];
   /** `strict`: a later queue only when the earlier ones are empty; `fair`: round robin. Default strict. */
   order?: "strict" | "fair";
-  /** Tasks at once. Default: one per core, at most 4; with GPUs one per GPU. */
+  /** Tasks at once. Default: one per core, at most 4, and at least one per GPU. */
   slots?: number;
   /** Light slots for the `services` queue, apart from the others, so that a waiting controller never holds its step's slot. Default 4. */
   serviceSlots?: number;
   gpus?: "auto" | "none" | "all" | number[];
+  /** Give out GPUs that other agents of the host or other programs use too. Default false. */
+  shareGpus?: boolean;
+  /** Where the agents of a host tell each other which GPUs they hold; the same for all of them. Default: below /run/lock. */
+  gpuLockFolder?: string;
   /** Where attempts, code and the host journal live; each agent has a folder of its own below it. */
   workDir: string;
   labels?: Record<string, string>;
@@ -71,6 +75,8 @@ export interface AgentConfig extends Required<Omit<AgentOptions, "hostWorkDir">>
   folder: string;
   /** All it serves: its queues, and `services` when it has service slots. */
   serves: string[];
+  /** Nobody said how many: there may be one for each GPU. */
+  hasDefaultSlots: boolean;
 }
 
 const MIN_LEASE_MS = 2_000;
@@ -105,9 +111,12 @@ export function resolveConfig(options: AgentOptions): AgentConfig {
     serves: serviceSlots > 0 ? [...compute, SERVICES_QUEUE] : compute,
     order: options.order ?? "strict",
     slots: compute.length > 0 ? slots : 0,
+    hasDefaultSlots: compute.length > 0 && options.slots === undefined,
     serviceSlots,
     gpus: options.gpus ?? "auto",
     workDir: options.workDir,
+    shareGpus: options.shareGpus ?? false,
+    gpuLockFolder: options.gpuLockFolder ?? "",
     folder: join(options.workDir, options.name),
     runtime: options.runtime ?? "auto",
     containers: options.containers ?? NO_RULES,

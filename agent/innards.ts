@@ -7,6 +7,7 @@ import type { AgentConfig } from "./config.js";
 import { Coordinator } from "./coordinator/coordinator.js";
 import { Floors } from "./floors.js";
 import { BundleCache } from "./host/bundle-cache.js";
+import type { GpuCare } from "./host/gpus/care.js";
 import type { Journal } from "./host/journal.js";
 import type { Machine } from "./host/machine.js";
 import { Repositories } from "./host/repositories.js";
@@ -40,6 +41,7 @@ export interface AgentInnards {
   journal: Journal;
   running: Running;
   slots: Slots;
+  keeper: GpuCare;
   lease: LeaseLoop;
   claims: ClaimLoop;
   lanes: Lanes;
@@ -70,10 +72,11 @@ export async function startLoops(parts: AgentInnards): Promise<void> {
   parts.spawner.on("ending", (key, by) => running.byKey(key)?.ending(by));
   parts.lease = await startLease(parts, attemptParts);
   parts.spool = new SpoolLoop({ running, runner: attemptParts.runner, maxBytes: config.maxSpoolBytes, log: config.log });
-  parts.containers = new ContainersLoop({ ...parts, log: config.log, onChange: () => void registerAnew(parts) });
+  parts.containers = new ContainersLoop({ ...parts, log: config.log });
+  parts.engines.onChange(() => void registerAnew(parts));
   parts.cleaner = new CleanLoop({ config, environments: parts.environments });
   const floors = new Floors(config);
-  parts.lanes = await Lanes.open(navvy, { served: config.serves, onChange: () => parts.claims?.kick(), log: config.log });
+  parts.lanes = await Lanes.open(navvy, { served: config.serves, onChange: (lanes) => parts.claims?.lanesChanged(lanes), log: config.log });
   parts.claims = new ClaimLoop({
     navvy,
     config,
@@ -90,9 +93,11 @@ export async function startLoops(parts: AgentInnards): Promise<void> {
     machine,
     log: config.log,
     view: () => beatView(parts, { hold: parts.holdReason() ?? floors.reason, trouble: navvy.bus.trouble.reason }),
+    gpuView: (gpu) => slots.viewOf(gpu),
     onSample: (sample) => {
       floors.take(sample);
       parts.cleaner.take(sample);
+      slots.see({ diskFreeBytes: sample.disk.freeBytes });
       parts.claims.refresh();
     },
   });
@@ -103,6 +108,7 @@ export async function haltLoops(parts: Partial<AgentInnards>): Promise<void> {
   parts.spool?.stop();
   void parts.containers?.stop();
   void parts.cleaner?.stop();
+  parts.keeper?.stop();
   parts.beats?.stop();
   parts.lanes?.close();
   void parts.coordinator?.stop();
@@ -150,8 +156,10 @@ function startLease(parts: AgentInnards, attemptParts: AttemptParts): Promise<Le
     },
     onSession: async ({ owner, revision }) => {
       await parts.journal.append({ op: "session", session: owner.session, revision, at: new Date().toISOString() });
-      if (isFirst) await adoptLeftovers(parts, owner, { attemptParts, run: (attempt) => runAttempt(parts, attempt) });
-      else await goOn(parts, owner);
+      if (isFirst) {
+        await adoptLeftovers(parts, owner, { attemptParts, run: (attempt) => runAttempt(parts, attempt) });
+        await parts.keeper.settled();
+      } else await goOn(parts, owner);
       isFirst = false;
       await patiently(() => register({ navvy, config, machine: parts.machine, engines: parts.engines, session: owner.session }));
       parts.claims?.kick();
@@ -162,8 +170,8 @@ function startLease(parts: AgentInnards, attemptParts: AttemptParts): Promise<Le
 /** What this agent offers has changed. */
 async function registerAnew(parts: AgentInnards): Promise<void> {
   const { navvy, config, machine, engines, lease } = parts;
+  parts.claims.kick();
   await patiently(() => register({ navvy, config, machine, engines, session: lease.owner.session }));
-  parts.claims.refresh();
 }
 
 /** One attempt from claim, or adoption, to free slot. */

@@ -40,6 +40,7 @@ export async function register({
     os: facts.os,
     labels: config.labels,
     ...(engine ? { engine: `${engine.name} ${engine.version}`.trim() } : {}),
+    ...(facts.diskBytes === undefined ? {} : { diskBytes: facts.diskBytes }),
     registeredAt: new Date().toISOString(),
   });
   navvy.events.emit({ kind: "agent", id: config.name, event: "joined", reason: "registered", key: session, data: { session } });

@@ -23,11 +23,12 @@ export class QueueMessages {
     this.#info = info;
   }
 
-  /** Every lane on which messages stand, with their number; also lanes that no queue names. */
-  async counts(): Promise<{ lane: Lane; count: number }[]> {
+  /** Every lane on which messages stand, of one queue or of all, with their number; also lanes that no queue names. */
+  async counts(queue?: string): Promise<{ lane: Lane; count: number }[]> {
     const { jsm, subjects, source } = this.#bus;
+    const filter = queue === undefined ? ">" : subjects.queue(queue);
     try {
-      const { state } = await jsm.streams.info(this.#stream, { subjects_filter: ">" });
+      const { state } = await jsm.streams.info(this.#stream, { subjects_filter: filter });
       return Object.entries(state.subjects ?? {}).flatMap(([subject, count]) => {
         const [, queue = "", name, shape = ""] = subjects.parse(subject) ?? [];
         const known = CLASSES.find((each) => each === name);
@@ -47,6 +48,11 @@ export class QueueMessages {
       yield message;
       next = message.sequence + 1;
     }
+  }
+
+  /** The sequence of the oldest message that stands on a lane, also one that was given out and is not acknowledged yet. */
+  async head(lane: Lane, from = 1): Promise<number | undefined> {
+    return (await this.#at(lane, from))?.sequence;
   }
 
   /** The oldest message that still waits on a lane; undefined when the lane is drained. */

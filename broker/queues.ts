@@ -144,9 +144,12 @@ export class Queues {
     const key = this.#bus.subjects.laneConsumer(lane);
     const known = this.#ready.get(key);
     if (known !== undefined && performance.now() - known < LANE_CACHE_MS) return;
-    const wanted = { class: lane.class, shape: lane.shape };
-    const has = (queue: QueueRecord) => queue.lanes.some((have) => have.class === wanted.class && have.shape === wanted.shape);
-    const add = (queue: QueueRecord) => (has(queue) ? undefined : { ...queue, lanes: [...queue.lanes, wanted] });
+    const wanted = { class: lane.class, shape: lane.shape, ...(lane.needs ? { needs: lane.needs } : {}) };
+    const isSame = (have: QueueRecord["lanes"][number]) => have.class === wanted.class && have.shape === wanted.shape;
+    // A client of an older navvy may have written the entry without the needs: nobody could tell then whom the lane fits.
+    const has = (queue: QueueRecord) => queue.lanes.some((have) => isSame(have) && (have.needs !== undefined || !wanted.needs));
+    const add = (queue: QueueRecord) =>
+      has(queue) ? undefined : { ...queue, lanes: [...queue.lanes.filter((have) => !isSame(have)), wanted] };
     const entry = await this.bucket.get(lane.queue);
     // The consumer comes first: whoever sees the lane in the entry may pull from it.
     if (!entry || !has(entry.value)) await this.#ensureConsumer(lane);
@@ -205,6 +208,16 @@ export class Queues {
     } catch (error) {
       throw translate(error, `make lane ${lane.queue}/${lane.class}/${lane.shape}`, this.#bus.source);
     }
+  }
+
+  /** Takes one lane away. Whoever enters it again meanwhile keeps it. */
+  async removeLane(lane: Lane): Promise<void> {
+    const isSame = (have: QueueRecord["lanes"][number]) => have.class === lane.class && have.shape === lane.shape;
+    await this.bucket.modify(lane.queue, (queue) => ({ ...queue, lanes: queue.lanes.filter((have) => !isSame(have)) }));
+    this.#ready.delete(this.#bus.subjects.laneConsumer(lane));
+    await this.#bus.jsm.consumers.delete(this.#stream, this.#bus.subjects.laneConsumer(lane)).catch(() => false); // another one was faster
+    const entry = await this.bucket.get(lane.queue);
+    if (entry?.value.lanes.some(isSame)) await this.#ensureConsumer(lane);
   }
 
   /** Asserts every lane of every queue again: consumers may be lost with a server's disk. */

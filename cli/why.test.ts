@@ -130,8 +130,57 @@ test("for a controller the service slots count, for all else the others", () => 
 test("a task that asks for more GPUs than any agent has is told so", () => {
   const text = words({ task: task({ spec: { command: ["true"], resources: { gpus: 2 } }, shape: "g2" }), agents: [agent("cpu-1")] });
   expect(text).toContain("It asks for 2 GPUs.");
-  expect(text).toContain("cpu-1 serves gpu: it has 0 GPUs, the task needs 2");
+  expect(text).toContain("cpu-1 serves gpu: it has no GPU, the task needs 2 GPUs");
   expect(text).toContain("Nobody that is up can ever run it.");
+  expect(text).toContain("fix: navvy task dequeue 5C9F3K && navvy task edit 5C9F3K --gpus N");
+  expect(text).toContain("navvy agent start -q gpu   on a machine that has it");
+});
+
+const GIB = 2 ** 30;
+const gpu = (index: number, gib: number, more: object = {}) => ({ index, name: `NVIDIA X${gib}`, memoryTotalBytes: gib * GIB, ...more });
+const asking = (resources: object) => task({ spec: { command: ["true"], resources } });
+const large = { cpus: 8, memoryBytes: 64 * GIB, diskBytes: 500 * GIB };
+
+test("for each agent what it can never give is named: GPUs, processors, memory, disk, labels, containers", () => {
+  const text = (resources: object, record: object) =>
+    words({ task: asking(resources), agents: [agent("a", { record: { ...large, ...record } })] });
+  const two = { gpus: [gpu(0, 24), gpu(1, 24)] };
+  expect(text({ gpus: 1, gpuMemoryBytes: 40 * GIB }, two)).toContain("it has 2 GPUs of 24 GiB, the task needs 1 GPU of 40 GiB");
+  expect(text({ gpus: 1, gpuModel: "H100" }, two)).toContain("it has 2 NVIDIA X24 of 24 GiB, the task needs 1 H100 GPU");
+  expect(text({ gpus: 2, gpuMemoryBytes: 40 * GIB }, { gpus: [gpu(0, 24), gpu(1, 80)] })).toContain(
+    "it has 1 NVIDIA X24 of 24 GiB and 1 NVIDIA X80 of 80 GiB, 1 of them as wanted, the task needs 2 GPUs of 40 GiB",
+  );
+  expect(text({ cpus: 12 }, {})).toContain("it has 8 cpus, the task needs 12");
+  expect(text({ memoryBytes: 100 * GIB }, {})).toContain("it has 64 GiB of memory, the task needs 100 GiB");
+  expect(text({ diskBytes: 600 * GIB }, {})).toContain("its disk has 500 GiB, the task needs 600 GiB of it");
+  expect(text({ labels: { rack: "b2" } }, {})).toContain("label rack=b2 is missing");
+  expect(text({ labels: { rack: "b2" } }, {})).toContain("fix: navvy agent start -q gpu --label rack=b2");
+  expect(text({ labels: { rack: "b2" } }, { labels: { rack: "b3" } })).toContain("label rack is b3, the task needs b2");
+  const contained = task({ spec: { command: ["true"], container: { image: "a" } } });
+  expect(words({ task: contained, agents: [agent("a")] })).toContain("it runs no containers, and the task wants one");
+});
+
+test("what an agent has, and others hold just now, is told with who holds it, and is no reason to give up", () => {
+  const running = [{ id: ID, name: "other", attempt: 1, queue: "gpu", phase: "executing", since: NOW }];
+  const gpus = [gpu(0, 80, { heldBy: ID }), gpu(1, 80, { asideReason: "process 7 (python) uses it" }), gpu(2, 80), gpu(3, 24)];
+  const view = agent("a", {
+    record: { ...large, gpus },
+    beat: {
+      gpus,
+      running,
+      reserved: { cpus: 4, memoryBytes: 60 * GIB, diskBytes: 0 },
+      disk: { freeBytes: 5 * GIB, totalBytes: 500 * GIB },
+    },
+  });
+  const text = (resources: object) => words({ task: asking(resources), agents: [view] });
+  expect(text({ gpus: 2, gpuMemoryBytes: 40 * GIB })).toContain(
+    "1 of 3 GPUs of 40 GiB free, the task needs 2: GPU 0 runs other 5C9F3K, GPU 1 is set aside: process 7 (python) uses it",
+  );
+  expect(text({ cpus: 6 })).toContain("4 of 8 cpus free, the task needs 6: busy");
+  expect(text({ memoryBytes: 30 * GIB })).toContain("4.0 GiB of 64 GiB of memory free, the task needs 30 GiB: busy");
+  expect(text({ diskBytes: 100 * GIB })).toContain("5.0 GiB of disk free, the task needs 100 GiB");
+  expect(text({ gpus: 1, cpus: 1 })).toContain("2 of 2 slots free");
+  expect(text({ cpus: 6 })).not.toContain("Nobody that is up");
 });
 
 test("a running task says where, in which phase, and that an abort is open", () => {

@@ -1,8 +1,10 @@
 import type { AgentView } from "../broker/index.js";
-import { describeOutcome, parseShape, type QueueRecord, type TaskRecord } from "../protocol/index.js";
+import { describeOutcome, type QueueRecord, type TaskRecord } from "../protocol/index.js";
+import { needsAsAsked, needsWords } from "./output/needs.js";
 import { outcomeWords } from "./output/outcome.js";
 import { age, duration } from "./output/quantities.js";
 import { count, once, shortId } from "./output/words.js";
+import { fixesOf, obstacleAt } from "./why-fit.js";
 
 /** All that `why` looks at; `waiting` is the queue in the order in which it will run. */
 export interface Situation {
@@ -77,41 +79,25 @@ function whoCouldRun({ task, agents }: Situation): Pick<Explanation, "facts" | "
   const queue = task.queue ?? "";
   const serving = agents.filter(({ record }) => record.queues.includes(queue));
   const up = serving.filter((view) => view.isUp);
-  const gpus = parseShape(task.shape)?.gpus ?? task.spec.resources.gpus;
-  const needs = gpus > 0 ? [`It asks for ${count(gpus, "GPU")}.`] : [];
-  if (up.length === 0) return nobodyServes(queue, { serving, needs, hasGpus: gpus > 0 });
-  const obstacles = up.map((view) => ({ view, obstacle: obstacleAt(view, { gpus, queue }) }));
-  const facts = [...needs, ...obstacles.map(({ view, obstacle }) => `${view.record.name} serves ${queue}: ${obstacle.text}`)];
+  const needs = needsAsAsked(task.spec);
+  const words = needsWords(needs);
+  const asked = words === undefined ? [] : [`It asks for ${words}.`];
+  if (up.length === 0) return nobodyServes(queue, { serving, needs: asked, hasGpus: needs.gpus > 0 });
+  const obstacles = up.map((view) => ({ view, obstacle: obstacleAt(view, { needs, queue }) }));
+  const facts = [...asked, ...obstacles.map(({ view, obstacle }) => `${view.record.name} serves ${queue}: ${obstacle.text}`)];
   const draining = obstacles
     .filter(({ obstacle }) => obstacle.kind === "draining")
     .map(({ view }) => `navvy agent resume ${view.record.name}`);
   if (obstacles.every(({ obstacle }) => obstacle.kind === "too_small")) {
     return {
       facts: [...facts, "Nobody that is up can ever run it."],
-      fixes: [`navvy task dequeue ${shortId(task.id)} && navvy task edit ${shortId(task.id)} --gpus N`],
+      fixes: fixesOf(
+        obstacles.flatMap(({ obstacle }) => obstacle.misfits),
+        { task: shortId(task.id), queue },
+      ),
     };
   }
   return { facts, fixes: draining };
-}
-
-type Obstacle = { kind: "draining" | "too_small" | "busy" | "none"; text: string };
-
-function obstacleAt({ record, beat }: AgentView, needs: { gpus: number; queue: string }): Obstacle {
-  if (needs.gpus > record.gpus.length)
-    return { kind: "too_small", text: `it has ${count(record.gpus.length, "GPU")}, the task needs ${needs.gpus}` };
-  if (!beat) return { kind: "none", text: "up, but does not answer just now" };
-  if (beat.state === "draining" || beat.state === "stopping")
-    return { kind: "draining", text: `${beat.state}${beat.reason ? `: ${once(beat.state, beat.reason)}` : ""}` };
-  if (beat.state === "disconnected") return { kind: "busy", text: "cut off from NATS just now" };
-  const { used, total } = needs.queue === "services" ? beat.services : beat.slots;
-  if (total === 0) return { kind: "too_small", text: "it has no slots for that queue" };
-  if (used < total)
-    return {
-      kind: "none",
-      text: `${total - used} of ${count(total, "slot")} free${beat.reason ? `, but takes nothing: ${beat.reason}` : ""}`,
-    };
-  const names = beat.running.map((each) => `${each.name} ${shortId(each.id)}`).slice(0, 3);
-  return { kind: "busy", text: `busy ${used}/${total}${names.length ? ` (${names.join(", ")})` : ""}` };
 }
 
 function nobodyServes(

@@ -10,6 +10,7 @@ export * from "./git-url.js";
 export * from "./json-schema.js";
 export * from "./messages.js";
 export * from "./names.js";
+export * from "./needs.js";
 export * from "./outcome.js";
 export * from "./shapes.js";
 export * from "./states.js";

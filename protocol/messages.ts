@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { Needs } from "./needs.js";
 import { ON_DISCONNECT } from "./states.js";
 import { CLASSES, EVENT_KINDS } from "./subjects.js";
 
@@ -15,7 +16,8 @@ export const QueueRecord = z.object({
   createdAt: z.string(),
   createdBy: z.string(),
   paused: z.object({ at: z.string(), by: z.string(), reason: z.string() }).optional(),
-  lanes: z.array(z.object({ class: z.enum(CLASSES), shape: z.string() })).default([]),
+  /** `needs`: what a hashed shape stands for. */
+  lanes: z.array(z.object({ class: z.enum(CLASSES), shape: z.string(), needs: Needs.optional() })).default([]),
   /** For tasks that say nothing themselves, from their next claim on. */
   onDisconnect: z.enum(ON_DISCONNECT).optional(),
 });
@@ -47,7 +49,11 @@ export const LeaderRecord = z.object({
 });
 export type LeaderRecord = z.infer<typeof LeaderRecord>;
 
-const Gpu = z.object({
+export const GPU_VENDORS = ["nvidia", "amd"] as const;
+export type GpuVendor = (typeof GPU_VENDORS)[number];
+
+/** A GPU, or an instance of one. `index` names it on its machine. */
+export const Gpu = z.object({
   index: z.number().int(),
   name: z.string(),
   uuid: z.string().optional(),
@@ -56,6 +62,14 @@ const Gpu = z.object({
   utilization: z.number().optional(),
   temperatureC: z.number().optional(),
   powerW: z.number().optional(),
+  /** Absent: nvidia. */
+  vendor: z.enum(GPU_VENDORS).optional(),
+  /** Of an instance (MIG): the GPU that it is a part of, its number there, and its profile, `3g.20gb`. */
+  mig: z.object({ parent: z.number().int(), device: z.number().int(), profile: z.string() }).optional(),
+  /** The task that holds it. */
+  heldBy: z.string().optional(),
+  /** Why it is given to nobody just now. */
+  asideReason: z.string().optional(),
 });
 export type Gpu = z.infer<typeof Gpu>;
 
@@ -79,6 +93,8 @@ export const AgentRecord = z.object({
   labels: z.record(z.string(), z.string()).default({}),
   /** The container engine that it runs tasks with an image in, with its version; absent: it runs none. */
   engine: z.string().optional(),
+  /** Size of the disk under its work folder. */
+  diskBytes: z.number().optional(),
   registeredAt: z.string(),
   /** Set when it left in good order. */
   leftAt: z.string().optional(),
@@ -116,6 +132,8 @@ export const Beat = z.object({
   disk: z.object({ freeBytes: z.number(), totalBytes: z.number() }),
   network: z.object({ rxBytesPerSec: z.number(), txBytesPerSec: z.number() }),
   gpus: z.array(Gpu),
+  /** What running tasks have asked for and hold. */
+  reserved: z.object({ cpus: z.number(), memoryBytes: z.number(), diskBytes: z.number() }).optional(),
 });
 export type Beat = z.infer<typeof Beat>;
 

@@ -1,4 +1,5 @@
 import { checkName } from "./names.js";
+import type { Needs } from "./needs.js";
 
 /**
  * Every subject of navvy. One namespace (default `navvy`) prefixes all of them, so several fleets share a server.
@@ -27,6 +28,8 @@ export interface Lane {
   queue: string;
   class: QueueClass;
   shape: string;
+  /** What its tasks ask for, where the shape's name alone does not say it. */
+  needs?: Needs | undefined;
 }
 
 export class Subjects {
@@ -40,6 +43,10 @@ export class Subjects {
 
   lane(lane: Lane): string {
     return `${this.root}.queue.${lane.queue}.${lane.class}.${lane.shape}`;
+  }
+  /** All lanes of a queue. */
+  queue(queue: string): string {
+    return `${this.root}.queue.${queue}.>`;
   }
   /** The durable consumer's name. `.` can not stand in it; queue names hold no `+`. */
   laneConsumer(lane: Lane): string {

@@ -2,6 +2,7 @@ import type { Logger } from "pino";
 import { DEFAULT_LEASE_MS, Leadership, type Navvy } from "../../broker/index.js";
 import { isNavvyError, type Owner } from "../../protocol/index.js";
 import { Ghosts } from "./ghosts.js";
+import { HashedLanes } from "./hashed-lanes.js";
 import { OpenTasks } from "./open-tasks.js";
 import { Reaper } from "./reaper.js";
 import { Scheduler } from "./scheduler.js";
@@ -27,6 +28,7 @@ export class Coordinator {
   readonly #reaper: Reaper;
   readonly #sweeper: Sweeper;
   readonly #ghosts: Ghosts;
+  readonly #hashedLanes: HashedLanes;
   #open: OpenTasks | undefined;
   #scheduler: Scheduler | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -42,6 +44,7 @@ export class Coordinator {
     this.#reaper = new Reaper(parts.navvy, parts.log, { everyMs: this.#everyMs, leaseMs: parts.leaseMs });
     this.#sweeper = new Sweeper(parts.navvy, parts.log);
     this.#ghosts = new Ghosts(parts.navvy, parts.log);
+    this.#hashedLanes = new HashedLanes(parts.navvy, parts.log);
     this.#schedule(0);
   }
 
@@ -103,6 +106,7 @@ export class Coordinator {
     await this.#reaper.pass(this.#open);
     if (now - this.#lanesAt > LANES_EVERY_MS) {
       await this.#parts.navvy.queues.repairLanes();
+      await this.#hashedLanes.pass(this.#open);
       this.#lanesAt = now;
     }
     if (now - this.#sweptAt > SWEEP_EVERY_MS) {

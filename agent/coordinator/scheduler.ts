@@ -35,9 +35,13 @@ export class Scheduler {
   #due(task: TaskHead): void {
     if (Date.parse(task.notBefore ?? "") > Date.now()) return this.consider(task);
     this.#timers.delete(task.id);
-    const lane = { queue: task.queue ?? "", class: task.class, shape: task.shape };
-    this.#navvy.queues
-      .publish(lane, { id: task.id, ticket: task.ticket })
-      .catch((error: unknown) => this.#log.warn({ err: error, task: task.id }, "a due task could not be published; the sweeper will"));
+    this.#publish(task).catch((error: unknown) =>
+      this.#log.warn({ err: error, task: task.id }, "a due task could not be published; the sweeper will"),
+    );
+  }
+
+  async #publish(task: TaskHead): Promise<void> {
+    const lane = await this.#navvy.tasks.claims.laneOf(task);
+    if (lane) await this.#navvy.queues.publish(lane, { id: task.id, ticket: task.ticket });
   }
 }

@@ -34,7 +34,7 @@ export class Sweeper {
     const lanes = new Map<string, { lane: Lane; tasks: TaskHead[] }>();
     for (const task of queued) {
       if (task.queue === undefined || !isRipe(task)) continue;
-      const lane = { queue: task.queue, class: task.class, shape: task.shape };
+      const lane: Lane = { queue: task.queue, class: task.class, shape: task.shape };
       const key = this.#navvy.bus.subjects.laneConsumer(lane);
       const known = lanes.get(key) ?? { lane, tasks: [] };
       known.tasks.push(task);
@@ -66,7 +66,8 @@ export class Sweeper {
     return oldest === undefined || dueAt(task) < oldest.storedAt.getTime() - SETTLE_MS;
   }
 
-  async #repair(lane: Lane, task: TaskHead): Promise<void> {
+  async #repair(place: Lane, task: TaskHead): Promise<void> {
+    const lane = (await this.#navvy.tasks.claims.laneOf(task)) ?? place;
     this.#log.warn({ task: task.id, queue: lane.queue }, "a queued task had lost its message: published again");
     const sequence = await this.#navvy.queues.publish(lane, { id: task.id, ticket: task.ticket }, `again.${Date.now()}`);
     this.#repairs.set(keyOf(task), { at: Date.now(), sequence });

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { NavvyError } from "../../protocol/index.js";
+import type { Slot } from "../slots.js";
 
 /** Raised when an older navvy could no longer read what a newer one writes. */
 export const JOURNAL_VERSION = 1;
@@ -22,7 +23,7 @@ export interface JournalSpawner {
 }
 
 /** An attempt that is about to run: on disk before its process starts. */
-export interface JournalStart {
+export interface JournalStart extends Slot {
   op: "start";
   /** Names the attempt on this machine; its processes carry it in their environment. */
   key: string;
@@ -34,10 +35,6 @@ export interface JournalStart {
   stdout: string;
   stderr: string;
   exitFile: string;
-  /** Which slots it takes up. */
-  pool: "compute" | "service";
-  /** Indices of the GPUs it holds. */
-  gpus: number[];
   at: string;
   /** It runs in a container of its own. */
   container?: boolean;

@@ -1,4 +1,7 @@
-import { type Gpu, NavvyError } from "../../protocol/index.js";
+import { type Gpu, isNavvyError, NavvyError } from "../../protocol/index.js";
+import { amdQuery, listCards } from "./gpus/amd.js";
+import { nvidiaQuery } from "./gpus/nvidia.js";
+import type { GpuQuery, GpuReading } from "./gpus/reading.js";
 import type { MachineOptions } from "./machine.js";
 import { Refreshed } from "./machine-refreshed.js";
 
@@ -9,121 +12,101 @@ const EVERY_MS = 5_000;
 /** Figures older than this are left out: a GPU whose driver hangs does not have the temperature it had. */
 const STALE_MS = 30_000;
 const TIMEOUT_MS = 5_000;
-/** Between asking `nvidia-smi` to end and killing it. */
-const KILL_AFTER_MS = 500;
-const MIB = 1024 * 1024;
-const COLUMNS = "index,name,uuid,memory.total,memory.used,utilization.gpu,temperature.gpu,power.draw";
 
 /** The GPUs an agent may use, and how they do. */
 export class Gpus {
   readonly #chosen: readonly Gpu[];
-  readonly #figures: Refreshed<readonly Gpu[]>;
+  readonly #query: GpuQuery;
+  readonly #figures: Refreshed<readonly GpuReading[]>;
 
-  /** @throws NavvyError not_found when a GPU that was asked for is not there, timeout when `nvidia-smi` hangs (not for `auto`) */
+  /** @throws NavvyError not_found when a GPU that was asked for is not there, timeout when the vendor's tool hangs (not for `auto`) */
   static async probe({ gpus: choice, gpuTimeoutMs = TIMEOUT_MS, log }: MachineOptions): Promise<Gpus> {
-    const query = () => queryNvidia(gpuTimeoutMs);
-    if (choice === "none") return new Gpus([], query);
+    if (choice === "none") return new Gpus([], async () => []);
     try {
-      return new Gpus(choose(choice, (await query()) ?? (await listOthers())), query);
+      const { found, query } = await find(gpuTimeoutMs);
+      return new Gpus(choose(choice, found), query);
     } catch (error) {
       if (choice !== "auto") throw error;
       log?.warn({ err: error }, "the GPUs of this machine can not be read: it offers none");
-      return new Gpus([], query);
+      return new Gpus([], async () => []);
     }
   }
 
-  private constructor(chosen: readonly Gpu[], query: () => Promise<readonly Gpu[] | undefined>) {
+  private constructor(chosen: readonly Gpu[], query: GpuQuery) {
     this.#chosen = chosen;
+    this.#query = query;
     // The probe has just measured.
-    this.#figures = new Refreshed(async () => (await query()) ?? [], { everyMs: EVERY_MS, initial: chosen });
+    this.#figures = new Refreshed(async () => (await query({ processes: false })) ?? [], { everyMs: EVERY_MS, initial: chosen });
   }
 
   /** The chosen ones with their figures as last measured; without figures when those are old. */
   latest(): Gpu[] {
     if (this.#chosen.length === 0) return [];
-    const figures = new Map(this.#figures.latest().map((gpu) => [gpu.index, gpu]));
+    const figures = this.#figures.latest();
     const isStale = this.#figures.ageMs > STALE_MS;
-    return this.#chosen.map((gpu) => (isStale ? undefined : figures.get(gpu.index)) ?? identityOf(gpu));
+    return this.#chosen.map((gpu) => {
+      const seen = isStale ? undefined : figures.find((each) => isSame(each, gpu));
+      return seen ? { ...seen, index: gpu.index } : identityOf(gpu);
+    });
+  }
+
+  /**
+   * The chosen ones as they are right now, by their numbers, with who uses them; one that its tool does not show is left out.
+   * One that is broken can keep the tool from telling of any: then each is asked for by itself.
+   * @throws NavvyError timeout, setup_failed: nothing is known of any
+   */
+  async look(): Promise<Map<number, GpuReading>> {
+    const readings = await this.#query({ processes: true }).catch(async (error: unknown) => {
+      if (!isNavvyError(error, "setup_failed") || this.#chosen.length < 2) throw error;
+      const each = this.#chosen.map((gpu) => this.#query({ processes: true, id: gpu.uuid ?? String(gpu.index) }).catch(() => []));
+      const found = (await Promise.all(each)).flatMap((some) => some ?? []);
+      if (found.length === 0) throw error;
+      return found;
+    });
+    if (readings === undefined) throw new NavvyError("setup_failed", "the tool that tells of them is gone");
+    return new Map(
+      this.#chosen.flatMap((gpu) => {
+        const seen = readings.find((each) => isSame(each, gpu));
+        return seen ? [[gpu.index, seen] as const] : [];
+      }),
+    );
   }
 }
 
-function identityOf({ index, name, uuid, memoryTotalBytes }: Gpu): Gpu {
-  return { index, name, ...(uuid !== undefined && { uuid }), ...(memoryTotalBytes !== undefined && { memoryTotalBytes }) };
+/** Numbers move when a GPU falls off the bus; UUIDs do not. */
+function isSame(a: Gpu, b: Gpu): boolean {
+  return a.uuid !== undefined && b.uuid !== undefined ? a.uuid === b.uuid : a.index === b.index;
+}
+
+async function find(timeoutMs: number): Promise<{ found: readonly Gpu[]; query: GpuQuery }> {
+  for (const query of [nvidiaQuery(timeoutMs), amdQuery(timeoutMs)]) {
+    const found = await query({ processes: false });
+    if (found !== undefined) return { found, query };
+  }
+  return { found: await listCards(), query: listCards };
+}
+
+function identityOf({ index, name, uuid, memoryTotalBytes, vendor, mig }: Gpu): Gpu {
+  return {
+    ...{ index, name },
+    ...(uuid !== undefined && { uuid }),
+    ...(memoryTotalBytes !== undefined && { memoryTotalBytes }),
+    ...(vendor !== undefined && { vendor }),
+    ...(mig !== undefined && { mig }),
+  };
 }
 
 function choose(choice: GpuChoice, found: readonly Gpu[]): readonly Gpu[] {
   const has = found.length === 0 ? "it has none" : `it has ${found.map((gpu) => gpu.index).join(", ")}`;
+  const none = { why: "neither nvidia-smi nor rocm-smi tells of one", fix: ["nvidia-smi", "or start it without: --gpus none"] };
   if (choice === "all" && found.length === 0) {
-    throw new NavvyError("not_found", "this machine has no GPU, and all of them were asked for", { fix: "nvidia-smi" });
+    throw new NavvyError("not_found", "this machine has no GPU, and all of them were asked for", none);
   }
   if (!Array.isArray(choice)) return found;
-  return choice.map((index) => {
-    const gpu = found.find((one) => one.index === index);
-    if (gpu === undefined) throw new NavvyError("not_found", `GPU ${index} is not on this machine: ${has}`, { fix: "nvidia-smi" });
-    return gpu;
+  return choice.flatMap((index) => {
+    // The number of a GPU that is cut into instances stands for all of them.
+    const meant = found.filter((one) => one.index === index || one.mig?.parent === index);
+    if (meant.length > 0) return meant;
+    throw new NavvyError("not_found", `GPU ${index} is not on this machine: ${has}`, found.length === 0 ? none : { fix: "nvidia-smi" });
   });
-}
-
-/**
- * Undefined when there is no `nvidia-smi`.
- *
- * @throws NavvyError timeout, setup_failed (it ended with an error: mostly a driver that does not match)
- */
-async function queryNvidia(timeoutMs: number): Promise<Gpu[] | undefined> {
-  const { execa } = await import("execa");
-  const asked = execa("nvidia-smi", [`--query-gpu=${COLUMNS}`, "--format=csv,noheader,nounits"], {
-    reject: false,
-    stdin: "ignore",
-    timeout: timeoutMs,
-    forceKillAfterDelay: KILL_AFTER_MS,
-  });
-  // A process that hangs inside the driver can not even be killed, and a child of it may hold the pipe open: not waited for.
-  const result = await Promise.race([asked, giveUpAfter(timeoutMs + 2 * KILL_AFTER_MS)]);
-  if (result === undefined || result.timedOut)
-    throw new NavvyError("timeout", `nvidia-smi gave no answer within ${timeoutMs} ms`, { fix: "nvidia-smi" });
-  if (result.code === "ENOENT") return undefined;
-  if (result.failed)
-    throw new NavvyError("setup_failed", `nvidia-smi failed: ${firstLine(result.stdout || result.stderr)}`, { fix: "nvidia-smi" });
-  return result.stdout.split("\n").flatMap(parseRow);
-}
-
-function giveUpAfter(delayMs: number): Promise<undefined> {
-  // Not kept alive for: an agent that ends does not wait for it.
-  return new Promise((resolve) => setTimeout(() => resolve(undefined), delayMs).unref());
-}
-
-function firstLine(text: string): string {
-  return text.trim().split("\n")[0] ?? "";
-}
-
-function parseRow(row: string): Gpu[] {
-  const [index, name, uuid, total, used, utilization, temperature, power] = row.split(",").map((cell) => cell.trim());
-  if (index === undefined || !/^\d+$/.test(index) || name === undefined) return [];
-  const figures = {
-    memoryTotalBytes: figure(total, MIB),
-    memoryUsedBytes: figure(used, MIB),
-    utilization: figure(utilization),
-    temperatureC: figure(temperature),
-    powerW: figure(power),
-  };
-  const known = Object.fromEntries(Object.entries(figures).filter(([, value]) => value !== undefined));
-  return [{ index: Number(index), name, ...(uuid && { uuid }), ...known }];
-}
-
-/** What a GPU can not tell stands as `[N/A]` or `[Not Supported]`. */
-function figure(cell: string | undefined, unit = 1): number | undefined {
-  const value = Number.parseFloat(cell ?? "");
-  return Number.isFinite(value) ? value * unit : undefined;
-}
-
-/** A processor's built-in graphics have less of their own. */
-const LEAST_MEMORY_MIB = 4096;
-
-/** Cards of other makers. Never asked where there is an `nvidia-smi`: systeminformation would run it without a time limit. */
-async function listOthers(): Promise<Gpu[]> {
-  const { default: system } = await import("systeminformation");
-  const { controllers } = await system.graphics();
-  return controllers
-    .filter(({ vendor, vram }) => /\b(AMD|ATI|Advanced Micro)\b/i.test(vendor) && (vram ?? 0) >= LEAST_MEMORY_MIB)
-    .map(({ model, vram }, index) => ({ index, name: model, memoryTotalBytes: (vram ?? 0) * MIB }));
 }

@@ -1,4 +1,4 @@
-import { writeFile } from "node:fs/promises";
+import { rename, writeFile } from "node:fs/promises";
 import { totalmem } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -19,7 +19,9 @@ afterEach(async () => {
 
 /** Puts a program of that name before all others. */
 async function fakeNvidiaSmi(script: string): Promise<void> {
-  await writeFile(join(folder.path, "nvidia-smi"), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+  // Beside it and renamed: one that runs just now can not be written to.
+  await writeFile(join(folder.path, "next"), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+  await rename(join(folder.path, "next"), join(folder.path, "nvidia-smi"));
   process.env["PATH"] = `${folder.path}:${path}`;
 }
 const rows = ["0, NVIDIA H200, GPU-aa, 143771, 1024, 35, 41, 120.50", "1, NVIDIA H200, GPU-bb, 143771, 0, 0, 33, [N/A]"];

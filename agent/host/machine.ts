@@ -2,6 +2,7 @@ import { statfs } from "node:fs/promises";
 import { availableParallelism, cpus, hostname, loadavg, totalmem } from "node:os";
 import type Systeminformation from "systeminformation";
 import type { Beat, Gpu } from "../../protocol/index.js";
+import type { GpuReading } from "./gpus/reading.js";
 import { type GpuChoice, Gpus } from "./machine-gpus.js";
 import { Load } from "./machine-load.js";
 import { Network } from "./machine-network.js";
@@ -15,6 +16,8 @@ export interface MachineFacts {
   /** Processors that this process may use. */
   cpus: number;
   memoryBytes: number;
+  /** Size of the disk under the work folder; undefined when it did not answer. */
+  diskBytes: number | undefined;
   /** The GPUs that tasks may be given, as of the start. */
   gpus: Gpu[];
 }
@@ -62,6 +65,7 @@ export class Machine {
       os: `${os.distro} ${os.release} (${process.arch})`,
       cpus: availableParallelism(),
       memoryBytes: totalmem(),
+      diskBytes: disk.latest().totalBytes || undefined,
       gpus: gpus.latest(),
     };
     return new Machine(facts, { system, network, gpus, disk });
@@ -76,6 +80,14 @@ export class Machine {
     this.#network = parts.network;
     this.#gpus = parts.gpus;
     this.#disk = parts.disk;
+  }
+
+  /**
+   * The GPUs that tasks may be given as they are right now, by their numbers, with who computes on them.
+   * @throws NavvyError timeout, setup_failed: nothing is known of any
+   */
+  lookAtGpus(): Promise<Map<number, GpuReading>> {
+    return this.#gpus.look();
   }
 
   /** CPU use is in percent of all cores since the last sample, like a GPU's utilization. */

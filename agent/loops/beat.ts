@@ -1,6 +1,6 @@
 import type { Logger } from "pino";
 import type { Navvy } from "../../broker/index.js";
-import { type Beat } from "../../protocol/index.js";
+import type { Beat, Gpu } from "../../protocol/index.js";
 import type { Machine } from "../host/machine.js";
 
 export interface BeatParts {
@@ -8,6 +8,8 @@ export interface BeatParts {
   machine: Machine;
   /** Everything of the beat that is not the machine's. */
   view: () => Omit<Beat, "type" | "at" | "cpu" | "memory" | "disk" | "network" | "gpus">;
+  /** What is to be said of a GPU beside its figures. */
+  gpuView: (gpu: Gpu) => Partial<Gpu>;
   onSample: (sample: Pick<Beat, "disk" | "memory">) => void;
   log: Logger;
 }
@@ -30,7 +32,7 @@ export class BeatLoop {
 
   /** The latest figures, with what runs right now. */
   get latest(): Beat | undefined {
-    return this.#last && { ...this.#last, ...this.#parts.view(), at: new Date().toISOString() };
+    return this.#last && { ...this.#last, ...this.#parts.view(), gpus: this.#gpus(this.#last.gpus), at: new Date().toISOString() };
   }
 
   /** Like `beat`, for those who do not wait for it: a beat that fails is followed by the next one. */
@@ -45,11 +47,15 @@ export class BeatLoop {
     try {
       const sample = await this.#parts.machine.sample();
       this.#parts.onSample(sample);
-      this.#last = { type: "navvy.beat.v1", at: new Date().toISOString(), ...this.#parts.view(), ...sample };
+      this.#last = { type: "navvy.beat.v1", at: new Date().toISOString(), ...this.#parts.view(), ...sample, gpus: this.#gpus(sample.gpus) };
       this.#parts.navvy.fleet.beat(this.#last, { keep: this.#count++ % KEEP_EVERY === 0 });
     } finally {
       this.#sampling = false;
     }
+  }
+
+  #gpus(gpus: Gpu[]): Gpu[] {
+    return gpus.map(({ heldBy: _heldBy, asideReason: _asideReason, ...gpu }) => ({ ...gpu, ...this.#parts.gpuView(gpu) }));
   }
 
   stop(): void {

@@ -1,8 +1,10 @@
 import { type Claim, type Navvy, type PulledMessage, Puller } from "../../broker/index.js";
-import { decode, isNavvyError, type Lane, type NavvyError, type Owner, Ticket } from "../../protocol/index.js";
+import { decode, isNavvyError, type Lane, type NavvyError, needsOfLane, type Owner, Ticket } from "../../protocol/index.js";
 import type { AgentConfig } from "../config.js";
+import { devicesOf } from "../slot-gpus.js";
 import type { Slot, Slots } from "../slots.js";
 import { type Bell, Doorbells } from "./doorbells.js";
+import { LaneHeads } from "./lane-heads.js";
 import type { Lanes } from "./lanes.js";
 import { setAside } from "./set-aside.js";
 
@@ -19,14 +21,27 @@ export interface ClaimParts {
   onClaim: (claim: Claim, slot: Slot) => void;
 }
 
+/** A ticket, and the slot that is held for its task. */
+interface Taking {
+  ticket: Ticket;
+  slot: Slot;
+}
+
 const SWEEP_EVERY_MS = 15_000;
 /** A pull sent right after an acknowledged publish can miss it (1 in some thousands): one more look after a ring. */
 const SECOND_LOOK_MS = 30;
+/** Whoever makes a lane publishes on it right after: its doorbell may ring before it is listened to. */
+const NEW_LANE_LOOKS_MS = [50, 500];
+/** How long GPUs may keep a sweep waiting to be looked at; one that takes longer sets off another sweep. */
+const GPU_LOOK_MS = 1_000;
 const LOWEST_FIRST_EVERY = 16;
 const RETRY_MS = 200;
 
 /**
  * Fills free slots: asks the lanes that fit for exactly as many tasks as there is room, never more.
+ *
+ * Of one class and queue the oldest task that fits goes first, whatever its shape: where several lanes fit, their heads are
+ * compared. One that does not fit is passed over and keeps nobody waiting.
  *
  * Idle agents park no pulls. A sweep is set off by the doorbell, a slot that got free, a reconnect, a changed queue, and
  * every 15 s. While all slots are taken the doorbell is not listened to, and what is left over is rung on.
@@ -37,9 +52,10 @@ export class ClaimLoop {
   readonly #offReconnect: () => void;
   readonly #timer: NodeJS.Timeout;
   readonly #doorbells: Doorbells;
+  readonly #heads: LaneHeads;
   /** Rings that the sweep under way, or the next one, is for. */
   readonly #rang = new Set<Bell>();
-  /** Shapes that can ever fit this machine. */
+  /** Plain shapes that can ever fit this machine. */
   readonly #shapes: string[];
   /** Tasks whose claim is under way. */
   readonly #claiming = new Set<string>();
@@ -54,8 +70,12 @@ export class ClaimLoop {
     this.#parts = parts;
     this.#puller = new Puller(parts.navvy.bus);
     this.#doorbells = new Doorbells(parts.navvy, (bell) => this.#rung(bell));
+    this.#heads = new LaneHeads(parts.navvy);
     this.#shapes = parts.slots.shapes();
-    this.#offReconnect = parts.navvy.bus.onReconnect(() => this.kick());
+    this.#offReconnect = parts.navvy.bus.onReconnect(() => {
+      this.#heads.forget();
+      this.kick();
+    });
     this.#timer = setInterval(() => this.kick(), SWEEP_EVERY_MS * (0.8 + Math.random() * 0.4));
     this.kick();
   }
@@ -90,6 +110,14 @@ export class ClaimLoop {
     this.#listen();
   }
 
+  /** Lanes are there that were not, or whose queue was paused. */
+  lanesChanged(lanes: Lane[]): void {
+    this.#listen();
+    if (!lanes.some((lane) => this.#parts.slots.room(lane) > 0)) return;
+    this.kick();
+    for (const delayMs of NEW_LANE_LOOKS_MS) setTimeout(() => this.kick(), delayMs).unref();
+  }
+
   /** Ends claiming; resolves when no claim is under way. */
   async stop(): Promise<void> {
     this.#isStopped = true;
@@ -107,46 +135,83 @@ export class ClaimLoop {
       if (this.#isStopped || !slots.hasRoom || !this.#parts.mayClaim()) return;
       const lowestFirst = ++this.#sweeps % LOWEST_FIRST_EVERY === 0;
       let found = false;
-      for (const lane of lanes.inOrder({ first: isFair ? this.#first : 0, lowestFirst })) {
-        const taken = await this.#ask(lane, isFair);
+      for (const group of lanes.inOrder({ first: isFair ? this.#first : 0, lowestFirst })) {
+        const taken = await this.#askGroup(group, isFair);
         if (!taken) continue;
         found = true;
-        this.#first = (config.serves.indexOf(lane.queue) + 1) % config.serves.length;
+        this.#first = (config.serves.indexOf(group[0]?.queue ?? "") + 1) % config.serves.length;
         if (isFair) break; // the next queue's turn
       }
       if (!found) return;
     }
   }
 
-  /** One pull; true when a message came. */
-  async #ask(lane: Lane, one: boolean): Promise<boolean> {
-    const { slots, navvy } = this.#parts;
-    const room = slots.fits(lane) ? slots.room(lane) : 0;
-    if (room < 1 || this.#isStopped || !this.#parts.mayClaim()) return false;
+  /** Asks the lanes of one class and queue; true when a message came. */
+  async #askGroup(group: Lane[], one: boolean): Promise<boolean> {
+    const open = group.filter((lane) => this.#parts.slots.room(lane) > 0);
+    const [only] = open;
+    if (only === undefined) return false;
     const claims: Promise<void>[] = [];
-    let left = 0;
+    try {
+      // The usual case, in one round trip. GPUs are looked at only for a task that is there.
+      if (open.length === 1 && !wantsGpus(only)) await this.#pull(only, one, claims);
+      else await this.#pullOldestFirst(open, one, claims);
+    } finally {
+      await Promise.all(claims);
+    }
+    return claims.length > 0;
+  }
+
+  async #pullOldestFirst(lanes: Lane[], one: boolean, claims: Promise<void>[]): Promise<void> {
+    const { slots } = this.#parts;
+    const pass = await this.#heads.open(lanes);
+    let hasLooked = false;
+    for (;;) {
+      const oldest = await pass.next((lane) => slots.room(lane) > 0);
+      if (oldest === undefined) return;
+      const { lane, isOnly } = oldest;
+      if (wantsGpus(lane) && !hasLooked) {
+        await slots.look(GPU_LOOK_MS);
+        hasLooked = true;
+        continue; // there may be less room than it seemed
+      }
+      const sequence = await this.#pull(lane, one || !isOnly, claims);
+      if (one || isOnly) return;
+      pass.took(lane, sequence);
+    }
+  }
+
+  /** One pull, for as many as there is room or for one; the last message's sequence, and the claims under way with the others. */
+  async #pull(lane: Lane, one: boolean, claims: Promise<void>[]): Promise<number | undefined> {
+    const { slots, navvy } = this.#parts;
+    const room = slots.room(lane);
+    if (room < 1 || this.#isStopped || !this.#parts.mayClaim()) return undefined;
+    let last: PulledMessage | undefined;
     await this.#puller.pull({
       stream: navvy.bus.assets.streams.queue.name,
       consumer: navvy.bus.subjects.laneConsumer(lane),
       batch: one ? 1 : room,
       expiresMs: 0,
       onMessage: (message) => {
-        left = message.pending;
+        last = message;
         claims.push(this.#take(lane, message));
       },
     });
-    await Promise.all(claims);
+    const left = (last as PulledMessage | undefined)?.pending ?? 0;
     if (left > 0 && slots.room(lane) < 1) navvy.queues.ring(lane); // more is waiting than fits here: wake another agent
-    return claims.length > 0;
+    return (last as PulledMessage | undefined)?.sequence;
   }
 
   async #take(lane: Lane, message: PulledMessage): Promise<void> {
-    const slot = this.#parts.slots.take(lane);
-    const ticket = slot && this.#read(lane, message);
-    if (!slot) return message.nak();
+    const ticket = this.#read(lane, message);
+    if (ticket === undefined) return message.ack(); // it was set aside
+    const slot = this.#parts.slots.take(lane, ticket.id);
+    if (!slot) {
+      message.nak();
+      return this.#parts.navvy.queues.ring(lane);
+    }
     // A second message for a task whose claim is under way is as stale as one for a task that runs.
-    const isTwice = ticket !== undefined && this.#claiming.has(ticket.id);
-    const claim = ticket && !isTwice ? await this.#claim(lane, message, ticket) : undefined;
+    const claim = this.#claiming.has(ticket.id) ? undefined : await this.#claim(lane, message, { ticket, slot });
     if (claim === "unknown") message.nak();
     else message.ack(); // also a stale one: the record is the truth, and it says no
     if (claim && claim !== "unknown") this.#parts.onClaim(claim, slot);
@@ -154,14 +219,14 @@ export class ClaimLoop {
   }
 
   /** Claims, over outages: an answer that was lost may have been a yes, so it is asked until it is known. */
-  async #claim(lane: Lane, message: PulledMessage, ticket: Ticket): Promise<Claim | "unknown" | undefined> {
+  async #claim(lane: Lane, message: PulledMessage, { ticket, slot }: Taking): Promise<Claim | "unknown" | undefined> {
     const { navvy, owner } = this.#parts;
     const session = owner();
     const isOver = () => this.#isStopped || owner().session !== session.session || navvy.bus.nc.isClosed();
     this.#claiming.add(ticket.id);
     try {
       do {
-        const claim = await this.#try(lane, ticket, session);
+        const claim = await this.#try(lane, { ticket, slot }, session);
         if (!(claim instanceof Error)) return claim;
         if (!isNavvyError(claim)) return "unknown";
         if (!claim.retryable) return await this.#refuse(lane, message, { ticket, error: claim });
@@ -173,10 +238,10 @@ export class ClaimLoop {
     }
   }
 
-  async #try(lane: Lane, ticket: Ticket, session: Owner): Promise<Claim | undefined | Error> {
+  async #try(lane: Lane, { ticket, slot }: Taking, session: Owner): Promise<Claim | undefined | Error> {
     const { navvy, isHeld, config, lanes } = this.#parts;
     try {
-      return await navvy.tasks.claims.claim(ticket, session, { isHeld, ...lanes.defaultsOf(lane.queue) });
+      return await navvy.tasks.claims.claim(ticket, session, { isHeld, gpus: devicesOf(slot)?.ids, ...lanes.defaultsOf(lane.queue) });
     } catch (error) {
       if (!isNavvyError(error)) config.log.error({ err: error, task: ticket.id }, "a claim failed");
       return error as Error;
@@ -203,22 +268,29 @@ export class ClaimLoop {
 
   /** Listens to the doorbells of what there is room for, while work is taken at all. */
   #listen(): void {
-    const { slots, config } = this.#parts;
+    const { slots, config, lanes } = this.#parts;
     const mayClaim = !this.#isStopped && this.#parts.mayClaim();
-    const bells = config.serves.flatMap((queue) => this.#shapes.map((shape) => ({ queue, shape })));
-    this.#doorbells.set(mayClaim ? bells.filter((bell) => slots.room({ ...bell, class: "normal" }) > 0) : []);
+    const known = config.serves.flatMap((queue) => lanes.shapesOf(queue));
+    const bells: Bell[] = [...config.serves.flatMap((queue) => this.#shapes.map((shape) => ({ queue, shape }))), ...known];
+    const open = mayClaim ? bells.filter((bell) => slots.room({ ...bell, class: "normal" }) > 0) : [];
+    this.#doorbells.set(open, { keepsHashed: mayClaim });
   }
 
   /** A ring that came while the last slot was being taken is for someone else: by now this agent no longer listens. */
   #passOn(): void {
-    const { slots, navvy } = this.#parts;
-    for (const bell of this.#rang) if (this.#isStopped || slots.room({ ...bell, class: "normal" }) < 1) navvy.queues.ring(bell);
+    const { slots } = this.#parts;
+    for (const bell of this.#rang) if (this.#isStopped || slots.room({ ...bell, class: "normal" }) < 1) this.#doorbells.passOn(bell);
     this.#rang.clear();
   }
 
   #rung(bell: Bell): void {
+    if (this.#parts.slots.room({ ...bell, class: "normal" }) < 1) return this.#doorbells.passOn(bell);
     this.#rang.add(bell);
     this.kick();
     setTimeout(() => this.kick(), SECOND_LOOK_MS);
   }
+}
+
+function wantsGpus(lane: Lane): boolean {
+  return (needsOfLane(lane)?.gpus ?? 0) > 0;
 }

@@ -15,8 +15,6 @@ export interface ContainersParts {
   engines: Engines;
   running: Running;
   log: Logger;
-  /** What this agent can run is not what it was: an engine came or went. */
-  onChange: () => void;
 }
 
 /** Removes this agent's containers that belong to nothing that runs here, and looks whether there is an engine: in good time after a start, then now and then. */
@@ -43,9 +41,9 @@ export class ContainersLoop {
   }
 
   async #look(): Promise<void> {
-    const { engines, log, onChange } = this.#parts;
+    const { engines, log } = this.#parts;
     try {
-      if (await engines.refresh()) onChange();
+      await engines.refresh();
       if (engines.current) await this.#sweep();
     } catch (error) {
       if (!isNavvyError(error)) throw error;
@@ -63,7 +61,7 @@ export class ContainersLoop {
 }
 
 /** At the start, before anything is claimed: whatever has no attempt is an earlier run's. */
-export async function removeStrayContainers(parts: Omit<ContainersParts, "onChange">): Promise<void> {
+export async function removeStrayContainers(parts: ContainersParts): Promise<void> {
   const { engines, log } = parts;
   try {
     const stray = await strayContainers(parts);

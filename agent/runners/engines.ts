@@ -16,6 +16,7 @@ export class Engines {
   readonly #env: NodeJS.ProcessEnv;
   #engine: Engine | undefined;
   #isAway = false;
+  readonly #listeners: (() => void)[] = [];
 
   /** @throws NavvyError not_found, engine_unreachable: an engine that was asked for by its name must be there */
   static async find(runtime: Runtime, { log, env }: { log: EngineLog; env: NodeJS.ProcessEnv }): Promise<Engines> {
@@ -40,11 +41,14 @@ export class Engines {
     return this.#isAway;
   }
 
-  /** Looks again. @returns whether what this agent offers has changed */
-  async refresh(): Promise<boolean> {
-    const before = this.#engine?.name;
-    await this.#probe(false);
-    return this.#engine?.name !== before;
+  /** Calls back whenever an engine comes or goes. */
+  onChange(listener: () => void): void {
+    this.#listeners.push(listener);
+  }
+
+  /** Looks again. */
+  refresh(): Promise<void> {
+    return this.#probe(false);
   }
 
   /** @throws NavvyError engine_unreachable */
@@ -64,22 +68,28 @@ export class Engines {
     const names = this.#runtime === "process" ? [] : this.#runtime === "auto" ? ENGINE_NAMES : [this.#runtime];
     for (const name of names) {
       try {
-        this.#engine = await Engine.probe(name, this.#env, () => this.#lose());
+        const engine = await Engine.probe(name, this.#env, () => this.#lose());
         this.#isAway = false;
-        return;
+        return this.#use(engine);
       } catch (error) {
         if (isAskedFor || !isNavvyError(error)) throw error;
         if (error.code !== "not_found") this.#tellAway(error);
       }
     }
-    this.#engine = undefined;
+    this.#use(undefined);
+  }
+
+  #use(engine: Engine | undefined): void {
+    const hasChanged = this.#engine?.name !== engine?.name;
+    this.#engine = engine;
+    if (hasChanged) for (const listener of this.#listeners) listener();
   }
 
   /** It failed to answer in the midst of work: until it answers again nothing is taken for it. */
   #lose(): void {
     if (this.#engine === undefined) return;
     this.#tellAway(new NavvyError("engine_unreachable", `the container engine does not answer any more: ${this.#engine.name}`));
-    this.#engine = undefined;
+    this.#use(undefined);
   }
 
   /** Once, and not at every look. */

@@ -2,7 +2,7 @@ import { pino } from "pino";
 import { expect, test } from "vitest";
 import { newTaskRecord } from "../../test/support/records.js";
 import { resolveConfig } from "../config.js";
-import { parameterVariables, taskEnvironment } from "./environment.js";
+import { gpuVariables, parameterVariables, taskEnvironment } from "./environment.js";
 import { attemptFolder } from "./folder.js";
 
 const config = (allowControllers: boolean) =>
@@ -38,10 +38,32 @@ test("a controller in a service slot gets the connection where the agent allows 
   expect(environment("service", false).NAVVY_SERVER).toBeUndefined();
 });
 
-test("what the task's own specification sets goes before what is inherited, and GPUs are named for every toolkit", () => {
+test("what the task's own specification sets goes before what is inherited", () => {
   const env = environment("compute", true, [1, 3]);
-  expect(env).toMatchObject({ MINE: "1", HOME: "/task", CUDA_VISIBLE_DEVICES: "1,3", NVIDIA_VISIBLE_DEVICES: "1,3" });
+  expect(env).toMatchObject({ MINE: "1", HOME: "/task", CUDA_VISIBLE_DEVICES: "1,3" });
   expect(env.PATH?.startsWith("/w/a/bin:")).toBe(true);
+});
+
+const device = (index: number, vendor: "nvidia" | "amd" = "nvidia") => ({ index, vendor, id: `GPU-${index}`, visible: String(index) });
+
+test("a task sees its own GPUs: libraries by their numbers on the bus, container engines by UUID", () => {
+  expect(gpuVariables({ gpus: [1, 3], devices: [device(1), device(3)] })).toEqual({
+    NAVVY_GPUS: "1,3",
+    CUDA_DEVICE_ORDER: "PCI_BUS_ID",
+    CUDA_VISIBLE_DEVICES: "1,3",
+    NVIDIA_VISIBLE_DEVICES: "GPU-1,GPU-3",
+    HIP_VISIBLE_DEVICES: "-1",
+  });
+  const mig = { index: 101, vendor: "nvidia" as const, id: "MIG-1", visible: "MIG-1" };
+  expect(gpuVariables({ gpus: [101], devices: [mig] })).toMatchObject({ CUDA_VISIBLE_DEVICES: "MIG-1", NVIDIA_VISIBLE_DEVICES: "MIG-1" });
+});
+
+test("on a machine of AMD its variables name them, and CUDA's show none", () => {
+  expect(gpuVariables({ gpus: [2], devices: [device(2, "amd")] })).toMatchObject({ HIP_VISIBLE_DEVICES: "2", CUDA_VISIBLE_DEVICES: "" });
+});
+
+test("a task that asked for no GPU sees none", () => {
+  expect(gpuVariables({ gpus: [] })).toEqual({ CUDA_VISIBLE_DEVICES: "", NVIDIA_VISIBLE_DEVICES: "void", HIP_VISIBLE_DEVICES: "-1" });
 });
 
 test("parameters become variables; those of General without their section", () => {

@@ -1,6 +1,7 @@
 import { delimiter, join } from "node:path";
 import { type Parameters, type ParameterValue, PROTOCOL, type TaskRecord } from "../../protocol/index.js";
 import type { AgentConfig } from "../config.js";
+import { devicesOf } from "../slot-gpus.js";
 import type { Slot } from "../slots.js";
 import type { Prepared } from "./prepare.js";
 import type { SeenFolder } from "./seen.js";
@@ -58,7 +59,7 @@ export function taskEnvironment({ config, record, slot, folder, inherited, prepa
     NAVVY_EVENTS: folder.events,
     NAVVY_GRACE_MS: String(record.spec.graceMs),
     ...parameterVariables(record.spec.parameters),
-    ...gpuVariables(slot),
+    ...gpuVariables(slot, prepared.image !== undefined),
     ...(slot.pool === "service" && config.allowControllers ? connectionVariables(config) : {}),
     ...prepared.env,
     ...record.spec.env,
@@ -137,10 +138,21 @@ function asText(value: ParameterValue): string {
   return typeof value === "string" ? value : JSON.stringify(value);
 }
 
-function gpuVariables(slot: Slot): Record<string, string> {
-  if (slot.gpus.length === 0) return {};
-  const list = slot.gpus.join(",");
-  return { CUDA_VISIBLE_DEVICES: list, NVIDIA_VISIBLE_DEVICES: list, NAVVY_GPUS: list };
+/**
+ * Each task sees its own GPUs and no others; one that asked for none sees none. The numbers are those of the bus, so CUDA is
+ * told to count that way too: its own order is by speed.
+ */
+export function gpuVariables(slot: Pick<Slot, "gpus" | "devices">, isContained = false): Record<string, string> {
+  const devices = devicesOf(slot);
+  const none = { CUDA_VISIBLE_DEVICES: "", NVIDIA_VISIBLE_DEVICES: "void", HIP_VISIBLE_DEVICES: "-1" };
+  if (devices === undefined) return none;
+  const visible = devices.visible.join(",");
+  const common = { ...none, NAVVY_GPUS: slot.gpus.join(",") };
+  if (devices.vendor === "amd") return { ...common, HIP_VISIBLE_DEVICES: visible };
+  // Inside there are no others, and they are counted from 0.
+  if (isContained) return { NAVVY_GPUS: common.NAVVY_GPUS, NVIDIA_VISIBLE_DEVICES: devices.ids.join(","), HIP_VISIBLE_DEVICES: "-1" };
+  const order = { CUDA_DEVICE_ORDER: "PCI_BUS_ID" };
+  return { ...common, ...order, CUDA_VISIBLE_DEVICES: visible, NVIDIA_VISIBLE_DEVICES: devices.ids.join(",") };
 }
 
 /** Controllers talk to the fleet as the agent does; allowed per agent. */

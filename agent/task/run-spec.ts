@@ -3,6 +3,7 @@ import type { AgentConfig } from "../config.js";
 import { self } from "../runners/container-args.js";
 import { ownLabels } from "../runners/labels.js";
 import type { ContainerRun, RunSpec } from "../runners/runner.js";
+import { devicesOf } from "../slot-gpus.js";
 import type { Slot } from "../slots.js";
 import { taskEnvironment } from "./environment.js";
 import { type AttemptFolder, libraryIn } from "./folder.js";
@@ -45,6 +46,7 @@ export function containerOf(config: AgentConfig, claim: Claim, ready: Ready & { 
   const { container, resources, inputs } = claim.record.spec;
   if (container === undefined) throw new Error("an image without a container");
   const { user, entrypoint, network, shmBytes, pids = Number.POSITIVE_INFINITY, args } = container;
+  const gpus = devicesOf(slot);
   const maxPids = Math.min(pids, config.maxPids || Number.POSITIVE_INFINITY);
   const mounts = attemptMounts(folder, { hasInputs: Object.keys(inputs).length > 0, library: libraryIn(config.folder) });
   return {
@@ -56,7 +58,7 @@ export function containerOf(config: AgentConfig, claim: Claim, ready: Ready & { 
     ...(Number.isFinite(maxPids) ? { pids: maxPids } : {}),
     ...(resources.cpus === undefined ? {} : { cpus: resources.cpus }),
     ...(resources.memoryBytes === undefined ? {} : { memoryBytes: resources.memoryBytes }),
-    ...(slot.gpus.length > 0 ? { gpus: { vendor: "nvidia" as const, ids: slot.gpus.map(String) } } : {}),
+    ...(gpus ? { gpus } : {}),
     mounts: [...mounts, ...prepared.mounts].map((mount) => ({ ...mount, source: enginePath(mount.source, config) })),
     args: [...config.containers.args, ...args],
     labels: {

@@ -1,10 +1,14 @@
 import {
   type AttemptFacts,
   isNavvyError,
+  type Lane,
+  laneOf,
   type OnDisconnect,
   type Outcome,
   type Owner,
+  parseShape,
   type Reported,
+  type TaskHead,
   type TaskRecord,
   type Ticket,
 } from "../../protocol/index.js";
@@ -38,6 +42,8 @@ export interface ClaimOptions {
   isHeld: (id: string) => boolean;
   /** What the task's queue says; the task's own word comes first. */
   onDisconnect?: OnDisconnect | undefined;
+  /** The GPUs that it will hold, as the record is to name them. */
+  gpus?: string[] | undefined;
 }
 
 /** An attempt that runs on a machine, as its agent's earlier session held it. */
@@ -82,7 +88,7 @@ export class Claims {
         patch: {
           owner,
           attempt,
-          attempts: withAttempt(record, { attempt, ...owner, claimedAt: at }),
+          attempts: withAttempt(record, { attempt, ...owner, claimedAt: at, ...(options.gpus?.length ? { gpus: options.gpus } : {}) }),
           phase: "claimed",
           reported: emptyReport(),
           ...(onDisconnect ? { onDisconnect } : {}),
@@ -176,9 +182,21 @@ export class Claims {
 
   /** Publishes the ticket of a record that was just queued, unless it waits for a time that is yet to come. */
   async requeue(record: TaskRecord): Promise<void> {
-    if (record.status !== "queued" || record.queue === undefined) return;
+    const lane = laneOf(record);
+    if (record.status !== "queued" || lane === undefined) return;
     if (record.notBefore !== undefined && Date.parse(record.notBefore) > Date.now()) return; // the scheduler does it when due
-    await this.#queues.publish({ queue: record.queue, class: record.class, shape: record.shape }, { id: record.id, ticket: record.ticket });
+    await this.#queues.publish(lane, { id: record.id, ticket: record.ticket });
+  }
+
+  /**
+   * Where a queued task's ticket goes. What a hashed shape asks for stands only in the record, so that is read for those.
+   * @returns undefined when the task is gone or was never queued
+   */
+  async laneOf(head: TaskHead): Promise<Lane | undefined> {
+    const { queue, class: name, shape } = head;
+    if (queue !== undefined && parseShape(shape)) return { queue, class: name, shape };
+    const entry = await this.#bucket.get(head.id);
+    return entry && laneOf({ ...entry.value, queue, class: name, shape });
   }
 
   /** Gives a running attempt of this session up: it goes on to its next attempt, or fails at its cap. */

@@ -2,6 +2,7 @@ import {
   assertMove,
   isEnded,
   NavvyError,
+  needsOf,
   type Parameters,
   type ParameterValue,
   type QueueClass,
@@ -115,7 +116,7 @@ export class Tasks {
       const place = {
         queue: options.queue,
         class: options.class ?? "normal",
-        shape: shapeOf(task.spec.resources),
+        shape: shapeOf(needsOf(task.spec)),
         failures: 0,
         losses: 0,
         ...notBefore,

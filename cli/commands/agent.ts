@@ -1,13 +1,14 @@
 import { type Command, Option } from "commander";
-import { collect, collectPair, parseCount, parseDuration, parseGpus, parseSize } from "../arguments.js";
+import { collect, collectPair, parseCount, parseDuration, parseSize } from "../arguments.js";
 import { act } from "../call.js";
 import { keepHeapSmall } from "./agent/small-heap.js";
 import { addCleanFlags, type CleanFlags } from "./agent-flags/clean.js";
 import { type AgentContainerOptions, addAgentContainerFlags } from "./agent-flags/container.js";
 import { type AgentGitOptions, addAgentGitFlags } from "./agent-flags/git.js";
+import { type AgentGpuOptions, addAgentGpuFlags } from "./agent-flags/gpus.js";
 
 /** Flags of `navvy agent start`. */
-export interface AgentStartOptions extends AgentContainerOptions, AgentGitOptions, CleanFlags {
+export interface AgentStartOptions extends AgentContainerOptions, AgentGitOptions, CleanFlags, AgentGpuOptions {
   name?: string;
   queue?: string[];
   slots?: number;
@@ -18,7 +19,6 @@ export interface AgentStartOptions extends AgentContainerOptions, AgentGitOption
   forget?: boolean;
   /** False for `--no-services`. */
   services?: number | false;
-  gpus: "auto" | "none" | "all" | number[];
   workDir?: string;
   order: "strict" | "fair";
   label?: Record<string, string>;
@@ -87,9 +87,6 @@ function startCommand(agent: Command): void {
     .addOption(new Option("--slots <n>", "tasks at once").argParser(parseCount).env("NAVVY_SLOTS"))
     .option("--services <n>", "light slots for controllers on the services queue (default: 4)", parseCount)
     .option("--no-services", "do not serve the services queue")
-    .addOption(
-      new Option("--gpus <which>", "auto, none, all, or numbers: 0,1").default("auto").argParser(parseGpus).env("NAVVY_AGENT_GPUS"),
-    )
     .addOption(new Option("--work-dir <dir>", "where tasks run").env("NAVVY_WORK_DIR"))
     .addOption(
       new Option(
@@ -123,6 +120,7 @@ function startCommand(agent: Command): void {
     .addOption(
       new Option("--log-format <format>", "default: pretty on a terminal, else json").choices(["pretty", "json"]).env("NAVVY_LOG_FORMAT"),
     );
+  addAgentGpuFlags(start);
   addAgentContainerFlags(start);
   addAgentGitFlags(start);
   addCleanFlags(start);

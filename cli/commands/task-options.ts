@@ -4,10 +4,11 @@ import { collect, collectParameter, collectVariable, parseCount, parseDuration }
 import { onDisconnectOption } from "./on-disconnect.js";
 import { addContainerFlags, type ContainerOptions } from "./task-flags/container.js";
 import { addGitFlags, type GitOptions } from "./task-flags/git.js";
+import { addResourceFlags, type ResourceOptions } from "./task-flags/resources.js";
 import { addSetupFlags, type SetupOptions } from "./task-flags/setup.js";
 
 /** What a task is made of, as flags; used by `run`, `task create`, `task clone` and `task edit`. Times in milliseconds. */
-export interface TaskOptions extends ContainerOptions, GitOptions, SetupOptions {
+export interface TaskOptions extends ContainerOptions, GitOptions, ResourceOptions, SetupOptions {
   name?: string;
   project?: string;
   param?: Record<string, ParameterValue>;
@@ -15,7 +16,6 @@ export interface TaskOptions extends ContainerOptions, GitOptions, SetupOptions 
   tag?: string[];
   comment?: string;
   env?: Record<string, string>;
-  gpus?: number;
   timeout?: number;
   retries?: number;
   grace?: number;
@@ -43,7 +43,6 @@ export function addTaskOptions(command: Command): void {
         collectVariable,
       ),
     )
-    .option("--gpus <n>", "GPUs of its own", parseCount)
     .option("--timeout <duration>", "end it after this long: 90s, 15m, 4h", parseDuration)
     .option("--retries <n>", "try again so often when it fails by itself", parseCount)
     .option("--grace <duration>", "between SIGTERM and SIGKILL (default: 30s, or the time limit when that is less)", parseDuration)
@@ -52,6 +51,7 @@ export function addTaskOptions(command: Command): void {
     .option("--code <dir>", "send this folder along (default: no code)")
     .option("--dir <path>", "working directory inside the code (with --git: where it is called)")
     .option("--shell <command>", "one string for sh -c, in place of a command after --");
+  addResourceFlags(command);
   addGitFlags(command);
   addSetupFlags(command);
   addContainerFlags(command);

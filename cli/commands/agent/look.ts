@@ -14,7 +14,7 @@ const AGENT_VIEW: View<AgentView> = {
     { title: "NAME", value: (view) => view.record.name, isFlexible: true },
     { title: "STATE", value: (view) => stateWord(stateOf(view)) },
     { title: "QUEUES", value: (view) => view.record.queues.join(","), isFlexible: true },
-    { title: "GPUS", value: (view) => gpusOf(view.record.gpus), isFlexible: true },
+    { title: "GPUS", value: gpusAndAside, isFlexible: true },
     { title: "BUSY", value: busyOf, align: "right" },
     { title: "LOAD", value: ({ beat }) => (beat ? `${Math.round(beat.cpu.used)} %` : "—"), align: "right" },
     { title: "FREE DISK", value: ({ beat }) => (beat ? size(beat.disk.freeBytes) : "—"), align: "right" },
@@ -58,6 +58,12 @@ function gpusOf(gpus: Gpu[]): string {
   return [...kinds].map(([name, n]) => `${n}×${name}`).join(", ") || "—";
 }
 
+/** One that is set aside is worth a word in every list: it is missed by whoever waits for it. */
+function gpusAndAside({ record, beat }: AgentView): string {
+  const aside = beat?.gpus.filter((gpu) => gpu.asideReason !== undefined).length ?? 0;
+  return aside === 0 ? gpusOf(record.gpus) : `${gpusOf(record.gpus)} (${aside} set aside)`;
+}
+
 function labelsOf(view: AgentView): string {
   return (
     Object.entries(view.record.labels)
@@ -92,5 +98,13 @@ function describe(view: AgentView): string {
 function describeGpu(gpu: Gpu): string {
   const memory = gpu.memoryTotalBytes ? `  ${size(gpu.memoryUsedBytes ?? 0)} of ${size(gpu.memoryTotalBytes)}` : "";
   const use = gpu.utilization === undefined ? "" : `  ${bar(gpu.utilization / 100)}`;
-  return `gpu ${gpu.index}     ${gpu.name}${use}${memory}${gpu.temperatureC === undefined ? "" : `  ${gpu.temperatureC} °C`}`;
+  const heat = gpu.temperatureC === undefined ? "" : `  ${gpu.temperatureC} °C`;
+  const power = gpu.powerW === undefined ? "" : `  ${Math.round(gpu.powerW)} W`;
+  const held = gpu.heldBy === undefined ? "" : `  runs ${shortId(gpu.heldBy)}`;
+  const aside = gpu.asideReason === undefined ? "" : `  set aside: ${gpu.asideReason}`;
+  return `${`gpu ${gpu.index}`.padEnd(9)} ${gpu.name}${migWords(gpu)}${use}${memory}${heat}${power}${held}${aside}`;
+}
+
+function migWords({ mig }: Gpu): string {
+  return mig === undefined ? "" : ` MIG ${mig.profile} (${mig.parent}:${mig.device})`;
 }

@@ -1,5 +1,5 @@
 import { hostname } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { pino } from "pino";
 import { type Agent, startAgent } from "../../../agent/index.js";
 import { connectionOf, type Handler } from "../../call.js";
@@ -34,6 +34,8 @@ export const start: Handler<[], AgentStartOptions> = async (call) => {
     ...containerConfigOf(options),
     order: options.order,
     gpus: options.gpus,
+    ...(options.shareGpus === undefined ? {} : { shareGpus: options.shareGpus }),
+    ...(options.gpuLocks === undefined ? {} : { gpuLockFolder: resolve(options.gpuLocks) }),
     workDir: options.workDir ?? join(dataFolder(process.env), "agents"),
     labels: options.label ?? {},
     log,

@@ -1,5 +1,5 @@
 import type { Navvy } from "../../../broker/index.js";
-import { NavvyError } from "../../../protocol/index.js";
+import { laneOf, NavvyError } from "../../../protocol/index.js";
 import type { Handler } from "../../call.js";
 import type { View } from "../../output/output.js";
 import { age } from "../../output/quantities.js";
@@ -68,8 +68,8 @@ async function mend(navvy: Navvy, found: Dead[], say: (text: string) => void): P
 
 async function publishAgain(navvy: Navvy, id: string): Promise<boolean> {
   const task = await navvy.tasks.get(id);
-  if (task.status !== "queued" || task.queue === undefined) return false;
-  const lane = { queue: task.queue, class: task.class, shape: task.shape };
+  const lane = laneOf(task);
+  if (task.status !== "queued" || lane === undefined) return false;
   await navvy.queues.publish(lane, { id, ticket: task.ticket }, `again.${Date.now()}`);
   navvy.events.emit({
     kind: "task",

@@ -1,6 +1,7 @@
 import type { AgentView, Navvy } from "../../../broker/index.js";
 import type { QueueRecord, TaskRecord } from "../../../protocol/index.js";
 import type { Handler } from "../../call.js";
+import { needsAsAsked, needsWords } from "../../output/needs.js";
 import { type Output, tableWidth, type View } from "../../output/output.js";
 import { age } from "../../output/quantities.js";
 import { renderTable } from "../../output/table.js";
@@ -77,7 +78,7 @@ function describe(queue: QueueLook, tasks: TaskRecord[], out: Output): string {
       { title: "ID", value: ({ task }) => shortId(task.id) },
       { title: "NAME", value: ({ task }) => task.name, isFlexible: true },
       { title: "CLASS", value: ({ task }) => task.class },
-      { title: "NEEDS", value: ({ task }) => (task.spec.resources.gpus > 0 ? count(task.spec.resources.gpus, "GPU") : "—") },
+      { title: "NEEDS", value: ({ task }) => needsWords(needsAsAsked(task.spec)) ?? "—", isFlexible: true },
       { title: "WAITED", value: ({ task }) => age(task.enqueuedAt), align: "right" },
       { title: "BY", value: ({ task }) => task.createdBy, isFlexible: true },
     ],

@@ -2,7 +2,9 @@ import { type AgentView, DEFAULT_PROJECT, type Navvy } from "../../../broker/ind
 import { DEFAULT_GRACE_MS, NavvyError, TaskSpec } from "../../../protocol/index.js";
 import type { Call, Handler } from "../../call.js";
 import { EXIT, exitCodeOfOutcome } from "../../exit-codes.js";
+import { needsAsAsked, needsWords } from "../../output/needs.js";
 import { shortId } from "../../output/words.js";
+import { obstacleAt } from "../../why-fit.js";
 import type { RunOptions } from "../run.js";
 import { gitSpecOf } from "../task/git-spec.js";
 import { createTask } from "../task/make.js";
@@ -19,7 +21,7 @@ export const run: Handler<[string[]], RunOptions> = async (call, words) => {
   const navvy = await call.navvy();
   // A slip in the queue's name is told before a draft is left behind.
   await navvy.queues.require(options.queue, { create: options.createQueue ?? false });
-  if (options.requireAgent && !(await isServed(navvy, options.queue))) return refuse(call);
+  if (options.requireAgent) await requireAgent(call, navvy, words);
   const draft = await createTask(call, words);
   if (options.draft) return out.show(TASK_VIEW, draft, () => draft.id);
   const task = await navvy.tasks.enqueue(draft.id, {
@@ -57,14 +59,20 @@ async function dryRun(call: Call<RunOptions>, command: string[]): Promise<void> 
   call.out.show({ kind: "new-task", name: () => task.name ?? "" }, document, () => JSON.stringify(document, undefined, 2));
 }
 
-async function isServed(navvy: Navvy, queue: string): Promise<boolean> {
-  const agents: AgentView[] = await navvy.fleet.agents();
-  return agents.some((view) => view.isUp && view.record.queues.includes(queue));
-}
-
-function refuse(call: Call<RunOptions>): number {
+/** @throws NavvyError nobody_serves */
+async function requireAgent(call: Call<RunOptions>, navvy: Navvy, words: string[]): Promise<void> {
   const { queue } = call.options;
-  throw new NavvyError("nobody_serves", `no agent that is up serves queue ${JSON.stringify(queue)}`, {
-    fix: [`navvy agent start -q ${queue}`, "or leave out --require-agent: the task then waits"],
+  const agents: AgentView[] = await navvy.fleet.agents();
+  const up = agents.filter((view) => view.isUp && view.record.queues.includes(queue));
+  if (up.length === 0)
+    throw new NavvyError("nobody_serves", `no agent that is up serves queue ${JSON.stringify(queue)}`, {
+      fix: [`navvy agent start -q ${queue}`, "or leave out --require-agent: the task then waits"],
+    });
+  const needs = needsAsAsked(TaskSpec.parse({ command: [], ...plainSpecOf(call.options, words) }));
+  const obstacles = up.map((view) => ({ view, obstacle: obstacleAt(view, { needs, queue }) }));
+  if (obstacles.some(({ obstacle }) => obstacle.kind !== "too_small")) return;
+  throw new NavvyError("nobody_serves", `no agent that is up can run it: it asks for ${needsWords(needs) ?? "a slot"}`, {
+    why: obstacles.map(({ view, obstacle }) => `${view.record.name}: ${obstacle.text}`).join("; "),
+    fix: ["ask for less", "or leave out --require-agent: the task then waits"],
   });
 }

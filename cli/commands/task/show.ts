@@ -1,6 +1,7 @@
 import { type Navvy, sessionKey, sessionsBucket } from "../../../broker/index.js";
 import { DEFAULT_GRACE_MS, describeOutcome, type GitRef, type TaskRecord } from "../../../protocol/index.js";
 import type { Handler } from "../../call.js";
+import { needsAsAsked, needsWords } from "../../output/needs.js";
 import { tableWidth } from "../../output/output.js";
 import { age, duration, figure, size } from "../../output/quantities.js";
 import { renderTable } from "../../output/table.js";
@@ -35,7 +36,8 @@ export function describeTask(task: TaskRecord, { isHeld = true }: { isHeld?: boo
     ["code", (task.spec.code && describeCode(task.spec.code)) ?? (task.spec.git && describeGit(task, task.spec.git))],
     ["image", task.spec.container?.image],
     ["setup", task.spec.setup && setupWords(task.spec.setup)],
-    ["gpus", task.spec.resources.gpus > 0 ? String(task.spec.resources.gpus) : undefined],
+    ["needs", needsWords(needsAsAsked(task.spec))],
+    ["gpus", task.attempts.at(-1)?.gpus?.join(", ")],
     ["limits", limitsOf(task)],
     ["agent", agentOf(task) === "—" ? undefined : `${agentOf(task)}, attempt ${task.attempt}${isHeld ? "" : goneWords(task)}`],
     ["abort", abortWords(task, isHeld)],

@@ -9,6 +9,7 @@ import { findTask } from "../../references.js";
 import type { TaskOptions } from "../task-options.js";
 import { containerSpecOf } from "./container-spec.js";
 import { gitSpecOf } from "./git-spec.js";
+import { resourcesSpecOf } from "./resources-spec.js";
 import { setupSpecOf } from "./setup-spec.js";
 
 /** The command of a task: the words after `--`, or `sh -c` with one string. @throws NavvyError invalid_argument for both */
@@ -44,10 +45,10 @@ export function plainSpecOf(options: TaskOptions, words: string[], before?: Task
   return {
     ...containerSpecOf(options, before),
     ...setupSpecOf(options, before),
+    ...resourcesSpecOf(options, before),
     ...(command ? { command } : {}),
     ...(options.dir === undefined ? {} : { directory: options.dir }),
     ...(options.env ? { env: { ...before?.env, ...options.env } } : {}),
-    ...(options.gpus === undefined ? {} : { resources: { gpus: options.gpus } }),
     ...(options.timeout === undefined ? {} : { timeLimitMs: options.timeout }),
     ...(options.grace === undefined ? {} : { graceMs: options.grace }),
     ...(options.onDisconnect === undefined ? {} : { onDisconnect: options.onDisconnect }),

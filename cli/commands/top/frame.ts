@@ -52,11 +52,16 @@ function agentLines(agents: { beat: Beat; isGone: boolean }[], width: number): s
       { title: "SLOTS", value: first(({ beat }) => slotsOf(beat)), align: "right" },
       { title: "CPU", value: first(({ beat }) => bar(beat.cpu.used / 100, 5)) },
       { title: "MEM", value: first(({ beat }) => `${size(beat.memory.usedBytes)} of ${size(beat.memory.totalBytes)}`) },
-      { title: "GPU", value: ({ gpu }) => (gpu ? `${gpu.index} ${bar((gpu.utilization ?? 0) / 100, 4)}` : "—") },
+      { title: "GPU", value: ({ gpu }) => (gpu ? gpuWords(gpu) : "—") },
     ],
     rows,
     { width },
   ).split("\n");
+}
+
+function gpuWords(gpu: Gpu): string {
+  const aside = gpu.asideReason === undefined ? "" : ` ! ${gpu.asideReason}`;
+  return `${gpu.index} ${bar((gpu.utilization ?? 0) / 100, 4)}${aside}`;
 }
 
 function slotsOf(beat: Beat): string {
