@@ -10,7 +10,7 @@ import { startError } from "./engine-messages.js";
 import type { Engines } from "./engines.js";
 import { processRunner } from "./process.js";
 import { Removals } from "./removals.js";
-import type { ContainerHandle, ContainerRun, ProcessEnd, Runner, RunSpec, StartFailure } from "./runner.js";
+import type { ContainerHandle, ContainerRun, EndRequest, ProcessEnd, Runner, RunSpec, StartFailure } from "./runner.js";
 
 export interface RunnerParts {
   spawner: SpawnerClient;
@@ -41,6 +41,7 @@ class ContainerRunner implements Runner {
   readonly #parts: RunnerParts;
   readonly #plain: Runner;
   readonly #removals: Removals;
+  readonly #creating = new Map<string, { isEnded: boolean; over: Promise<void> }>();
   /** By key, until they are released. */
   readonly #handles = new Map<string, ContainerHandle & { stderr?: string }>();
 
@@ -66,10 +67,22 @@ class ContainerRunner implements Runner {
     const engine = await this.#parts.engines.require();
     const handle = { engine: engine.name, name: containerName(agent, spec.key) };
     this.#handles.set(spec.key, { ...handle, stderr: spec.stderr });
-    await create(engine, handle.name, { ...spec, ...marked(spec, container, spawner.pid) });
+    await this.#create(spec.key, () => create(engine, handle.name, { ...spec, ...marked(spec, container, spawner.pid) }));
     const { maxPids: _maxPids, maxMemoryBytes: _maxMemoryBytes, ...limits } = plain; // those of the container are the engine's to keep
     const attach = { argv: [engine.name, "start", "--attach", handle.name], cwd: "/", env: engine.env };
     return spawner.start({ ...limits, ...attach, container: handle });
+  }
+
+  /** The spawner does not know it yet, so what is to end it must be heard here. @throws NavvyError aborted */
+  async #create(key: string, act: () => Promise<void>): Promise<void> {
+    const creating = { isEnded: false, over: act() };
+    this.#creating.set(key, creating);
+    try {
+      await creating.over;
+    } finally {
+      this.#creating.delete(key);
+    }
+    if (creating.isEnded) throw new NavvyError("aborted", `${key} was ended before it was started`);
   }
 
   recall(key: string): void {
@@ -102,12 +115,20 @@ class ContainerRunner implements Runner {
 
   gone = (key: string) => this.#plain.gone(key);
   signal = (key: string, signal: NodeJS.Signals) => this.#plain.signal(key, signal);
-  end = (key: string, request: Parameters<Runner["end"]>[1]) => this.#plain.end(key, request);
   pause = (key: string) => this.#plain.pause(key);
   resume = (key: string) => this.#plain.resume(key);
 
+  end(key: string, request: EndRequest): void {
+    const creating = this.#creating.get(key);
+    if (creating) creating.isEnded = true;
+    else this.#plain.end(key, request);
+  }
+
   /** Also one that was made and never started, or whose spawner is gone. */
   async kill(key: string): Promise<void> {
+    const creating = this.#creating.get(key);
+    if (creating) creating.isEnded = true;
+    await creating?.over.catch(() => undefined); // whoever makes it hears of it
     await this.#plain.kill(key);
     const handle = this.#handles.get(key);
     if (handle !== undefined) await this.#removals.now(handle);
