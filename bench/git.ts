@@ -10,7 +10,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import type { TaskSpec } from "../protocol/index.js";
-import { median, report, startFleet } from "./fleet.js";
+import { median, processorSeconds, report, startFleet } from "./fleet.js";
 
 const { values } = parseArgs({
   options: { tasks: { type: "string", default: "25" }, files: { type: "string", default: "50,200,1000" } },
@@ -24,19 +24,29 @@ for (const files of values.files.split(",").map(Number)) {
   const newer = commitFiles(url, files, "changed");
   const fetched = await lasted({ git: { url, commit: newer } });
   const [bare, warm]: [number[], number[]] = [[], []];
+  const used = { bare: 0, warm: 0 };
   for (let i = 0; i < Number(values.tasks); i++) {
-    bare.push(await lasted({}));
-    warm.push(await lasted({ git: { url, commit: newer } }));
+    used.bare += await costOf(async () => bare.push(await lasted({})));
+    used.warm += await costOf(async () => warm.push(await lasted({ git: { url, commit: newer } })));
   }
-  const row = {
+  rows.push({
     files,
     "no code ms": round(median(bare)),
     "git ms": round(median(warm)),
     "git adds ms": round(median(warm) - median(bare)),
-  };
-  rows.push({ ...row, "first of all ms": round(cold), "new commit ms": round(fetched) });
+    "of processor ms": round(((used.warm - used.bare) / Number(values.tasks)) * 1_000),
+    "first of all ms": round(cold),
+    "new commit ms": round(fetched),
+  });
 }
 await report("git", rows, { tasks: Number(values.tasks), server: fleet.serverVersion });
+
+/** Processor time of the agent, in seconds: what other work on the machine does not change. */
+async function costOf(act: () => Promise<unknown>): Promise<number> {
+  const before = await processorSeconds(fleet.agent.pid ?? 0);
+  await act();
+  return (await processorSeconds(fleet.agent.pid ?? 0)) - before;
+}
 
 async function lasted(spec: Partial<TaskSpec>): Promise<number> {
   const { tasks } = fleet.navvy;

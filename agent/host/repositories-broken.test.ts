@@ -1,4 +1,4 @@
-import { mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -91,12 +91,15 @@ test("a git that is missing and one that hangs are told as such, and nothing of 
   await using silent = await startSilentRemote();
   const bin = join(home.path, "bin");
   await mkdir(bin);
-  const none = await refusalOf(
-    home.repositories({ inherited: { PATH: bin } }).materialize({ url: home.origin.bare }, { into: home.place(), log: home.log }),
-  );
+  const all = home.repositories({ inherited: { ...PLAIN_GIT, PATH: bin } });
+  const none = await refusalOf(all.materialize({ url: home.origin.bare }, { into: home.place(), log: home.log }));
   expect(none).toMatchObject({ code: "setup_failed", fix: expect.arrayContaining(["sudo apt-get install -y git"]) });
-  const late = await refusalOf(home.repositories({ limitMs: 400 }).materialize({ url: silent.url }, { into: home.place(), log: home.log }));
-  expect(late).toMatchObject({ code: "setup_failed", message: expect.stringContaining("git ls-remote did not end within 0.4 s") });
+  await symlink((await execa("which", ["git"])).stdout, join(bin, "git"));
+  expect(await all.materialize({ url: home.origin.bare }, { into: home.place(), log: home.log })).toBe(home.origin.commit);
+  const late = await refusalOf(
+    home.repositories({ limitMs: 3_000 }).materialize({ url: silent.url }, { into: home.place(), log: home.log }),
+  );
+  expect(late).toMatchObject({ code: "setup_failed", message: expect.stringContaining("git ls-remote did not end within 3 s") });
   expect(await gitsOf(home.dir)).toEqual([]);
 });
 

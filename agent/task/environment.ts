@@ -59,12 +59,18 @@ export function taskEnvironment({ config, record, slot, folder, inherited, prepa
     NAVVY_EVENTS: folder.events,
     NAVVY_GRACE_MS: String(record.spec.graceMs),
     ...parameterVariables(record.spec.parameters),
+    ...(prepared.image && record.spec.git ? safeDirectory(folder) : {}),
     ...gpuVariables(slot, prepared.image !== undefined),
     ...(slot.pool === "service" && config.allowControllers ? connectionVariables(config) : {}),
     ...prepared.env,
     ...record.spec.env,
   });
   return env;
+}
+
+/** The code is the agent's user's, and whoever the container runs as may look at its history all the same. */
+function safeDirectory({ work }: SeenFolder): Record<string, string> {
+  return { GIT_CONFIG_COUNT: "1", GIT_CONFIG_KEY_0: "safe.directory", GIT_CONFIG_VALUE_0: work };
 }
 
 /** How packages are installed on this machine is for the agent's owner to say, with what it takes to get at them. */

@@ -1,3 +1,4 @@
+import { rename } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { execa } from "execa";
@@ -40,8 +41,8 @@ test("navvy run --git runs the checkout as it lies there, in the folder that it 
   });
   expect(await c.logOf(task?.id ?? "", "navvy")).toContain(`git fetch ${origin.bare} ${origin.commit}`);
   // Again, without the remote: what is here is enough, and not a word is said.
+  await rename(origin.bare, `${origin.bare}.away`);
   await navvy(temp.path, nats, "task", "clone", task?.id ?? "", "--enqueue", "-n", "again");
-  await git(temp.path, "clone", "-q", "--bare", origin.bare, join(temp.path, "moved.git"));
   const again = await c.ended((await c.list({ name: "again" }))[0]?.id ?? "");
   expect(again.outcome).toMatchObject({ kind: "exited", code: 7 });
   expect(await c.logOf(again.id, "navvy")).toBe("");
@@ -85,9 +86,14 @@ test("what can not be fetched fails in set-up with the cause and the fix, and th
   expect(failed).toMatchObject({ status: "failed", attempt: 1, losses: 0, outcome: { kind: "setup_failed" } });
   expect(failed?.outcome?.tail).toMatch(/why: .*\nfix: push it: git push/);
   expect(await c.logOf(failed?.id ?? "", "navvy")).toContain("not our ref");
-  const down = await navvy(temp.path, nats, "run", "--repo", "git://127.0.0.1:1/x.git", "--ref", "main", "--", "true");
-  expect(down).toMatchObject({ code: 125, err: expect.stringContaining("git can not fetch git://127.0.0.1:1/x.git") });
-  expect((await navvy(temp.path, nats, "run", "--repo", origin.bare, "--ref", "main", "--", "cat", "train.py")).out).toBe("print(1)");
+  const down = await c.ended(await c.submit(["true"], { spec: { git: { url: "git://127.0.0.1:1/x.git", ref: "main" } } }));
+  expect(down.outcome).toMatchObject({
+    kind: "setup_failed",
+    reason: expect.stringContaining("git can not fetch git://127.0.0.1:1/x.git"),
+  });
+  const next = await c.submit(["cat", "train.py"], { spec: { git: { url: origin.bare, ref: "main" } } });
+  expect((await c.ended(next)).status).toBe("completed");
+  expect(await c.logOf(next)).toBe("print(1)\n");
 });
 
 test("slips are told before a task is made", async () => {
@@ -105,6 +111,13 @@ test("slips are told before a task is made", async () => {
   expect(await refusal("--repo", origin.bare, "--commit", "abc123")).toMatch(/^2 .*commit "abc123" is not a full name/);
   expect(await refusal("--git", temp.path)).toMatch(/^2 .*lies in no git checkout/);
   expect(await c.list()).toEqual([]);
+});
+
+test("credentials stand in no record, whoever makes it; a dry run shows the commit and stores nothing", async () => {
+  await using nats = await startNats();
+  await using c = await client(nats);
+  await using temp = await tempFolder();
+  const origin = await makeOrigin(temp.path);
   const url = "https://me:secret@git.lab/a.git";
   await expect(c.navvy.tasks.create({ name: "x", spec: { git: { url } } })).rejects.toMatchObject({
     code: "invalid_argument",

@@ -11,7 +11,7 @@ const PIPES_MS = 300;
 const ALWAYS = ["-c", "core.hooksPath=/dev/null", "-c", "gc.autoDetach=false", "-c", "maintenance.autoDetach=false"];
 
 /** Those that may take long, for messages. */
-const VERBS = new Set(["fetch", "ls-remote", "apply", "checkout-index", "read-tree", "init"]);
+const VERBS = new Set(["config", "fetch", "ls-remote", "apply", "checkout-index", "read-tree", "init"]);
 
 export interface GitOptions {
   cwd?: string;
@@ -73,7 +73,10 @@ export class Git {
 
   /** Like `try`, with ssh kept from asking; where the host has its own way of calling ssh, that is left alone. */
   async tryRemote(args: string[], options: GitOptions = {}): Promise<GitResult> {
-    this.#forNetwork ??= this.#sshEnvironment();
+    this.#forNetwork ??= this.#sshEnvironment().catch((error: unknown) => {
+      this.#forNetwork = undefined; // a git that could not be started may be there the next time
+      throw error;
+    });
     return this.try(args, { ...options, env: { ...(await this.#forNetwork), ...options.env } });
   }
 

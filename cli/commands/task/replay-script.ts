@@ -42,21 +42,19 @@ export function scriptLines(
 /** The nearest that can be written as lines: an agent keeps what comes out, and shares it. */
 function setupLines({ kind, files, commands }: Setup): string[] {
   if (kind === "python")
-    return ['python3 -m venv "$NAVVY_DIR/venv" && . "$NAVVY_DIR/venv/bin/activate"', ...files.flatMap(pythonLine), ...commands];
-  if (kind === "node") return [nodeLine(files), ...commands];
+    return ['python3 -m venv "$NAVVY_DIR/venv" && . "$NAVVY_DIR/venv/bin/activate"', ...pythonLines(files), ...commands];
+  if (kind === "node") return ["if [ -f package-lock.json ]; then npm ci; else npm install; fi", ...commands];
   return commands;
 }
 
-function pythonLine(file: string): string[] {
-  if (file.endsWith(".txt")) return [`pip install -r ${quoted(file)}`];
-  return /(^|\/)(pyproject\.toml|setup\.(py|cfg))$/.test(file) ? [`pip install ${quoted(`./${file.replace(/[^/]*$/, "")}`)}`] : [];
-}
-
-function nodeLine(files: string[]): string {
-  const has = (name: string) => files.some((file) => file.endsWith(name));
-  if (has("pnpm-lock.yaml")) return "pnpm install --frozen-lockfile";
-  if (has("yarn.lock")) return "yarn install --frozen-lockfile";
-  return has("package-lock.json") ? "npm ci" : "npm install";
+/** As an agent looks for them: what is named, else a lock, else requirements, else the project itself. */
+function pythonLines(files: string[]): string[] {
+  const named = files.filter((file) => /\.(txt|in)$/.test(file));
+  if (named.length > 0) return named.map((file) => `pip install -r ${quoted(file)}`);
+  const lock = 'if [ -f uv.lock ]; then UV_PROJECT_ENVIRONMENT="$VIRTUAL_ENV" uv sync --frozen';
+  return [
+    `${lock}; elif [ -f requirements.txt ]; then pip install -r requirements.txt; elif [ -f pyproject.toml ]; then pip install .; fi`,
+  ];
 }
 
 function dockerRun(
