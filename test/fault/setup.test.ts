@@ -25,7 +25,7 @@ test("a set-up that fails is setup_failed with its last 20 lines and a fix, is n
   await using agent = await spawnAgent(nats, { slots: 1 });
   await using c = await client(nats);
   const code = await sendCode(c, { "deps.txt": "" });
-  const setup = keptFor('echo half > "$NAVVY_ENV/it"; sleep 1000 & echo "pid $!"; seq 1 40; exit 3');
+  const setup = keptFor('echo half > "$NAVVY_ENV/it"; setsid sleep 1000 & echo "pid $!"; seq 1 40; exit 3');
   const id = await c.submit(sh("echo ran"), { spec: { code, setup, retries: { limit: 3, backoffMs: 10 } } });
   const done = await c.ended(id);
   expect(done).toMatchObject({ status: "failed", attempt: 1, outcome: { kind: "setup_failed" } });
@@ -39,6 +39,18 @@ test("a set-up that fails is setup_failed with its last 20 lines and a fix, is n
   expect(foldersOf(agent)).toEqual([]);
   await eventually("its folder is gone", () => attemptsOf(agent).length === 0);
   expect(await c.ended(await c.submit(sh("echo next")))).toMatchObject({ status: "completed" });
+});
+
+test("what a set-up leaves in the background is gone before the program starts", async () => {
+  await using nats = await startNats();
+  await using _agent = await spawnAgent(nats, { env: { NAVVY_CGROUPS: "off" } });
+  await using c = await client(nats);
+  const setup = Setup.parse({ commands: ['setsid sleep 1000 & echo $! > "$NAVVY_ENV/pid"'] });
+  const id = await c.submit(sh('grep State "/proc/$(cat "$NAVVY_ENV/pid")/status" 2> /dev/null | grep -v Z; echo ran'), {
+    spec: { setup },
+  });
+  expect(await c.ended(id)).toMatchObject({ status: "completed" });
+  expect(await c.logOf(id)).toBe("ran\n");
 });
 
 test("a set-up that hangs is ended at its own time limit, by force where it does not listen", async () => {
