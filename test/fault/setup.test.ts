@@ -14,8 +14,7 @@ const foldersOf = (agent: AgentProcess) => (existsSync(folderOf(agent)) ? readdi
 const attemptsOf = (agent: AgentProcess) => readdirSync(join(agent.workDir, agent.name, "attempts"));
 const keptFor = (line: string, more: object = {}) => Setup.parse({ commands: [line], files: ["deps.txt"], ...more });
 const pidIn = async (c: Client, id: string) => {
-  await eventually("its set-up runs", async () => (await c.logOf(id, "navvy")).includes("pid "));
-  return Number(/pid (\d+)\n/.exec(await c.logOf(id, "navvy"))?.[1]);
+  return Number(await eventually("its set-up runs", async () => /^pid (\d+)\n/m.exec(await c.logOf(id, "navvy"))?.[1]));
 };
 /** Half of an environment, and then it stands still. */
 const HANGS = 'echo half > "$NAVVY_ENV/it"; echo "pid $$"; sleep 1000 & wait';
