@@ -6,30 +6,38 @@ import { defineConfig } from "vitest/config";
 const run = (process.env["NAVVY_TEST_RUN_ID"] ??= randomUUID());
 
 /**
- * Three projects over one set of rules: `main` is what `npm test` runs; `gpu` needs a real one (`npm run test:gpu`); `e2e` installs the packed tarball, so it needs the package
- * registry. CI asks for the figures as JSON too, by naming a file.
+ * Four projects over one set of rules: `main` is what `npm test` runs; `e2e` installs the packed tarball, so it needs the package
+ * registry; `docker` builds the images and runs them, which takes minutes and an engine that all its files share; `gpu` needs a real
+ * one (`npm run test:gpu`). CI asks for the figures as JSON too, by naming a file.
  */
 export default defineConfig({
   test: {
     environment: "node",
     pool: "forks",
     maxWorkers: Math.min(2, availableParallelism()),
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
     teardownTimeout: 30_000,
     retry: 0,
     globalSetup: ["test/support/global-setup.ts"],
     reporters: process.env["NAVVY_TEST_JSON"] ? ["default", "json"] : ["default"],
     outputFile: { json: process.env["NAVVY_TEST_JSON"] ?? "" },
     projects: [
-      project("main", ["**/*.test.ts"], ["test/e2e/**", "test/gpu/**"]),
-      project("gpu", ["test/gpu/**/*.test.ts"], []),
-      project("e2e", ["test/e2e/**/*.test.ts"], []),
+      project("main", { include: ["**/*.test.ts"], exclude: ["test/e2e/**", "test/docker/**", "test/gpu/**"] }),
+      project("e2e", { include: ["test/e2e/**/*.test.ts"] }),
+      project("docker", { include: ["test/docker/**/*.test.ts"], globalSetup: ["test/docker/setup.ts"], timeoutMs: 180_000 }),
+      project("gpu", { include: ["test/gpu/**/*.test.ts"] }),
     ],
   },
 });
 
-function project(name: string, include: string[], exclude: string[]) {
+function project(
+  name: string,
+  {
+    include,
+    exclude = [],
+    globalSetup = [],
+    timeoutMs = 60_000,
+  }: { include: string[]; exclude?: string[]; globalSetup?: string[]; timeoutMs?: number },
+) {
   return {
     extends: true as const,
     test: {
@@ -38,7 +46,9 @@ function project(name: string, include: string[], exclude: string[]) {
       exclude: [...exclude, "**/node_modules/**", "**/dist/**", "**/.cache/**"],
       setupFiles: ["test/support/global-env.ts"],
       provide: { navvyTestRun: run },
-      globalSetup: [],
+      globalSetup,
+      testTimeout: timeoutMs,
+      hookTimeout: timeoutMs,
     },
   };
 }

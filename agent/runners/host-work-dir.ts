@@ -5,8 +5,7 @@ import { join } from "node:path";
 import { NavvyError } from "../../protocol/index.js";
 import type { AgentConfig } from "../config.js";
 import type { Engine } from "./engine.js";
-
-const PROBE = ".navvy-probe";
+import { lastLines } from "./engine-messages.js";
 
 /** Whether this process runs in a container itself. */
 async function isInContainer(): Promise<boolean> {
@@ -41,35 +40,44 @@ export async function checkHostWorkDir(engine: Engine, config: Pick<AgentConfig,
       ],
     });
   await mkdir(workDir, { recursive: true });
-  const [token, file] = [randomUUID(), join(workDir, PROBE)];
-  await writeFile(file, token);
+  // A name of its own: agents that share the folder may look at once.
+  const probe = `.navvy-probe-${randomUUID()}`;
+  await writeFile(join(workDir, probe), probe);
   try {
-    const seen = beside
-      ? await readBeside(engine, { image: beside.imageId, hostWorkDir })
-      : await readFile(join(hostWorkDir, PROBE), "utf8").catch(() => "");
-    if (seen.trim() !== token) throw wrong({ workDir, hostWorkDir }, seen.trim() === "" ? "it is not there" : "another file is there");
+    const why = beside
+      ? await missingBeside(engine, { image: beside.imageId, hostWorkDir, probe })
+      : await readFile(join(hostWorkDir, probe)).then(nothing, (error: Error) => error.message);
+    if (why !== undefined) throw wrong({ workDir, hostWorkDir }, why);
   } finally {
-    await rm(file, { force: true });
+    await rm(join(workDir, probe), { force: true });
   }
 }
 
-/** Reads the probe's file from a container of this agent's own image, as a task's container would. */
-async function readBeside(engine: Engine, { image, hostWorkDir }: { image: string; hostWorkDir: string }): Promise<string> {
+const nothing = () => undefined;
+
+/** Reads the probe from a container of this agent's own image, as a task's container would. @returns why it can not be read */
+async function missingBeside(
+  engine: Engine,
+  { image, hostWorkDir, probe }: { image: string; hostWorkDir: string; probe: string },
+): Promise<string | undefined> {
   const mount = `type=bind,source=${hostWorkDir},target=/probe,readonly`;
   const flags = ["--rm", "--network", "none", "--entrypoint", "cat", "--mount", mount, "--user", "0:0"];
-  const { ok, stdout } = await engine.run(["run", ...flags, image, `/probe/${PROBE}`]);
-  return ok ? stdout : "";
+  const { ok, stdout, stderr } = await engine.run(["run", ...flags, image, `/probe/${probe}`]);
+  if (ok && stdout.trim() === probe) return undefined;
+  return lastLines(stderr.replace(/\nSee '.*--help'\.?\n?/, ""), 1) || "it is not there";
 }
 
-/** The engine's files that are mounted into every container carry its id; without them its host name is mostly the same. */
+/** What the engine mounts over these files carries its container's id; without them its host name is mostly the same. */
+const OWN_MOUNT = /\/(?:overlay-)?containers\/(?:\S+\/)?([0-9a-f]{64})\/\S+ \/etc\/(?:hostname|hosts|resolv\.conf) /;
+
 async function ownContainer(): Promise<string> {
   const mounts = await readFile("/proc/self/mountinfo", "utf8").catch(() => "");
-  return /\/(?:containers|overlay-containers)\/([0-9a-f]{64})\//.exec(mounts)?.[1] ?? hostname();
+  return OWN_MOUNT.exec(mounts)?.[1] ?? hostname();
 }
 
 function wrong({ workDir, hostWorkDir }: { workDir: string; hostWorkDir: string }, why: string): NavvyError {
   return new NavvyError("invalid_argument", `--host-work-dir ${hostWorkDir} is not the folder that is ${workDir} here`, {
-    why: `a file that was written to ${workDir} was looked for in ${hostWorkDir} on the host: ${why}`,
+    why: `a file that was written to ${workDir} was looked for in ${hostWorkDir} on the host, in vain: ${why}`,
     fix: `give the folder of the host that is mounted at ${workDir} in this container`,
   });
 }

@@ -153,7 +153,9 @@ test("an agent that is to run containers refuses to start without its engine, an
   await using nats = await startNats();
   const env = { DOCKER_HOST: "unix:///nowhere/docker.sock" };
   await expect(spawnAgent(nats, { env, args: ["--runtime", "docker"] })).rejects.toThrow(/does not answer: docker.*docker info/s);
-  await expect(spawnAgent(nats, { env: docker.env, args: ["--runtime", "podman"] })).rejects.toThrow(/there is no podman on this machine/);
+  await expect(spawnAgent(nats, { env: docker.env, args: ["--runtime", "nerdctl"] })).rejects.toThrow(
+    /there is no nerdctl on this machine/,
+  );
   await using agent = await spawnAgent(nats, { env });
   expect(agent.log.join("\n")).toContain("the container engine does not answer: no tasks with an image are taken");
 });

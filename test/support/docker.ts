@@ -28,13 +28,22 @@ export const BASE_IMAGE = "navvy-test/base:1";
 
 const INSTALL = "apt-get install --no-install-recommends docker.io busybox-static iptables";
 
+/** What kind of engine a test needs. */
+export interface StartDockerOptions {
+  /**
+   * Networks between containers, and published ports. They are in a network of the engine's own, so they meet nothing of this machine's,
+   * and nobody reaches them but its containers. Default false: containers have no network, or the machine's.
+   */
+  hasNetworks?: boolean;
+}
+
 /** Starts one: `await using engine = await startDocker()`. Needs root and the packages that its error names. */
-export async function startDocker(): Promise<Docker> {
+export async function startDocker(options: StartDockerOptions = {}): Promise<Docker> {
   requirePrograms(["dockerd", "docker", "busybox"], INSTALL);
   const folder = await mkdtemp(join(tmpdir(), "navvy-docker-"));
   const host = `unix://${join(folder, "docker.sock")}`;
   const env = { ...process.env, DOCKER_HOST: host };
-  let engine = await run(folder, host);
+  let engine = await run(folder, host, options);
   const docker = async (...args: string[]) => (await execa("docker", args, { env })).stdout;
   await importBase(folder, { env });
   return {
@@ -44,7 +53,7 @@ export async function startDocker(): Promise<Docker> {
     containers: async () => (await docker("ps", "--all", "--format", "{{.Names}}")).split("\n").filter(Boolean),
     kill: (signal) => void engine.kill(signal),
     restart: async () => {
-      engine = await run(folder, host);
+      engine = await run(folder, host, options);
     },
     async [Symbol.asyncDispose]() {
       engine.kill("SIGCONT");
@@ -61,19 +70,17 @@ export async function startDocker(): Promise<Docker> {
   };
 }
 
-/** Adds an image made of the base by a Dockerfile's lines. */
-export async function buildImage(engine: Docker, name: string, lines: string[]): Promise<void> {
-  const file = [`FROM ${BASE_IMAGE}`, ...lines].join("\n");
-  const env = { ...process.env, ...engine.env, DOCKER_BUILDKIT: "0" };
-  await execa("docker", ["build", "--network", "none", "--tag", name, "-"], { env, input: file });
-}
+/** The program becomes the engine: a signal to it is the engine's. */
+const IN_ITS_OWN_NETWORK = ["unshare", "--net", "sh", "-c", 'busybox ip link set lo up && exec dockerd "$@"', "dockerd"];
 
-async function run(folder: string, host: string): Promise<ChildProcess> {
+async function run(folder: string, host: string, { hasNetworks = false }: StartDockerOptions): Promise<ChildProcess> {
   const of = (name: string) => join(folder, name);
   // A file that a killed one left would keep the next from starting.
   await rm(of("pid"), { force: true });
-  const flags = ["--data-root", of("data"), "--exec-root", of("exec"), "--pidfile", of("pid"), "--host", host, "--bridge", "none"];
-  const child = spawn("dockerd", [...flags, "--iptables=false", "--ip6tables=false"], { stdio: ["ignore", "pipe", "pipe"] });
+  const flags = ["--data-root", of("data"), "--exec-root", of("exec"), "--pidfile", of("pid"), "--host", host];
+  const bare = ["--bridge", "none", "--iptables=false", "--ip6tables=false"];
+  const [program = "", ...args] = hasNetworks ? [...IN_ITS_OWN_NETWORK, ...flags] : ["dockerd", ...flags, ...bare];
+  const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
   let said = "";
   for (const stream of [child.stdout, child.stderr]) stream.on("data", (data: Buffer) => (said = (said + data.toString()).slice(-4_000)));
   await eventually(
