@@ -4,8 +4,6 @@ import { fits, occupy, type Room, roomOf, type SimAgent, type SimTask } from "./
 interface Known extends SimTask {
   number: number;
   kind: Kind;
-  /** Since when it waits while some agent could run it, in one stretch. */
-  fitsSince?: number | undefined;
 }
 
 /** Tasks that need the same wait in one line, and are tried on the agents together. */
@@ -17,7 +15,10 @@ interface Kind {
 
 const LOOK_EVERY_MS = 10;
 
-/** Keeps its own books on every agent and every task, and sees to it that none waits for long while someone has room for it. */
+/**
+ * Keeps its own books on every agent and every task, and measures how long an agent stands idle while something waits that fits it.
+ * A task that is on its way to an agent counts as waiting until its claim is made.
+ */
 export class Judge {
   ended = 0;
   readonly #rooms: Map<string, Room>;
@@ -26,8 +27,10 @@ export class Judge {
   /** Also those that ended. */
   readonly #taken = new Set<string>();
   readonly #running = new Map<string, () => void>();
-  /** For each task: how long it waited although it fitted someone, in its longest stretch. */
-  readonly #waits: number[] = [];
+  /** Since when an agent could run something that waits, and has taken nothing. */
+  readonly #idleSince = new Map<string, number>();
+  /** How long each such stretch was when the agent took something. */
+  readonly #idles: number[] = [];
   #timer: NodeJS.Timeout | undefined;
   #tooMuch = 0;
   #overtaken = 0;
@@ -59,7 +62,8 @@ export class Judge {
     if (!task || !room) throw new Error(`nobody knows task ${id} or agent ${agent.name}`);
     if (!fits(task.needs, room)) this.#tooMuch++;
     if ([...this.#kinds.values()].some((each) => isOlder(each, task) && fits(each.needs, room))) this.#overtaken++;
-    this.#waits.push(task.fitsSince === undefined ? 0 : performance.now() - task.fitsSince);
+    this.#idles.push(performance.now() - (this.#idleSince.get(agent.name) ?? performance.now()));
+    this.#idleSince.delete(agent.name);
     task.kind.waiting.delete(task);
     this.#taken.add(id);
     this.#running.set(id, occupy(task.needs, room));
@@ -77,18 +81,17 @@ export class Judge {
     clearInterval(this.#timer);
   }
 
-  verdict(): { tooMuch: number; overtaken: number; waits: number[] } {
-    return { tooMuch: this.#tooMuch, overtaken: this.#overtaken, waits: this.#waits };
+  verdict(): { tooMuch: number; overtaken: number; idles: number[] } {
+    return { tooMuch: this.#tooMuch, overtaken: this.#overtaken, idles: this.#idles };
   }
 
   /** Every waiting task on every agent. */
   #look(): void {
     const now = performance.now();
-    const open = [...this.#rooms.values()].filter((room) => room.slots > 0);
-    for (const { needs, waiting } of this.#kinds.values()) {
-      if (waiting.size === 0) continue;
-      const isFit = open.some((room) => fits(needs, room));
-      for (const task of waiting) task.fitsSince = isFit ? (task.fitsSince ?? now) : undefined;
+    const waiting = [...this.#kinds.values()].filter((kind) => kind.waiting.size > 0);
+    for (const [name, room] of this.#rooms) {
+      if (!waiting.some((kind) => fits(kind.needs, room))) this.#idleSince.delete(name);
+      else if (!this.#idleSince.has(name)) this.#idleSince.set(name, now);
     }
   }
 }

@@ -42,7 +42,8 @@ try {
   await rm(folder, { recursive: true, force: true });
 }
 await report("matching", rows, { tasks: count, agents: width, seed, server: server.version });
-const wrong = rows.some((row) => row["taken too much"] !== 0 || row["ran"] !== count);
+// One that was only found by the sweep every 15 s had been missed by everything else.
+const wrong = rows.some((row) => row["taken too much"] !== 0 || row["ran"] !== count || Number(row["longest ms"]) > 10_000);
 if (wrong) process.exitCode = 1;
 
 async function round(what: string, { everyMs }: { everyMs: number }): Promise<Record<string, string | number>> {
@@ -56,24 +57,26 @@ async function round(what: string, { everyMs }: { everyMs: number }): Promise<Re
   const started = performance.now();
   const stops = await Promise.all(agents.map((agent) => run(agent, { namespace, judge })));
   judge.start();
+  const coming: Promise<void>[] = [];
   for (let i = 0; everyMs > 0 && i < count; i++) {
     await new Promise((resolve) => setTimeout(resolve, started + i * everyMs - performance.now()));
-    await submit(i);
+    coming.push(submit(i));
   }
+  await Promise.all(coming);
   await judge.allEnded(count);
   const tookMs = performance.now() - started;
   for (const stop of stops) await stop();
   const ideal = idealMs(agents, tasks, everyMs);
-  const { overtaken, tooMuch, waits } = judge.verdict();
+  const { overtaken, tooMuch, idles } = judge.verdict();
   return {
     what,
     ran: judge.ended,
     shapes: new Set(tasks.map((task) => JSON.stringify(task.needs))).size,
     "took s": round2(tookMs / 1000),
     "ideal s": round2(ideal / 1000),
-    "fit and waited, p50 ms": round2(quantile(waits, 0.5)),
-    "p99 ms": round2(quantile(waits, 0.99)),
-    "longest ms": round2(Math.max(...waits)),
+    "idle though one fits, p50 ms": round2(quantile(idles, 0.5)),
+    "p99 ms": round2(quantile(idles, 0.99)),
+    "longest ms": round2(Math.max(...idles)),
     "taken too much": tooMuch,
     overtaken,
   };

@@ -136,6 +136,7 @@ export class Queues {
     if (options.create || (known !== undefined && performance.now() - known < LANE_CACHE_MS)) return;
     if (await this.bucket.get(name)) return void this.#seen.set(name, performance.now());
     const names = await this.names();
+    if (names.includes(name)) return; // made by someone else between the two looks
     if (closest(name, names) !== undefined) throw this.#unknown(name, names);
   }
 

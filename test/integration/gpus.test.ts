@@ -69,7 +69,7 @@ test("two agents of one host share its GPUs and never one of them, unless they a
   await Promise.all([writeFile(goOne, ""), writeFile(goTwo, "")]);
   expect((await c.ended(both)).attempts[0]?.gpus).toHaveLength(2);
   expect(first.log.filter((line) => line.includes('"level":50'))).toEqual([]);
-});
+}, 120_000);
 
 test("what a killed agent left running goes on holding its GPU, for others on the host and for its next start", async () => {
   await using nats = await startNats();
