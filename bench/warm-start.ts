@@ -4,13 +4,14 @@
  *
  *   npx tsx bench/warm-start.ts [--tasks N]
  */
+import { execFileSync } from "node:child_process";
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { packBundle } from "../broker/index.js";
-import { type CodeRef, Setup, type TaskSpec } from "../protocol/index.js";
+import { type CodeRef, type GitRef, Setup, type TaskSpec } from "../protocol/index.js";
 import { median, quantile, report, startFleet } from "./fleet.js";
 
 const FILES = 100;
@@ -20,9 +21,16 @@ const tasks = Number(values.tasks);
 const folder = await mkdtemp(join(tmpdir(), "navvy-warm-"));
 await using fleet = await startFleet({ slots: 2 });
 
-const code = await sendCode();
+const project = await makeProject();
+const code = await sendCode(project);
+const git = commit(project);
 const setup = Setup.parse({ kind: "python" });
-const kinds: Record<string, Partial<TaskSpec>> = { bare: {}, "with code": { code }, "with code and environment": { code, setup } };
+const kinds: Record<string, Partial<TaskSpec>> = {
+  bare: {},
+  "with code": { code },
+  "with code and environment": { code, setup },
+  "with git and environment": { git, setup },
+};
 const samples: Record<string, number[]> = Object.fromEntries(Object.keys(kinds).map((kind) => [kind, []]));
 for (const spec of Object.values(kinds)) await start(spec); // the first of each makes what the others find
 for (let i = 0; i < tasks; i++) for (const [kind, spec] of Object.entries(kinds)) samples[kind]?.push(await start(spec));
@@ -38,12 +46,27 @@ const rows = Object.entries(samples).map(([what, each]) => ({
 await report("warm-start", rows, { tasks, files: FILES, server: fleet.serverVersion });
 
 /** A small project: some hundred files of code, and requirements that ask for nothing, so that no index is needed. */
-async function sendCode(): Promise<CodeRef> {
-  const [project, into] = [join(folder, "project"), join(folder, "packed")];
-  await mkdir(project);
+async function makeProject(): Promise<string> {
+  const at = join(folder, "project");
+  await mkdir(at);
+  await writeFile(join(at, "requirements.txt"), "# nothing\n");
+  for (let i = 0; i < FILES; i++) await writeFile(join(at, `module_${i}.py`), `VALUE = ${i}\n`.repeat(50));
+  return at;
+}
+
+/** The same project at one commit, which the agent fetches once. */
+function commit(at: string): GitRef {
+  const call = (...args: string[]) =>
+    execFileSync("git", ["-c", "user.name=bench", "-c", "user.email=bench@example.org", ...args], { cwd: at });
+  call("init", "--quiet");
+  call("add", "--all");
+  call("commit", "--quiet", "--message", "all");
+  return { url: `file://${at}`, commit: call("rev-parse", "HEAD").toString().trim() };
+}
+
+async function sendCode(project: string): Promise<CodeRef> {
+  const into = join(folder, "packed");
   await mkdir(into);
-  await writeFile(join(project, "requirements.txt"), "# nothing\n");
-  for (let i = 0; i < FILES; i++) await writeFile(join(project, `module_${i}.py`), `VALUE = ${i}\n`.repeat(50));
   const packed = await packBundle(project, { into });
   await fleet.navvy.objects.putFile(packed.file);
   return { bundle: packed.sha256, sizeBytes: packed.sizeBytes };
