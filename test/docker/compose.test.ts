@@ -56,8 +56,8 @@ async function start(file: string, ports: Record<string, string>): Promise<Compo
 }
 
 /** What the doctor finds, by the name of the check. */
-async function doctor({ navvy }: Composed): Promise<Record<string, { status: string; text: string }>> {
-  const { checks } = JSON.parse(await navvy("doctor", "-o", "json")) as { checks: { id: string; status: string; text: string }[] };
+async function doctor(fleet: Composed): Promise<Record<string, { status: string; text: string }>> {
+  const { checks } = JSON.parse(await fleet.navvy("doctor", "-o", "json")) as { checks: { id: string; status: string; text: string }[] };
   return Object.fromEntries(checks.map(({ id, ...check }) => [id, check]));
 }
 

@@ -15,8 +15,11 @@ afterAll(() => fleet[Symbol.asyncDispose]());
 /** Waits for the end of an agent that refuses to start; gives its code and what it said. */
 async function refusal(agent: string, flags: string[]): Promise<{ code: number; said: string }> {
   const container = await fleet.start(agent, { flags: [...fleet.mounts, ...flags] });
-  const code = Number(await docker("wait", container));
-  return { code, said: await logs(container) };
+  const state = await inTime("it ends", async () => {
+    const [status, code] = (await docker("inspect", container, "--format", "{{.State.Status}} {{.State.ExitCode}}")).split(" ");
+    return status === "exited" ? { code: Number(code) } : undefined;
+  });
+  return { ...state, said: await logs(container) };
 }
 
 const onHost = (folder: string) => ["--env", `NAVVY_HOST_WORK_DIR=${folder}`];
