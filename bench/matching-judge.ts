@@ -4,6 +4,7 @@ import { fits, occupy, type Room, roomOf, type SimAgent, type SimTask } from "./
 interface Known extends SimTask {
   number: number;
   kind: Kind;
+  waitsSince: number;
 }
 
 /** Tasks that need the same wait in one line, and are tried on the agents together. */
@@ -11,6 +12,8 @@ interface Kind {
   needs: Needs;
   /** Oldest first. */
   waiting: Set<Known>;
+  /** By agent: since when it has room for one of these. */
+  fitsSince: Map<string, number>;
 }
 
 const LOOK_EVERY_MS = 10;
@@ -27,9 +30,9 @@ export class Judge {
   /** Also those that ended. */
   readonly #taken = new Set<string>();
   readonly #running = new Map<string, () => void>();
-  /** Since when an agent could run something that waits, and has taken nothing. */
-  readonly #idleSince = new Map<string, number>();
-  /** How long each such stretch was when the agent took something. */
+  /** When each agent last took something. */
+  readonly #tookAt = new Map<string, number>();
+  /** For each task, when it was taken: how long it had waited beside one and the same agent that had room for it and took nothing. */
   readonly #idles: number[] = [];
   #timer: NodeJS.Timeout | undefined;
   #tooMuch = 0;
@@ -41,19 +44,22 @@ export class Judge {
 
   /** From now on time counts. */
   start(): void {
+    for (const name of this.#rooms.keys()) this.#tookAt.set(name, performance.now());
     this.#timer = setInterval(() => this.#look(), LOOK_EVERY_MS);
   }
 
   knows(id: string, task: SimTask): void {
     const key = JSON.stringify(task.needs);
-    const kind = this.#kinds.get(key) ?? { needs: task.needs, waiting: new Set() };
+    const kind = this.#kinds.get(key) ?? { needs: task.needs, waiting: new Set(), fitsSince: new Map() };
     this.#kinds.set(key, kind);
-    this.#tasks.set(id, { ...task, kind, number: this.#tasks.size });
+    this.#tasks.set(id, { ...task, kind, waitsSince: 0, number: this.#tasks.size });
   }
 
   waits(id: string): void {
     const task = this.#tasks.get(id);
-    if (task && !this.#taken.has(id)) task.kind.waiting.add(task);
+    if (!task || this.#taken.has(id)) return;
+    task.waitsSince = performance.now();
+    task.kind.waiting.add(task);
   }
 
   /** An agent has claimed it. @returns for how long it is to hold it */
@@ -62,8 +68,8 @@ export class Judge {
     if (!task || !room) throw new Error(`nobody knows task ${id} or agent ${agent.name}`);
     if (!fits(task.needs, room)) this.#tooMuch++;
     if ([...this.#kinds.values()].some((each) => isOlder(each, task) && fits(each.needs, room))) this.#overtaken++;
-    this.#idles.push(performance.now() - (this.#idleSince.get(agent.name) ?? performance.now()));
-    this.#idleSince.delete(agent.name);
+    this.#idles.push(this.#idleFor(task));
+    this.#tookAt.set(agent.name, performance.now());
     task.kind.waiting.delete(task);
     this.#taken.add(id);
     this.#running.set(id, occupy(task.needs, room));
@@ -85,15 +91,25 @@ export class Judge {
     return { tooMuch: this.#tooMuch, overtaken: this.#overtaken, idles: this.#idles };
   }
 
-  /** Every waiting task on every agent. */
+  #idleFor({ kind, waitsSince }: Known): number {
+    const now = performance.now();
+    const since = [...kind.fitsSince].map(([agent, fits]) => Math.max(fits, waitsSince, this.#tookAt.get(agent) ?? 0));
+    return now - Math.min(now, ...since);
+  }
+
+  /** Every kind that waits on every agent. */
   #look(): void {
     const now = performance.now();
-    const waiting = [...this.#kinds.values()].filter((kind) => kind.waiting.size > 0);
-    for (const [name, room] of this.#rooms) {
-      if (!waiting.some((kind) => fits(kind.needs, room))) this.#idleSince.delete(name);
-      else if (!this.#idleSince.has(name)) this.#idleSince.set(name, now);
+    for (const { needs, waiting, fitsSince } of this.#kinds.values()) {
+      if (waiting.size === 0) fitsSince.clear();
+      else for (const [name, room] of this.#rooms) note(fitsSince, name, fits(needs, room) ? now : undefined);
     }
   }
+}
+
+function note(since: Map<string, number>, agent: string, now: number | undefined): void {
+  if (now === undefined) since.delete(agent);
+  else if (!since.has(agent)) since.set(agent, now);
 }
 
 function isOlder({ waiting }: Kind, task: Known): boolean {

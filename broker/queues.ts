@@ -117,12 +117,13 @@ export class Queues {
     if (!this.#bus.nc.isClosed()) this.#bus.nc.publish(this.#bus.subjects.wake(queue, shape));
   }
 
-  /** Calls back when the doorbell of a queue and shape goes to this connection: of all that listen, one is woken. Returns how to stop. */
+  /** Calls back when the doorbell of a queue and shape goes to this connection: of all that listen, one is woken. Returns how to stop; what is on its way still comes. */
   onRing({ queue, shape }: Pick<Lane, "queue" | "shape">, listener: () => void): () => void {
     const { nc, subjects } = this.#bus;
     const subscription = nc.subscribe(subjects.wake(queue, shape), { queue: "agents", callback: () => listener() });
     return () => {
-      if (!nc.isClosed()) subscription.unsubscribe();
+      // Drained: a ring that is on its way already would reach nobody else.
+      if (!nc.isClosed()) subscription.drain().catch(() => undefined); // the connection was closed meanwhile
     };
   }
 

@@ -1,8 +1,8 @@
 import { type Claim, type Navvy, type PulledMessage, Puller } from "../../broker/index.js";
-import { decode, isNavvyError, type Lane, type NavvyError, needsOfLane, type Owner, Ticket } from "../../protocol/index.js";
+import { decode, isNavvyError, type Lane, needsOfLane, type Owner, Ticket } from "../../protocol/index.js";
 import type { AgentConfig } from "../config.js";
-import { devicesOf } from "../slot-gpus.js";
 import type { Slot, Slots } from "../slots.js";
+import { Claiming } from "./claiming.js";
 import { type Bell, Doorbells } from "./doorbells.js";
 import { LaneHeads } from "./lane-heads.js";
 import type { Lanes } from "./lanes.js";
@@ -21,10 +21,10 @@ export interface ClaimParts {
   onClaim: (claim: Claim, slot: Slot) => void;
 }
 
-/** A ticket, and the slot that is held for its task. */
-interface Taking {
-  ticket: Ticket;
-  slot: Slot;
+/** What pulls have brought: the claims under way, and the lanes on which more waits. */
+interface Haul {
+  claims: Promise<void>[];
+  left: Set<Lane>;
 }
 
 const SWEEP_EVERY_MS = 15_000;
@@ -35,7 +35,6 @@ const NEW_LANE_LOOKS_MS = [50, 500];
 /** How long GPUs may keep a sweep waiting to be looked at; one that takes longer sets off another sweep. */
 const GPU_LOOK_MS = 1_000;
 const LOWEST_FIRST_EVERY = 16;
-const RETRY_MS = 200;
 
 /**
  * Fills free slots: asks the lanes that fit for exactly as many tasks as there is room, never more.
@@ -57,12 +56,12 @@ export class ClaimLoop {
   readonly #rang = new Set<Bell>();
   /** Plain shapes that can ever fit this machine. */
   readonly #shapes: string[];
-  /** Tasks whose claim is under way. */
-  readonly #claiming = new Set<string>();
+  readonly #claiming: Claiming;
   #mightClaim = true;
   #sweeping: Promise<void> | undefined;
   #isAskedAgain = false;
   #isStopped = false;
+  /** Those that found something: only they keep a lower class waiting. */
   #sweeps = 0;
   #first = 0;
 
@@ -71,6 +70,7 @@ export class ClaimLoop {
     this.#puller = new Puller(parts.navvy.bus);
     this.#doorbells = new Doorbells(parts.navvy, (bell) => this.#rung(bell));
     this.#heads = new LaneHeads(parts.navvy);
+    this.#claiming = new Claiming(parts, () => this.#isStopped);
     this.#shapes = parts.slots.shapes();
     this.#offReconnect = parts.navvy.bus.onReconnect(() => {
       this.#heads.forget();
@@ -133,7 +133,7 @@ export class ClaimLoop {
     const isFair = config.order === "fair";
     for (;;) {
       if (this.#isStopped || !slots.hasRoom || !this.#parts.mayClaim()) return;
-      const lowestFirst = ++this.#sweeps % LOWEST_FIRST_EVERY === 0;
+      const lowestFirst = (this.#sweeps + 1) % LOWEST_FIRST_EVERY === 0;
       let found = false;
       for (const group of lanes.inOrder({ first: isFair ? this.#first : 0, lowestFirst })) {
         const taken = await this.#askGroup(group, isFair);
@@ -143,6 +143,7 @@ export class ClaimLoop {
         if (isFair) break; // the next queue's turn
       }
       if (!found) return;
+      this.#sweeps++;
     }
   }
 
@@ -151,18 +152,20 @@ export class ClaimLoop {
     const open = group.filter((lane) => this.#parts.slots.room(lane) > 0);
     const [only] = open;
     if (only === undefined) return false;
-    const claims: Promise<void>[] = [];
+    const haul: Haul = { claims: [], left: new Set() };
     try {
       // The usual case, in one round trip. GPUs are looked at only for a task that is there.
-      if (open.length === 1 && !wantsGpus(only)) await this.#pull(only, one, claims);
-      else await this.#pullOldestFirst(open, one, claims);
+      if (open.length === 1 && !wantsGpus(only)) await this.#pull(only, one, haul);
+      else await this.#pullOldestFirst(open, one, haul);
     } finally {
-      await Promise.all(claims);
+      // More is waiting than fits here: wake another agent.
+      for (const lane of haul.left) if (this.#parts.slots.room(lane) < 1) this.#parts.navvy.queues.ring(lane);
+      await Promise.all(haul.claims);
     }
-    return claims.length > 0;
+    return haul.claims.length > 0;
   }
 
-  async #pullOldestFirst(lanes: Lane[], one: boolean, claims: Promise<void>[]): Promise<void> {
+  async #pullOldestFirst(lanes: Lane[], one: boolean, haul: Haul): Promise<void> {
     const { slots } = this.#parts;
     const pass = await this.#heads.open(lanes);
     let hasLooked = false;
@@ -175,14 +178,14 @@ export class ClaimLoop {
         hasLooked = true;
         continue; // there may be less room than it seemed
       }
-      const sequence = await this.#pull(lane, one || !isOnly, claims);
+      const sequence = await this.#pull(lane, one || !isOnly, haul);
       if (one || isOnly) return;
       pass.took(lane, sequence);
     }
   }
 
-  /** One pull, for as many as there is room or for one; the last message's sequence, and the claims under way with the others. */
-  async #pull(lane: Lane, one: boolean, claims: Promise<void>[]): Promise<number | undefined> {
+  /** One pull, for as many as there is room or for one. @returns the last message's sequence */
+  async #pull(lane: Lane, one: boolean, haul: Haul): Promise<number | undefined> {
     const { slots, navvy } = this.#parts;
     const room = slots.room(lane);
     if (room < 1 || this.#isStopped || !this.#parts.mayClaim()) return undefined;
@@ -194,11 +197,10 @@ export class ClaimLoop {
       expiresMs: 0,
       onMessage: (message) => {
         last = message;
-        claims.push(this.#take(lane, message));
+        haul.claims.push(this.#take(lane, message));
+        haul.left[message.pending > 0 ? "add" : "delete"](lane);
       },
     });
-    const left = (last as PulledMessage | undefined)?.pending ?? 0;
-    if (left > 0 && slots.room(lane) < 1) navvy.queues.ring(lane); // more is waiting than fits here: wake another agent
     return (last as PulledMessage | undefined)?.sequence;
   }
 
@@ -211,50 +213,11 @@ export class ClaimLoop {
       return this.#parts.navvy.queues.ring(lane);
     }
     // A second message for a task whose claim is under way is as stale as one for a task that runs.
-    const claim = this.#claiming.has(ticket.id) ? undefined : await this.#claim(lane, message, { ticket, slot });
+    const claim = this.#claiming.has(ticket.id) ? undefined : await this.#claiming.claim(lane, message, { ticket, slot });
     if (claim === "unknown") message.nak();
     else message.ack(); // also a stale one: the record is the truth, and it says no
     if (claim && claim !== "unknown") this.#parts.onClaim(claim, slot);
     else this.#parts.slots.free(slot);
-  }
-
-  /** Claims, over outages: an answer that was lost may have been a yes, so it is asked until it is known. */
-  async #claim(lane: Lane, message: PulledMessage, { ticket, slot }: Taking): Promise<Claim | "unknown" | undefined> {
-    const { navvy, owner } = this.#parts;
-    const session = owner();
-    const isOver = () => this.#isStopped || owner().session !== session.session || navvy.bus.nc.isClosed();
-    this.#claiming.add(ticket.id);
-    try {
-      do {
-        const claim = await this.#try(lane, { ticket, slot }, session);
-        if (!(claim instanceof Error)) return claim;
-        if (!isNavvyError(claim)) return "unknown";
-        if (!claim.retryable) return await this.#refuse(lane, message, { ticket, error: claim });
-        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
-      } while (!isOver());
-      return "unknown";
-    } finally {
-      this.#claiming.delete(ticket.id);
-    }
-  }
-
-  async #try(lane: Lane, { ticket, slot }: Taking, session: Owner): Promise<Claim | undefined | Error> {
-    const { navvy, isHeld, config, lanes } = this.#parts;
-    try {
-      return await navvy.tasks.claims.claim(ticket, session, { isHeld, gpus: devicesOf(slot)?.ids, ...lanes.defaultsOf(lane.queue) });
-    } catch (error) {
-      if (!isNavvyError(error)) config.log.error({ err: error, task: ticket.id }, "a claim failed");
-      return error as Error;
-    }
-  }
-
-  /** A claim that can never work must not stand in the way of what waits behind it. */
-  async #refuse(lane: Lane, message: PulledMessage, { ticket, error }: { ticket: Ticket; error: NavvyError }): Promise<undefined> {
-    setAside(this.#parts, lane, { message, error });
-    if (error.code === "newer_version" || error.code === "unreadable") return; // not ours to judge
-    await this.#parts.navvy.tasks.claims.refuse(ticket, error.message).catch((cause: unknown) => {
-      this.#parts.config.log.error({ err: cause, task: ticket.id }, "a task that can not be claimed could not be failed either");
-    });
   }
 
   #read(lane: Lane, message: PulledMessage): Ticket | undefined {
@@ -273,7 +236,8 @@ export class ClaimLoop {
     const known = config.serves.flatMap((queue) => lanes.shapesOf(queue));
     const bells: Bell[] = [...config.serves.flatMap((queue) => this.#shapes.map((shape) => ({ queue, shape }))), ...known];
     const open = mayClaim ? bells.filter((bell) => slots.room({ ...bell, class: "normal" }) > 0) : [];
-    this.#doorbells.set(open, { keepsHashed: mayClaim });
+    // What came between the last look and now has rung where nobody listened.
+    if (this.#doorbells.set(open, { keepsHashed: mayClaim })) this.#lookAgain();
   }
 
   /** A ring that came while the last slot was being taken is for someone else: by now this agent no longer listens. */
@@ -287,6 +251,10 @@ export class ClaimLoop {
     if (this.#parts.slots.room({ ...bell, class: "normal" }) < 1) return this.#doorbells.passOn(bell);
     this.#rang.add(bell);
     this.kick();
+    this.#lookAgain();
+  }
+
+  #lookAgain(): void {
     setTimeout(() => this.kick(), SECOND_LOOK_MS);
   }
 }

@@ -20,14 +20,17 @@ export class Doorbells {
     this.#onRing = onRing;
   }
 
-  /** Listens to those that are wanted from now on; of those it listens to, what is not is let go, or kept until it rings. */
-  set(wanted: Bell[], { keepsHashed }: { keepsHashed: boolean }): void {
+  /** Listens to those that are wanted from now on; of those it listens to, what is not is let go, or kept until it rings. @returns whether any is new */
+  set(wanted: Bell[], { keepsHashed }: { keepsHashed: boolean }): boolean {
     const keys = new Map(wanted.map((bell) => [keyOf(bell), bell]));
     for (const [key, { bell }] of this.#bells) if (!keys.has(key) && !(keepsHashed && isHashed(bell))) this.#drop(key);
+    let isNew = false;
     for (const [key, bell] of keys) {
       if (this.#bells.has(key)) continue;
+      isNew = true;
       this.#bells.set(key, { bell, stop: this.#navvy.queues.onRing(bell, () => this.#onRing(bell)) });
     }
+    return isNew;
   }
 
   /** For one that rang and can not be answered here. */
