@@ -6,8 +6,9 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { TaskRecord } from "../../protocol/index.js";
 import { findCompose } from "../support/compose.js";
 import { BASE_IMAGE } from "../support/docker.js";
+import { eventually } from "../support/eventually.js";
 import { NATS_IMAGE, NAVVY_IMAGE } from "../support/navvy-images.js";
-import { ENV, inTime, SOCKET } from "./fleet.js";
+import { docker, ENV, inTime, SOCKET } from "./fleet.js";
 
 /** A fleet as a compose file has it, with the images that are here in place of public ones. */
 interface Composed extends AsyncDisposable {
@@ -46,13 +47,21 @@ async function start(file: string, ports: Record<string, string>): Promise<Compo
     },
   };
   try {
-    await compose("up", "--no-build", "--detach", "--wait");
+    await compose("up", "--no-build", "--detach");
+    // Not `--wait`: on a busy machine an agent may take too long to start and be started again.
+    await eventually("all are healthy", () => areHealthy(compose), { timeoutMs: START_MS, everyMs: 1_000 });
   } catch (error) {
     const said = await compose("logs", "--no-color", "agent-1", "agent-2", "services").catch(() => "");
     await composed[Symbol.asyncDispose]();
     throw new Error(said.slice(-5_000), { cause: error });
   }
   return composed;
+}
+
+async function areHealthy(compose: Composed["compose"]): Promise<boolean> {
+  const all = (await compose("ps", "--all", "--quiet")).split("\n").filter(Boolean);
+  const states = (await docker("inspect", ...all, "--format", "{{.State.Health.Status}}")).split("\n");
+  return all.length > 0 && states.every((state) => state === "healthy");
 }
 
 /** What the doctor finds, by the name of the check. */
@@ -65,7 +74,7 @@ describe("compose.yaml", () => {
   let fleet: Composed;
   beforeAll(async () => {
     fleet = await start("docker/compose.yaml", { NATS_PORT: "14222" });
-  }, START_MS);
+  }, START_MS + 60_000);
   afterAll(() => fleet?.[Symbol.asyncDispose]());
 
   test("the doctor finds all in order but for what he can not ask of a server", async () => {
@@ -106,7 +115,7 @@ describe("compose.cluster.yaml", () => {
   let fleet: Composed;
   beforeAll(async () => {
     fleet = await start("docker/compose.cluster.yaml", { NATS_PORT_1: "24222", NATS_PORT_2: "24223", NATS_PORT_3: "24224" });
-  }, START_MS);
+  }, START_MS + 60_000);
   afterAll(() => fleet?.[Symbol.asyncDispose]());
 
   test("the doctor finds everything in order, kept three times", async () => {

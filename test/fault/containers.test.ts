@@ -156,7 +156,7 @@ test("an agent that is to run containers refuses to start without its engine, an
   await expect(spawnAgent(nats, { env: docker.env, args: ["--runtime", "nerdctl"] })).rejects.toThrow(
     /there is no nerdctl on this machine/,
   );
-  await using agent = await spawnAgent(nats, { env });
+  await using agent = await spawnAgent(nats, { env: { ...env, NAVVY_RUNTIME: "auto" } });
   expect(agent.log.join("\n")).toContain("the container engine does not answer: no tasks with an image are taken");
 });
 

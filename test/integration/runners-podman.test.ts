@@ -16,6 +16,6 @@ testRunner({
   spec: { container: { image: BASE_IMAGE } as Container },
   prepare: async () => {
     podman = await startPodman();
-    return { env: podman.env, args: ["--runtime", "podman"] };
+    return { env: podman.env };
   },
 });

@@ -12,7 +12,7 @@ export interface Docker extends AsyncDisposable {
   /** For `DOCKER_HOST`. */
   readonly host: string;
   /** What an agent needs of the environment to find it. */
-  readonly env: { DOCKER_HOST: string };
+  readonly env: { DOCKER_HOST: string; NAVVY_RUNTIME: string };
   /** Runs the command line against it; rejects when that fails. */
   docker(...args: string[]): Promise<string>;
   /** Names of all containers. */
@@ -48,7 +48,7 @@ export async function startDocker(options: StartDockerOptions = {}): Promise<Doc
   await importBase(folder, { env });
   return {
     host,
-    env: { DOCKER_HOST: host },
+    env: { DOCKER_HOST: host, NAVVY_RUNTIME: "docker" },
     docker,
     containers: async () => (await docker("ps", "--all", "--format", "{{.Names}}")).split("\n").filter(Boolean),
     kill: (signal) => void engine.kill(signal),

@@ -24,7 +24,7 @@ export async function startPodman(): Promise<Podman> {
   const containers = ['default_ulimits = ["nofile=1000:1000", "nproc=4000:4000"]', 'netns = "none"', 'init_path = "/usr/bin/catatonit"'];
   const engine = ['cgroup_manager = "cgroupfs"', 'events_logger = "none"', 'runtime = "runc"', `tmp_dir = "${of("tmp")}"`];
   await writeFile(of("containers.conf"), ["[containers]", ...containers, "[engine]", ...engine, ""].join("\n"));
-  const env = { CONTAINERS_STORAGE_CONF: of("storage.conf"), CONTAINERS_CONF: of("containers.conf") };
+  const env = { CONTAINERS_STORAGE_CONF: of("storage.conf"), CONTAINERS_CONF: of("containers.conf"), NAVVY_RUNTIME: "podman" };
   const podman = (...args: string[]) => execa("podman", args, { env });
   await importBase(folder, { engine: "podman", env: { ...process.env, ...env } });
   return {
