@@ -12,7 +12,7 @@ export interface Docker extends AsyncDisposable {
   /** For `DOCKER_HOST`. */
   readonly host: string;
   /** What an agent needs of the environment to find it. */
-  readonly env: { DOCKER_HOST: string; NAVVY_RUNTIME: string };
+  readonly env: { DOCKER_HOST: string; NAVVY_RUNTIME?: string };
   /** Runs the command line against it; rejects when that fails. */
   docker(...args: string[]): Promise<string>;
   /** Names of all containers. */
