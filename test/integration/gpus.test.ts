@@ -139,6 +139,8 @@ test("GPUs are matched by memory and model: the smallest that suits is given, an
     const id = await gpuTask(c, see, kind);
     await c.ended(id);
     seen.push((await c.logOf(id)).trim());
+    // Its GPU is free a moment after its end is on the record.
+    await eventually("the agent is idle", async () => (await c.navvy.fleet.agents({ ask: true }))[0]?.beat?.state === "idle");
   }
   expect(seen).toEqual(["2", "2", "0", "0", "2"]);
 });
