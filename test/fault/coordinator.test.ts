@@ -30,7 +30,7 @@ async function deadTasks(c: Client, count: number, spec: { onDisconnect?: "conti
 async function repairsOf(c: Client, navvies: Navvy[] = [c.navvy]): Promise<Map<string, string[]>> {
   for (const navvy of navvies) await navvy.events.flush();
   const told = new Map<string, string[]>();
-  for await (const event of c.navvy.events.follow({ kind: "task", history: true, signal: AbortSignal.timeout(600) })) {
+  for await (const event of c.navvy.events.follow({ kind: "task", history: true, signal: AbortSignal.timeout(1_500) })) {
     const isRepair = event.data?.repaired === "lost session" || event.event === "unreachable" || event.event === "repaired";
     if (isRepair) told.set(event.id, [...(told.get(event.id) ?? []), event.event]);
   }
@@ -142,6 +142,8 @@ test("what runs on without a lease is left where it is, said once, and taken ove
   await new Reaper(c.navvy, log, { everyMs: 200, leaseMs: 1_000 }).pass(open);
   expect(await c.record(id)).toMatchObject({ status: "running", attempt: 1, losses: 0, unreachableAt: expect.any(String) });
   expect(await c.navvy.tasks.claims.reap(id, session.owner)).toBeUndefined(); // another coordinator, whose reading is older
+  // Events are published behind the reaper's back.
+  await eventually("it is told", async () => (await repairsOf(c)).size > 0);
   expect(await repairsOf(c)).toEqual(new Map([[id, ["unreachable"]]]));
   const back = await Session.open(c.navvy.bus, { agent: "dead", leaseMs: 60_000 });
   expect(await c.navvy.tasks.claims.adopt({ id, attempt: 1, session: session.owner.session }, back.owner)).toBeDefined();

@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 import { connect } from "nats";
 import { expect, test } from "vitest";
 import { runningServer, startServer, stopServer } from "../../broker/server/index.js";
+import { stateOf } from "../fixtures/processes/task.js";
 import { eventually } from "../support/eventually.js";
 import { tempFolder } from "../support/folder.js";
 import { startNats } from "../support/nats.js";
@@ -180,6 +181,8 @@ test("a paused server says nothing until it is resumed, and can be stopped while
   await using nats = await startNats({ jetstream: false });
   const nc = await connect({ servers: nats.url });
   nats.pause();
+  // A signal is on its way for a moment.
+  await eventually("it is stopped", () => stateOf(nats.pid) === "T");
   const answer = nc.flush().then(() => "answered");
   const clock = eventually("a tenth of a second passes", () => performance.now() > started + 100).then(() => "silence");
   const started = performance.now();
