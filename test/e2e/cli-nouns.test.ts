@@ -64,7 +64,7 @@ describe("navvy agent", () => {
 
   test("finishes what runs at the first signal, and gives it back at the second", async () => {
     await using patient = await fleet.agent("patient", ["-q", "signals"]);
-    const short = (await fleet.run(["run", "-d", "-o", "name", "-q", "signals", "--", "sleep", "2"])).out.trim();
+    const short = (await fleet.run(["run", "-d", "-o", "name", "-q", "signals", "--", "sleep", "6"])).out.trim();
     await eventually("it runs", async () => (await fleet.json(["task", "show", short]))["status"] === "running");
     patient.kill("SIGTERM");
     expect(await patient.end()).toBe(0);
