@@ -13,6 +13,8 @@ export interface RunnerUnderTest {
   name: string;
   /** What a task's specification says to be run so. */
   spec: Partial<TaskSpec>;
+  /** What this engine does not tell, as docs/containers.md has it; the tests of it are shown as skipped. */
+  untold?: ("a missing program" | "want of memory")[];
   /** Called once, before all tests: what its agent is started with. */
   prepare?: () => Promise<{ env: Record<string, string>; args?: string[] }>;
 }
@@ -22,7 +24,7 @@ export function testRunner(runner: RunnerUnderTest): void {
   describe(`in ${runner.name}`, () => tests(runner));
 }
 
-function tests({ spec, prepare }: RunnerUnderTest): void {
+function tests({ spec, prepare, untold = [] }: RunnerUnderTest): void {
   let nats: Nats;
   let agent: AgentProcess;
   let fleet: Client;
@@ -60,20 +62,26 @@ function tests({ spec, prepare }: RunnerUnderTest): void {
     expect(await outcomeOf("kill -KILL $$; sleep 10")).toMatchObject({ kind: "signalled", signal: "SIGKILL" });
   });
 
-  test("a program that is not there is a set-up that failed, never a failure of the program", async () => {
-    const ended = await fleet.ended(await fleet.submit(["no-such-program"], { spec }));
-    expect(ended).toMatchObject({ status: "failed", outcome: { kind: "setup_failed" } });
-    expect(ended.outcome?.reason).toContain("no-such-program");
-  });
+  test.skipIf(untold.includes("a missing program"))(
+    "a program that is not there is a set-up that failed, never a failure of the program",
+    async () => {
+      const ended = await fleet.ended(await fleet.submit(["no-such-program"], { spec }));
+      expect(ended).toMatchObject({ status: "failed", outcome: { kind: "setup_failed" } });
+      expect(ended.outcome?.reason).toContain("no-such-program");
+    },
+  );
 
-  test("one that the kernel ends for want of memory is told from one that was killed", async () => {
-    const resources = { gpus: 0, memoryBytes: 32 * 2 ** 20 };
-    // An awk that doubles its text takes what it is given within a moment.
-    const hog = `exec awk 'BEGIN { while (1) text = text "0123456789" text }'`;
-    expect(await outcomeOf(`sleep 0.3; ${hog}`, { resources })).toMatchObject({ kind: "out_of_memory" });
-    expect(await outcomeOf("sleep 0.3; kill -KILL $$", { resources })).toMatchObject({ kind: "signalled", signal: "SIGKILL" });
-    expect(await outcomeOf("sleep 0.3; exit 137", { resources })).not.toMatchObject({ kind: "out_of_memory" });
-  });
+  test.skipIf(untold.includes("want of memory"))(
+    "one that the kernel ends for want of memory is told from one that was killed",
+    async () => {
+      const resources = { gpus: 0, memoryBytes: 32 * 2 ** 20 };
+      // An awk that doubles its text takes what it is given within a moment.
+      const hog = `exec awk 'BEGIN { while (1) text = text "0123456789" text }'`;
+      expect(await outcomeOf(`sleep 0.3; ${hog}`, { resources })).toMatchObject({ kind: "out_of_memory" });
+      expect(await outcomeOf("sleep 0.3; kill -KILL $$", { resources })).toMatchObject({ kind: "signalled", signal: "SIGKILL" });
+      expect(await outcomeOf("sleep 0.3; exit 137", { resources })).not.toMatchObject({ kind: "out_of_memory" });
+    },
+  );
 
   test("stdin is empty", async () => {
     const id = await submit("cat; echo end");
