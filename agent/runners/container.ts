@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { open } from "node:fs/promises";
 import { constants } from "node:os";
 import { isNavvyError, NavvyError } from "../../protocol/index.js";
 import { SPAWNER_LABEL } from "../host/spawner/guard.js";
@@ -37,13 +37,19 @@ export function containerRunner(parts: RunnerParts): Runner {
   return new ContainerRunner(parts);
 }
 
+/** What was started here, for what its end is judged by; an adopted one is judged without. */
+interface Started {
+  program?: string | undefined;
+  stderr?: string;
+}
+
 class ContainerRunner implements Runner {
   readonly #parts: RunnerParts;
   readonly #plain: Runner;
   readonly #removals: Removals;
   readonly #creating = new Map<string, { isEnded: boolean; over: Promise<void> }>();
   /** By key, until they are released. */
-  readonly #handles = new Map<string, ContainerHandle & { stderr?: string }>();
+  readonly #handles = new Map<string, ContainerHandle & Started>();
 
   constructor(parts: RunnerParts) {
     this.#parts = parts;
@@ -66,7 +72,7 @@ class ContainerRunner implements Runner {
       });
     const engine = await this.#parts.engines.require();
     const handle = { engine: engine.name, name: containerName(agent, spec.key) };
-    this.#handles.set(spec.key, { ...handle, stderr: spec.stderr });
+    this.#handles.set(spec.key, { ...handle, program: spec.argv[0], stderr: spec.stderr });
     await this.#create(spec.key, () => create(engine, handle.name, { ...spec, ...marked(spec, container, spawner.pid) }));
     const { maxPids: _maxPids, maxMemoryBytes: _maxMemoryBytes, ...limits } = plain; // those of the container are the engine's to keep
     const attach = { argv: [engine.name, "start", "--attach", handle.name], cwd: "/", env: engine.env };
@@ -105,7 +111,7 @@ class ContainerRunner implements Runner {
     try {
       const engine = await this.#parts.engines.named(handle.engine);
       const judgement = judged(end, await engine.look(handle.name), handle);
-      const failure = await failedExec(judgement, handle.stderr);
+      const failure = await failedExec(judgement, handle);
       return failure ? { ...judgement, failure } : judgement;
     } catch (error) {
       if (!isNavvyError(error)) throw error;
@@ -176,16 +182,27 @@ function judged(end: ProcessEnd, state: Awaited<ReturnType<Engine["look"]>>, { e
   return signal === undefined ? end : { ...end, code: null, signal };
 }
 
-/** What the first process of a container says when the program can not be started; it is the engine's, not the image's. */
-const FAILED_EXEC = /^\[FATAL tini .*?\] exec (.*) failed: (.*)$|^ERROR \(catatonit:\d+\): failed to exec (\S*): (.*)$/m;
-const NOT_EXECUTED = new Set([126, 127]);
+/** What the first process of a container says when it can not start the program; it is the engine's, and prints nothing else. */
+const FAILED_EXEC = /^(?:\[FATAL tini .*?\] exec .* failed|ERROR \(catatonit:\d+\): failed to exec \S*): (.*)$/m;
+/** Docker's ends with the second or third, Podman's with the first. */
+const NOT_EXECUTED = new Set([1, 126, 127]);
+const SAID_BYTES = 1_024;
 
-async function failedExec({ code }: ProcessEnd, stderr: string | undefined): Promise<StartFailure | undefined> {
+async function failedExec({ code }: ProcessEnd, { program = "its program", stderr }: Started): Promise<StartFailure | undefined> {
   if (code === null || !NOT_EXECUTED.has(code) || stderr === undefined) return undefined;
-  const said = FAILED_EXEC.exec(await readFile(stderr, "utf8").catch(() => ""));
-  if (!said) return undefined;
-  const [, program = said[3] ?? "", why = said[4] ?? ""] = said;
-  return startError("its image", `${program}: ${why}`);
+  const why = FAILED_EXEC.exec(await firstBytes(stderr))?.[1];
+  return why === undefined ? undefined : startError("its image", `${program}: ${why}`);
+}
+
+async function firstBytes(path: string): Promise<string> {
+  const file = await open(path, "r").catch(() => undefined);
+  if (!file) return "";
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(SAID_BYTES), 0, SAID_BYTES, 0);
+    return buffer.subarray(0, bytesRead).toString("utf8");
+  } finally {
+    await file.close();
+  }
 }
 
 function lost(reason: string): ProcessEnd {
