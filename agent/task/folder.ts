@@ -97,9 +97,11 @@ export async function makeAgentFolder(agentFolder: string): Promise<void> {
   await layLibrary(root, libraryIn(agentFolder));
 }
 
-/** Copied, not linked: an engine that runs beside a container with this agent finds nothing but the agent's work folder. */
+/**
+ * Copied, not linked: an engine that runs beside a container with this agent finds nothing but the agent's work folder. Over what is
+ * there: containers that an earlier run left have the folder itself mounted.
+ */
 async function layLibrary(root: string, library: string): Promise<void> {
-  await rm(library, { recursive: true, force: true });
   await cp(join(root, "dist", "task"), join(library, "dist", "task"), { recursive: true });
   const { name, version, type, exports } = JSON.parse(await readFile(join(root, "package.json"), "utf8")) as Record<string, unknown>;
   await writeFile(join(library, "package.json"), JSON.stringify({ name, version, type, exports }, null, 2));
