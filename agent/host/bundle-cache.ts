@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { ulid } from "ulid";
 import { unpackBundle } from "../../broker/bundle/index.js";
 import { type CodeRef, NavvyError } from "../../protocol/index.js";
+import { succeeds } from "./succeeds.js";
 
 const TEMP_SUFFIX = ".tmp";
 /** The name comes out of a task's record and becomes a path. */
@@ -57,13 +58,7 @@ export class BundleCache {
       this.#swept = undefined;
       throw error;
     });
-    if (
-      await stat(cached).then(
-        () => true,
-        () => false,
-      )
-    )
-      return;
+    if (await succeeds(stat(cached))) return;
     const temp = join(this.#dir, `${ulid()}${TEMP_SUFFIX}`);
     try {
       await mkdir(temp);

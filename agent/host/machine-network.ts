@@ -1,5 +1,6 @@
 import { access, readdir, readFile } from "node:fs/promises";
 import type { Beat } from "../../protocol/index.js";
+import { succeeds } from "./succeeds.js";
 
 interface Counters {
   rx: number;
@@ -42,14 +43,7 @@ export class Network {
 /** Cards of hardware, so that a bridge does not count the same bytes again; inside a container there are none: all but loopback. */
 async function listCards(): Promise<Set<string>> {
   const names = (await readdir("/sys/class/net").catch(() => [])).filter((name) => name !== "lo");
-  const isCard = await Promise.all(
-    names.map((name) =>
-      access(`/sys/class/net/${name}/device`).then(
-        () => true,
-        () => false,
-      ),
-    ),
-  );
+  const isCard = await Promise.all(names.map((name) => succeeds(access(`/sys/class/net/${name}/device`))));
   const cards = names.filter((_, i) => isCard[i]);
   return new Set(cards.length > 0 ? cards : names);
 }

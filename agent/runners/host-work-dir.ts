@@ -4,19 +4,13 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import { NavvyError } from "../../protocol/index.js";
 import type { AgentConfig } from "../config.js";
+import { succeeds } from "../host/succeeds.js";
 import type { Engine } from "./engine.js";
 import { lastLines } from "./engine-messages.js";
 
 /** Whether this process runs in a container itself. */
 async function isInContainer(): Promise<boolean> {
-  const marks = await Promise.all(
-    ["/.dockerenv", "/run/.containerenv"].map((path) =>
-      access(path).then(
-        () => true,
-        () => false,
-      ),
-    ),
-  );
+  const marks = await Promise.all(["/.dockerenv", "/run/.containerenv"].map((path) => succeeds(access(path))));
   return marks.includes(true);
 }
 

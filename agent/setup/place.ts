@@ -1,5 +1,6 @@
 import { access, constants, readFile, realpath, stat } from "node:fs/promises";
 import { basename, delimiter, dirname, isAbsolute, join } from "node:path";
+import { succeeds } from "../host/succeeds.js";
 import type { RunSpec } from "../runners/runner.js";
 
 /** A program of the set-up. */
@@ -35,14 +36,6 @@ export function hostPlace(specOf: SetupPlace["specOf"], path = process.env.PATH 
     isThere: (each) => succeeds(stat(each)),
     specOf,
   };
-}
-
-/** Whether it can be looked at, and is there. */
-export function succeeds(look: Promise<unknown>): Promise<boolean> {
-  return look.then(
-    () => true,
-    () => false,
-  );
 }
 
 type Found = { path: string; identity: string } | undefined;

@@ -1,6 +1,7 @@
-import { open, stat } from "node:fs/promises";
+import { open } from "node:fs/promises";
 import type { Logs } from "../../broker/index.js";
 import type { LogChunk, LogStream } from "../../protocol/index.js";
+import { sizeOf } from "../host/size-of.js";
 import type { AttemptFolder } from "./folder.js";
 import type { SetupLog } from "./setup-log.js";
 import { StateFile } from "./state-file.js";
@@ -91,16 +92,9 @@ export class LogShipper {
   /** Bytes in the files that are not in the stream yet. */
   async waitingBytes(): Promise<number> {
     const { stdout, stderr } = this.#parts.folder;
-    const sizes = await Promise.all(
-      [stdout, stderr].map((path) =>
-        stat(path).then(
-          ({ size }) => size,
-          () => 0,
-        ),
-      ),
-    );
+    const [printed, complained] = await Promise.all([sizeOf(stdout), sizeOf(stderr)]);
     const { out, err } = this.#shipped();
-    return Math.max(0, (sizes[0] ?? 0) - out) + Math.max(0, (sizes[1] ?? 0) - err);
+    return Math.max(0, printed - out) + Math.max(0, complained - err);
   }
 
   /** The last lines that were printed. */

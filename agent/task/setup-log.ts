@@ -1,4 +1,5 @@
-import { appendFile, open, readFile, stat } from "node:fs/promises";
+import { appendFile, open, readFile } from "node:fs/promises";
+import { sizeOf } from "../host/size-of.js";
 import type { AttemptFolder } from "./folder.js";
 
 /** A part of the preparations, from that byte of the file on. */
@@ -76,13 +77,6 @@ export class SetupLog {
     const end = next < 0 ? Number.POSITIVE_INFINITY : (this.#sections[next]?.offset ?? 0);
     return { ...(here && here.offset <= offset ? { section: here.name } : {}), end };
   }
-}
-
-async function sizeOf(path: string): Promise<number> {
-  return stat(path).then(
-    ({ size }) => size,
-    () => 0,
-  );
 }
 
 async function lastLines(path: string, from: number): Promise<string> {

@@ -1,9 +1,10 @@
 import { lstat } from "node:fs/promises";
 import type { Claim } from "../../broker/index.js";
 import type { AgentConfig } from "../config.js";
+import { succeeds } from "../host/succeeds.js";
 import type { Engine } from "../runners/engine.js";
 import type { Engines } from "../runners/engines.js";
-import { hostPlace, type SetupPlace, type SetupProgram, succeeds } from "../setup/place.js";
+import { hostPlace, type SetupPlace, type SetupProgram } from "../setup/place.js";
 import type { Slot } from "../slots.js";
 import { setupEnvironment } from "./environment.js";
 import type { AttemptFolder } from "./folder.js";

@@ -2,6 +2,7 @@ import { mkdir, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { ulid } from "ulid";
 import type { NavvyError } from "../../../protocol/index.js";
+import { succeeds } from "../succeeds.js";
 import { fullDisk, type Git, type GitOptions } from "./git.js";
 import { noRemote, noSuchCommit, shown } from "./refusals.js";
 import { ABOUT, TEMP_SUFFIX, touch, writeAbout } from "./shelf.js";
@@ -54,7 +55,7 @@ export class Mirror {
   }
 
   async #init({ url, commit, signal }: Wanted): Promise<boolean> {
-    if (await isThere(join(this.path, ABOUT))) return false;
+    if (await succeeds(stat(join(this.path, ABOUT)))) return false;
     const temp = `${this.path}.${ulid()}${TEMP_SUFFIX}`;
     await mkdir(temp, { recursive: true });
     const format = commit.length === SHA256_LENGTH ? ["--object-format=sha256"] : [];
@@ -82,7 +83,7 @@ export class Mirror {
     const answer = await this.#git.tryRemote(["ls-remote", "--", url, "HEAD"], { signal, ...(env ? { env } : {}) });
     if (!answer.isOk) throw noRemote(url, answer.lastLines);
     say("the remote does not give single commits: fetching all of it");
-    const unshallow = (await isThere(join(this.path, "shallow"))) ? ["--unshallow"] : [];
+    const unshallow = (await succeeds(stat(join(this.path, "shallow")))) ? ["--unshallow"] : [];
     const all = await this.#remote([...fetch, ...unshallow, "--", url, "+refs/*:refs/all/*"], options);
     throwIfFull(all.lastLines);
     if (!all.isOk) return noRemote(url, all.lastLines);
@@ -122,11 +123,4 @@ async function namesIn(path: string): Promise<string[]> {
     if (error.code === "ENOENT") return [];
     throw error;
   });
-}
-
-async function isThere(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  );
 }
