@@ -10,6 +10,7 @@ import type { Environments } from "../setup/environments.js";
 import { Programs, setupKeyOf } from "../setup/programs.js";
 import type { Slot } from "../slots.js";
 import { ArtifactUploads } from "./artifact-uploads.js";
+import { type Companion, Companions } from "./companions.js";
 import { type AttemptFolder, attemptFolder } from "./folder.js";
 import type { Images } from "./image.js";
 import { keyOf } from "./key.js";
@@ -38,6 +39,8 @@ export interface Plumbing extends LogShipperParts, ReportsParts {
   folder: AttemptFolder;
   /** Those of the set-up. */
   programs: Programs;
+  /** What goes along with the process. */
+  companions: Companions;
   /** Fires when the lease is revoked: nothing may be published or recorded any more. */
   revoked: AbortController;
   /** Fires when what is under way before or after the process need not go on. */
@@ -64,8 +67,16 @@ function plumb({ config, navvy, runner }: AttemptParts, { claim, slot }: { claim
   const target = { id: claim.id, attempt: claim.attempt };
   const isContained = claim.record.spec.container !== undefined;
   const programs = new Programs({ runner, key: setupKeyOf(keyOf(claim)), place: setupPlaceOf(config, claim, { slot, folder }) });
-  const common = { folder, target, isContained, setupLog, programs, uploads, signal: revoked.signal, revoked, cut };
+  const companions = new Companions(companionsOf(), (err, name) =>
+    config.log.warn({ err, task: claim.id, companion: name }, "a companion of the attempt failed"),
+  );
+  const common = { folder, target, isContained, setupLog, programs, companions, uploads, signal: revoked.signal, revoked, cut };
   return { ...common, logs: navvy.logs, metrics: navvy.metrics };
+}
+
+/** What goes along with every attempt's process. */
+function companionsOf(): Companion[] {
+  return [];
 }
 
 /** What the host journal keeps of an attempt that is about to run. */

@@ -158,6 +158,7 @@ export class Attempt {
   /** Leaves it running for the agent that comes after this one, and looks at it no more. */
   async leave(): Promise<void> {
     await this.#pace?.stop();
+    await this.#plumbing.companions.close();
     await this.#noter.settle();
   }
 
@@ -221,7 +222,7 @@ export class Attempt {
   async #start(prepared: Prepared): Promise<void> {
     const { config, runner, journal } = this.#parts;
     const spec = runSpecOf(config, this.claim, { slot: this.slot, folder: this.#plumbing.folder, prepared });
-    await this.#writeDown();
+    await Promise.all([this.#writeDown(), this.#plumbing.companions.begin()]);
     if (this.#ending.cause) throw new NavvyError("aborted", `task ${this.claim.id} was ended before it started`);
     this.#ending.stage = "starting";
     const { pid } = await runner.start(spec);
@@ -240,6 +241,7 @@ export class Attempt {
     const { fate } = left;
     if ("outcome" in fate) return () => fate.outcome;
     this.#ending.stage = "running";
+    await this.#plumbing.companions.begin();
     this.#pace = new Pace(() => this.#turn());
     const { abort } = this.claim.record;
     if (abort) this.abort(abort.reason, abort.graceMs);
@@ -265,7 +267,8 @@ export class Attempt {
     const isRunning = this.#ending.stage === "running";
     if (!isRunning && this.#plumbing.setupLog.isEmpty) return true;
     try {
-      const moved = await Promise.all([this.#shipper.drain(), isRunning && this.#reports.drain()]);
+      const taken = async () => [isRunning && (await this.#plumbing.companions.turn()), isRunning && (await this.#reports.drain())];
+      const moved = (await Promise.all([this.#shipper.drain(), taken()])).flat();
       return moved.includes(true);
     } catch (error) {
       if (!this.#plumbing.revoked.signal.aborted)
@@ -275,8 +278,8 @@ export class Attempt {
   }
 
   async #collect(outcomeNow: () => Outcome) {
-    const { cut, setupLog } = this.#plumbing;
-    const parts = { noter: this.#noter, reports: this.#reports, shipper: this.#shipper, setupLog, cut: cut.signal };
+    const { cut, setupLog, companions } = this.#plumbing;
+    const parts = { companions, noter: this.#noter, reports: this.#reports, shipper: this.#shipper, setupLog, cut: cut.signal };
     const collected = await collect(parts, outcomeNow());
     await this.#adopting;
     return { outcome: outcomeNow(), ...collected };
@@ -285,7 +288,7 @@ export class Attempt {
   /** Nobody waits for the journal here: an end that is lost is found out at the next start. */
   async #cleanUp(): Promise<void> {
     const { journal, runner, config } = this.#parts;
-    await Promise.all([this.#shipper.close(), this.#reports.close()]);
+    await Promise.all([this.#shipper.close(), this.#reports.close(), this.#plumbing.companions.close()]);
     // Its record still names this agent, and no reaper takes it: the next start finds it in the journal and settles it.
     if (this.runsOn && this.#plumbing.revoked.signal.aborted && !this.#isOver) return;
     const end = { op: "end", key: this.key, at: new Date().toISOString() } as const;

@@ -1,5 +1,6 @@
 import { type AttemptFacts, isNavvyError, type Outcome, type Reported } from "../../protocol/index.js";
 import { whenCut } from "./attempt-parts.js";
+import type { Companions } from "./companions.js";
 import type { LogShipper } from "./log-shipper.js";
 import type { Noter } from "./noter.js";
 import type { Reports } from "./reports.js";
@@ -10,6 +11,7 @@ const NOTE_EVERY_MS = 500;
 
 export interface CollectParts {
   noter: Noter;
+  companions: Companions;
   reports: Reports;
   shipper: LogShipper;
   setupLog: SetupLog;
@@ -40,11 +42,12 @@ export async function collect(parts: CollectParts, outcome: Outcome): Promise<Co
   }
 }
 
-async function store({ noter, reports, shipper, setupLog, cut }: CollectParts, outcome: Outcome): Promise<Collected> {
+async function store({ noter, companions, reports, shipper, setupLog, cut }: CollectParts, outcome: Outcome): Promise<Collected> {
   if (outcome.kind === "setup_failed") await tell(setupLog, outcome);
   await shipper.drain();
   try {
-    const reported = await Promise.race([reports.finish(), whenCut(cut)]);
+    const reporting = companions.finish().then(() => reports.finish());
+    const reported = await Promise.race([reporting, whenCut(cut)]);
     return { reported, logBytes: await shipper.finish(), facts: noter.facts };
   } catch (error) {
     if (cut.aborted) reports.note("warn", "aborted while its artifacts were being stored: not all of them are there");

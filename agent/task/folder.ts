@@ -54,6 +54,9 @@ export function folderAt(root: string, params?: string): AttemptFolder {
   };
 }
 
+/** Where one of the agent's own sources of reports appends its lines; a container does not see it. */
+export const eventsFile = (folder: Pick<AttemptFolder, "root">, source: string) => join(folder.root, `events-${source}.jsonl`);
+
 /** Makes the folder; what a crash left of an earlier try is removed. */
 export async function makeFolder(folder: AttemptFolder, record: TaskRecord): Promise<void> {
   await mkdir(folder.root).catch((error: NodeJS.ErrnoException) => {
