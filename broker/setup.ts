@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { NavvyError } from "../protocol/index.js";
 import type { Bus } from "./bus.js";
 import { isOff, JS_ERROR, jetStreamCode, translateFirst } from "./nats-error.js";
@@ -23,6 +24,21 @@ interface SetUp {
  * @throws NavvyError jetstream_unavailable, permission_denied, timeout, disk_full, invalid_argument (replicas that the servers can not hold)
  */
 export async function setUp(bus: Bus, options: SetUpOptions = {}): Promise<void> {
+  for (let left = REFUSED_TRIES; ; left--) {
+    try {
+      return await setUpOnce(bus, options);
+    } catch (error) {
+      if (left === 1 || !isNoRoom((error as Error).cause)) throw error;
+      await delay(RETRY_MS + Math.random() * RETRY_MS); // not all of them at the same moment again
+    }
+  }
+}
+
+/** What another set-up tries out takes room for a moment, and a refusal may be for that. */
+const REFUSED_TRIES = 3;
+const RETRY_MS = 200;
+
+async function setUpOnce(bus: Bus, options: SetUpOptions): Promise<void> {
   const { replicas = 1, wait } = options;
   const parts = { bus, patienceMs: wait ? Number.POSITIVE_INFINITY : PATIENCE_MS };
   const configs = streamConfigs(bus.assets).map((config) => ({ ...config, num_replicas: replicas }));
