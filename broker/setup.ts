@@ -24,18 +24,19 @@ interface SetUp {
  * @throws NavvyError jetstream_unavailable, permission_denied, timeout, disk_full, invalid_argument (replicas that the servers can not hold)
  */
 export async function setUp(bus: Bus, options: SetUpOptions = {}): Promise<void> {
-  for (let left = REFUSED_TRIES; ; left--) {
+  const deadline = performance.now() + PATIENCE_MS;
+  for (;;) {
     try {
       return await setUpOnce(bus, options);
     } catch (error) {
-      if (left === 1 || !isNoRoom((error as Error).cause)) throw error;
-      await delay(RETRY_MS + Math.random() * RETRY_MS); // not all of them at the same moment again
+      // In a cluster that may pass: servers that have just started do not all know each other, and what another set-up tries out
+      // takes room for a moment.
+      if (!isClustered(bus) || !isNoRoom((error as Error).cause) || performance.now() > deadline) throw error;
+      await delay(RETRY_MS * (1 + Math.random())); // not all of them at the same moment again
     }
   }
 }
 
-/** What another set-up tries out takes room for a moment, and a refusal may be for that. */
-const REFUSED_TRIES = 3;
 const RETRY_MS = 200;
 
 async function setUpOnce(bus: Bus, options: SetUpOptions): Promise<void> {
@@ -119,15 +120,18 @@ async function add(parts: SetUp, config: NamedStream): Promise<void> {
   }
 }
 
+function isClustered(bus: Bus): boolean {
+  return bus.nc.info?.cluster !== undefined;
+}
+
 /** A single server without JetStream says so at once; in a cluster the same is said while a leader is elected. */
 async function ask<T>({ bus, patienceMs }: SetUp, request: () => Promise<T>): Promise<T> {
-  const isClustered = bus.nc.info?.cluster !== undefined;
   let off: unknown;
   const answered = await persist(
     bus,
     () =>
       request().catch((error: unknown) => {
-        if (!isOff(error) || isClustered) throw error;
+        if (!isOff(error) || isClustered(bus)) throw error;
         off = error;
       }),
     { patienceMs },

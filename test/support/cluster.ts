@@ -100,7 +100,10 @@ interface ClusterMember {
 }
 
 function clusterConfig({ name, listen, monitor, routes, maxStore }: ClusterMember): string {
-  const peers = routes.map((port) => `"nats://127.0.0.1:${port}"`).join(", ");
+  const peers = routes
+    .filter((port) => port !== listen)
+    .map((port) => `"nats://127.0.0.1:${port}"`)
+    .join(", ");
   return `
     server_name: ${name}
     http: "127.0.0.1:${monitor}"
