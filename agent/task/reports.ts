@@ -1,4 +1,5 @@
 import { readFile } from "node:fs/promises";
+import { basename } from "node:path";
 import type { Metrics } from "../../broker/index.js";
 import {
   type ArtifactRef,
@@ -13,11 +14,14 @@ import type { ArtifactUploads } from "./artifact-uploads.js";
 import type { AttemptFolder } from "./folder.js";
 import { parseOutputs, parseReportLine, pointsOf, type ReportLine } from "./report-line.js";
 import { reportedPath } from "./reported-path.js";
+import type { Piece } from "./reports/events-file.js";
+import { EventsFiles, type Positions } from "./reports/events-files.js";
 import { StateFile } from "./state-file.js";
-import { Tail } from "./tail.js";
 
-const READ_BYTES = 256 * 1024;
-const MAX_LINE_BYTES = 1024 * 1024;
+/** After a round that left nothing, what comes is gathered for so long. */
+const GATHER_MS = 250;
+/** Then others have their turn. */
+const MAX_ROUNDS = 20;
 const MAX_NOTES = 30;
 const MAX_NOTE_CHARACTERS = 500;
 const MAX_OUTPUT_BYTES = 16 * 1024;
@@ -34,12 +38,11 @@ export interface ReportsParts {
 }
 
 /**
- * What stood before the bytes from `from` to `to` of the events file were taken in: written down first. An agent that
- * adopts the attempt takes just these bytes in again, as the same batches under the same numbers, and nothing counts twice.
+ * What stood before a round of pieces was taken in: written down first. An agent that adopts the attempt takes just these in again, as
+ * the same batches under the same numbers, and nothing counts twice.
  */
 interface Taken {
-  from: number;
-  to: number;
+  files: Positions;
   sequence: number;
   badLines: number;
   steps: Record<string, number>;
@@ -48,22 +51,18 @@ interface Taken {
 
 /**
  * What the running attempt reports through its files, gathered for the record and shipped as batches of points. The
- * file is the memory: nothing more is read while a batch waits for NATS.
+ * files are the memory: nothing more is read while a batch waits for NATS.
  */
 export class Reports {
   readonly #parts: ReportsParts;
   readonly #folder: AttemptFolder;
   readonly #state: StateFile<Taken>;
-  readonly #events: Tail;
+  readonly #files: EventsFiles;
   readonly #steps: Map<string, number>;
-  #rest = "";
   #sequence: number;
   #badLines: number;
   #reported: Reported;
-  /** Where the first line begins that was not taken in yet. */
-  #takenBytes: number;
-  /** Bytes to take in as one before anything else. */
-  #again: number;
+  #dueAt = 0;
   /** Counts changes, so that the record is written only when there is something new. */
   version = 0;
 
@@ -76,9 +75,7 @@ export class Reports {
     this.#parts = parts;
     this.#folder = parts.folder;
     this.#state = new StateFile(parts.folder.taken);
-    this.#events = new Tail(parts.folder.events, taken?.from);
-    this.#takenBytes = taken?.from ?? 0;
-    this.#again = taken ? taken.to - taken.from : 0;
+    this.#files = new EventsFiles(parts.folder, taken?.files ?? {}, (problem) => this.note("warn", problem));
     this.#sequence = taken?.sequence ?? 0;
     this.#badLines = taken?.badLines ?? 0;
     this.#steps = new Map(Object.entries(taken?.steps ?? {}));
@@ -89,35 +86,48 @@ export class Reports {
     return this.#reported;
   }
 
-  /** Takes in what was appended since the last call. @returns whether there was any */
+  /**
+   * Takes in what was appended. What comes in a moment after that waits for more of its kind: a round costs the same whether it is one
+   * line or thousands.
+   * @returns whether there was any
+   */
   async drain(): Promise<boolean> {
-    for (let isAny = false; ; isAny = true) {
-      const bytes = await this.#read();
-      if (bytes.length === 0) return isAny;
-      const lines = (this.#rest + Buffer.from(bytes).toString("latin1")).split("\n");
-      this.#rest = lines.pop() ?? "";
-      await this.#take(lines);
-      if (this.#rest.length > MAX_LINE_BYTES) this.#dropRest();
+    if (performance.now() < this.#dueAt) return false;
+    for (let rounds = 0; rounds < MAX_ROUNDS; rounds++) {
+      if (await this.#round()) continue;
+      if (rounds > 0) this.#dueAt = performance.now() + GATHER_MS;
+      return rounds > 0;
     }
+    return true;
   }
 
-  async #read(): Promise<Uint8Array> {
-    if (this.#again === 0) return this.#events.read(READ_BYTES);
-    const bytes = await this.#events.read(this.#again);
-    this.#again -= bytes.length;
-    return bytes;
-  }
-
-  /** The last lines, the outputs file, and the artifacts: what the attempt leaves. */
+  /** The last lines, the outputs file, and the artifacts: what the attempt leaves. Safe to repeat. */
   async finish(): Promise<Reported> {
-    await this.drain();
-    const last = this.#rest;
-    this.#rest = ""; // once, also when this is called again after an outage
-    if (last !== "") await this.#take([last]);
-    await this.#events.close();
-    await this.#readOutputs();
+    const names = await this.#files.look();
+    while (await this.#round({ isFinal: true }));
+    await this.#files.close();
+    if (names.includes(basename(this.#folder.output))) await this.#readOutputs();
     await this.#collectArtifacts();
     return this.#reported;
+  }
+
+  /** A piece of each file, as one. @returns whether there was any */
+  async #round({ isFinal = false } = {}): Promise<boolean> {
+    const pieces = await this.#files.next({ isFinal });
+    if (pieces.length === 0) return false;
+    await this.#state.write({
+      files: this.#files.positions,
+      sequence: this.#sequence,
+      badLines: this.#badLines,
+      steps: Object.fromEntries(this.#steps),
+      reported: this.#reported,
+    });
+    const points: Point[] = [];
+    for (const piece of pieces) await this.#take(piece, points);
+    if (points.length === 0) return true;
+    this.#summarize(points);
+    await this.#ship(points);
+    return true;
   }
 
   note(level: "info" | "warn" | "error", text: string): void {
@@ -127,30 +137,17 @@ export class Reports {
   }
 
   async close(): Promise<void> {
-    await this.#events.close();
+    await this.#files.close();
   }
 
-  async #take(lines: string[]): Promise<void> {
-    if (lines.length === 0) return;
-    await this.#writeDown(lines);
-    const points: Point[] = [];
-    for (const raw of lines) {
-      if (raw.trim() === "") continue;
-      const read = parseReportLine(Buffer.from(raw, "latin1").toString("utf8"));
+  async #take({ lines, isCutShort }: Piece, points: Point[]): Promise<void> {
+    for (const line of lines) {
+      if (line.trim() === "") continue;
+      const read = parseReportLine(line);
       if ("line" in read) await this.#report(read.line, points);
       else if ("problem" in read) this.#bad(read.problem);
     }
-    if (points.length === 0) return;
-    this.#summarize(points);
-    await this.#ship(points);
-  }
-
-  async #writeDown(lines: string[]): Promise<void> {
-    const from = this.#takenBytes;
-    const to = from + lines.reduce((bytes, line) => bytes + line.length + 1, 0);
-    this.#takenBytes = to;
-    const steps = Object.fromEntries(this.#steps);
-    await this.#state.write({ from, to, sequence: this.#sequence, badLines: this.#badLines, steps, reported: this.#reported });
+    if (isCutShort) this.#bad("a line of more than 1 MiB");
   }
 
   /** In batches that stay far below what a server takes in one message. */
@@ -231,12 +228,6 @@ export class Reports {
   /** A line that can not be read is counted and the first one shown; it never fails the task. */
   #bad(problem: string): void {
     if (this.#badLines++ === 0) this.note("warn", `a line of $NAVVY_EVENTS was left out: ${problem}`);
-  }
-
-  #dropRest(): void {
-    this.#bad("a line of more than 1 MiB");
-    this.#takenBytes += this.#rest.length;
-    this.#rest = "";
   }
 
   #nextStep(key: string): number {
