@@ -72,7 +72,7 @@ function verbs(bus: Awaited<ReturnType<typeof openBus>>): Navvy {
     queues,
     objects,
     events,
-    logs: new Logs(bus, tasks),
+    logs: new Logs(bus, tasks, objects),
     metrics: new Metrics(bus),
     artifacts: new Artifacts(objects),
     fleet: new Fleet(bus),

@@ -12,6 +12,7 @@ import {
   SessionRecord,
   Ticket,
 } from "./messages.js";
+import { RolledLogHead } from "./rolled-log.js";
 import { TaskRecord } from "./task-record.js";
 
 const MESSAGES = [
@@ -25,6 +26,7 @@ const MESSAGES = [
   FleetEvent,
   LogChunk,
   MetricBatch,
+  RolledLogHead,
   ControlRequest,
   ControlReply,
 ];
