@@ -12,6 +12,7 @@ import {
   SessionRecord,
   Ticket,
 } from "./messages.js";
+import { GcRecord, Retention } from "./retention.js";
 import { RolledLogHead } from "./rolled-log.js";
 import { TaskRecord } from "./task-record.js";
 
@@ -27,6 +28,8 @@ const MESSAGES = [
   LogChunk,
   MetricBatch,
   RolledLogHead,
+  Retention,
+  GcRecord,
   ControlRequest,
   ControlReply,
 ];

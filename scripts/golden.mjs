@@ -197,6 +197,16 @@ const MESSAGES = [
     3,
   ),
   { type: "navvy.rolled-log.v1", task, attempt: 2 },
+  {
+    type: "navvy.retention.v1",
+    default: { logs: { ageMs: 2_592_000_000, bytes: 53_687_091_200 } },
+    projects: { iris: { artifacts: { ageMs: 0 }, tasks: { ageMs: 31_536_000_000 } } },
+    queues: { "gpu-4": { metrics: { bytes: 1_073_741_824 } } },
+    everyMs: 86_400_000,
+    changedAt: at,
+    by: "ada@workstation",
+  },
+  { type: "navvy.gc.v1", at, by: "ada@workstation" },
   { type: "navvy.request.v1", by: "ada@workstation", reason: "too slow", task, attempt: 2, graceMs: 5_000, now: false },
   {
     type: "navvy.reply.v1",

@@ -21,7 +21,7 @@ export interface RollTarget {
 
 /**
  * What became of it. `rolled`: it stands in an object, and the stream's copy is gone. `not_over`: its attempt runs, or what its
- * agent says it printed is not all there yet. `unknown`: no record names this attempt. `empty`: the stream has nothing of it.
+ * agent says it printed is not all there yet. `unknown`: no record names this attempt, or its log has expired. `empty`: the stream has nothing of it.
  */
 export type Roll = "rolled" | "not_over" | "unknown" | "empty";
 
@@ -41,7 +41,7 @@ const LOST_WITHIN_MS = 60_000;
 export async function rollLog(parts: RollParts, target: RollTarget): Promise<Roll> {
   const record = (await parts.bucket.get(target.id))?.value;
   const entry = record && entryOf(record, target.attempt);
-  if (!record || !entry) return "unknown";
+  if (!record || !entry || record.expired?.logs !== undefined) return "unknown";
   if (entry.log) return clear(parts, target, entry.log);
   if (!isOver(record, entry)) return "not_over";
   const packed = await pack(parts, target);
@@ -90,7 +90,7 @@ async function pack({ bus, objects }: RollParts, { id, attempt }: RollTarget): P
 
 function withLog(record: TaskRecord, attempt: number, { sha256, sizeBytes, bytes, upTo }: Packed): TaskRecord | undefined {
   const entry = entryOf(record, attempt);
-  if (!entry || entry.log || !isOver(record, entry)) return undefined;
+  if (!entry || entry.log || record.expired?.logs !== undefined || !isOver(record, entry)) return undefined;
   const log: RolledLog = { sha256, sizeBytes, bytes, upTo };
   return { ...record, attempts: record.attempts.map((each) => (each === entry ? { ...each, log } : each)) };
 }

@@ -27,6 +27,7 @@ export async function* referencesOf(record: unknown, parts: ReferenceParts): Asy
 
 /** A record names a hundred artifacts; with more, its manifest names all of them. */
 async function* manifests(record: unknown, { objects }: ReferenceParts): AsyncGenerator<string> {
+  if (typeof record !== "object") return;
   const { reported } = record as { reported?: { artifacts?: { kind?: unknown; sha256?: unknown }[] } };
   for (const { kind, sha256 } of reported?.artifacts ?? []) {
     if (kind !== "manifest" || typeof sha256 !== "string") continue;
