@@ -20,6 +20,7 @@ export type { ControlHandlers, ServeOptions } from "./serve-agent.js";
 export * from "./server/index.js";
 export { DEFAULT_LEASE_MS, Session, sessionKey, sessionsBucket } from "./session.js";
 export { snapshot } from "./snapshot.js";
+export * from "./storage/index.js";
 export {
   type AbortProgress,
   afterOutcome,

@@ -21,6 +21,11 @@ export class LogAssembler {
     this.#only = only;
   }
 
+  /** The newest attempt that has been seen; 0: none. */
+  get attempt(): number {
+    return this.#attempt;
+  }
+
   *take(attempt: number, chunk: LogChunk): Generator<LogPiece> {
     if (attempt < this.#attempt || (this.#only !== undefined && attempt !== this.#only)) return;
     if (attempt > this.#attempt) this.#begin(attempt);

@@ -135,11 +135,14 @@ export class Objects {
     return { sha256, sizeBytes: meta.sizeBytes, chunks: meta.chunks, storedAt: meta.storedAt };
   }
 
-  /** False when there was nothing to delete. A reader in the middle of it gets `not_found`. */
-  async delete(sha256: string): Promise<boolean> {
+  /**
+   * False when there was nothing to delete. A reader in the middle of it gets `not_found`.
+   * @param revision of its meta message: only while nobody stored the same content again
+   */
+  async delete(sha256: string, revision?: number): Promise<boolean> {
     const { layout, metas } = this.#store;
     try {
-      const gone = await metas.delete(requireSha256(sha256));
+      const gone = await metas.delete(requireSha256(sha256), revision);
       if (!gone) return false;
       await discard(this.#store, layout.chunks(gone.nuid));
       await metas.forget(sha256);
@@ -151,7 +154,7 @@ export class Objects {
 
   async #alreadyThere(fill: Fill): Promise<Stored | undefined> {
     const { sha256, sizeBytes } = await hashAll(fill);
-    return (await this.has(sha256)) ? { sha256, sizeBytes, existed: true } : undefined;
+    return (await this.#claim(sha256)) ? { sha256, sizeBytes, existed: true } : undefined;
   }
 
   #upload(doing: string, source: UploadSource): Promise<Stored> {
@@ -166,6 +169,14 @@ export class Objects {
     const meta = await this.#read(sha256);
     if (!meta) throw notFound(sha256);
     return meta;
+  }
+
+  async #claim(sha256: string): Promise<boolean> {
+    try {
+      return await this.#store.metas.claim(sha256);
+    } catch (error) {
+      throw this.#translate(error, `look up object ${sha256}`);
+    }
   }
 
   async #read(sha256: string): Promise<Meta | undefined> {

@@ -12,6 +12,8 @@ export * from "./messages.js";
 export * from "./names.js";
 export * from "./needs.js";
 export * from "./outcome.js";
+export * from "./retention.js";
+export * from "./rolled-log.js";
 export * from "./shapes.js";
 export * from "./states.js";
 export * from "./subjects.js";

@@ -12,6 +12,8 @@ import {
   SessionRecord,
   Ticket,
 } from "./messages.js";
+import { GcRecord, Retention } from "./retention.js";
+import { RolledLogHead } from "./rolled-log.js";
 import { TaskRecord } from "./task-record.js";
 
 const MESSAGES = [
@@ -25,6 +27,9 @@ const MESSAGES = [
   FleetEvent,
   LogChunk,
   MetricBatch,
+  RolledLogHead,
+  Retention,
+  GcRecord,
   ControlRequest,
   ControlReply,
 ];

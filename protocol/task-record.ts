@@ -48,6 +48,19 @@ export const MetricSummary = z.object({
 });
 export type MetricSummary = z.infer<typeof MetricSummary>;
 
+/** An attempt's log as one object, rolled out of the log stream. */
+export const RolledLog = z.object({
+  /** sha256 of the compressed content, hex: the object's name. */
+  sha256: z.string(),
+  /** Compressed. */
+  sizeBytes: z.number(),
+  /** How far each stream of the log reaches in it. */
+  bytes: z.record(z.string(), z.number()),
+  /** Sequence of the last message of the log stream that is in it: only what came later is still read from there. */
+  upTo: z.number().int(),
+});
+export type RolledLog = z.infer<typeof RolledLog>;
+
 export const Attempt = z.object({
   attempt: z.number().int(),
   agent: z.string(),
@@ -64,6 +77,7 @@ export const Attempt = z.object({
   gpus: z.array(z.string()).optional(),
   /** Bytes that each stream of its log holds, once it has ended in good order: a reader that has them has all. */
   logBytes: z.record(z.string(), z.number()).optional(),
+  log: RolledLog.optional(),
 });
 export type Attempt = z.infer<typeof Attempt>;
 
@@ -144,6 +158,8 @@ export const TaskRecord = z.object({
   attempts: z.array(Attempt).default([]),
   outcome: Outcome.optional(),
   endedAt: z.string().optional(),
+  /** When retention took parts of an ended task away: `logs`, `metrics`, `artifacts`. */
+  expired: z.record(z.string(), z.string()).optional(),
 
   reported: Reported.default({ outputs: {}, metrics: {}, metricsOmitted: 0, artifacts: [], notes: [] }),
 });

@@ -95,10 +95,12 @@ const MESSAGES = [
         endedAt: later,
         outcome: done,
         logBytes: { out: 5_120, err: 0, navvy: 42 },
+        log: { sha256, sizeBytes: 1_204, bytes: { out: 5_120, navvy: 42 }, upTo: 98_304 },
       },
     ],
     outcome: done,
     endedAt: later,
+    expired: { metrics: later },
     reported: {
       outputs: { accuracy: 0.97, classes: ["setosa", "versicolor", "virginica"] },
       metrics: {
@@ -194,6 +196,17 @@ const MESSAGES = [
     ],
     3,
   ),
+  { type: "navvy.rolled-log.v1", task, attempt: 2 },
+  {
+    type: "navvy.retention.v1",
+    default: { logs: { ageMs: 2_592_000_000, bytes: 53_687_091_200 } },
+    projects: { iris: { artifacts: { ageMs: 0 }, tasks: { ageMs: 31_536_000_000 } } },
+    queues: { "gpu-4": { metrics: { bytes: 1_073_741_824 } } },
+    everyMs: 86_400_000,
+    changedAt: at,
+    by: "ada@workstation",
+  },
+  { type: "navvy.gc.v1", at, by: "ada@workstation" },
   { type: "navvy.request.v1", by: "ada@workstation", reason: "too slow", task, attempt: 2, graceMs: 5_000, now: false },
   {
     type: "navvy.reply.v1",

@@ -3,7 +3,7 @@ import { NavvyError } from "../../protocol/index.js";
 import type { Bus } from "../bus.js";
 import { isLinkLost, type Link, mayPass } from "./link.js";
 
-const CHUNK_BYTES = 512 * 1024;
+export const CHUNK_BYTES = 512 * 1024;
 /** Chunks in flight: beyond eight nothing is gained, and each costs memory. */
 const WINDOW = 8;
 /** What the message's headers take of the server's largest payload. */
