@@ -12,6 +12,8 @@ export interface LogPiece {
   at: string;
   /** Of stream `navvy`: which part of the preparations it belongs to. */
   section?: string;
+  /** So many bytes are not there: left out by a limit, or expired. `data` is empty then. */
+  omitted?: number;
   data: Uint8Array;
 }
 
@@ -20,11 +22,19 @@ export interface ReadLogOptions {
   attempt?: number;
   /** History first, then live, until the task has ended. */
   follow?: boolean;
+  /** Only what was read from then on, and up to then: RFC 3339 in UTC. A follow ends there. */
+  since?: string | undefined;
+  until?: string | undefined;
+  /** Called once when all that was stored at the beginning has been given: what comes from here on is live. */
+  onCaughtUp?: (() => void) | undefined;
   signal?: AbortSignal;
 }
 
 /** After a task has ended without its log's end (its machine was lost), what is still on its way gets this long. */
 const STRAGGLER_MS = 1_500;
+
+/** Milliseconds until what was read by then has come too; timers hold no more than 24 days. */
+const untilThen = (time: string) => Math.min(Math.max(0, Date.parse(time) - Date.now()) + STRAGGLER_MS, 2 ** 31 - 1);
 
 /** What tasks print: chunks on a stream, one subject per attempt. */
 export class Logs {
@@ -49,8 +59,15 @@ export class Logs {
 
   /** A task's log. Chunks of an attempt that was superseded never show once the newer one has begun. */
   async *read(task: Pick<TaskRecord, "id" | "attempt" | "status">, options: ReadLogOptions = {}): AsyncGenerator<LogPiece> {
+    const { since, until } = options;
+    for await (const piece of this.#all(task, options))
+      if ((since === undefined || piece.at >= since) && (until === undefined || piece.at <= until)) yield piece;
+  }
+
+  async *#all(task: Pick<TaskRecord, "id" | "attempt" | "status">, options: ReadLogOptions): AsyncGenerator<LogPiece> {
     const stop = new AbortController();
     const cancel = () => stop.abort();
+    const over = options.follow && options.until ? setTimeout(cancel, untilThen(options.until)) : undefined;
     options.signal?.addEventListener("abort", cancel, { once: true });
     if (options.signal?.aborted) cancel();
     const only = options.attempt ?? (options.follow ? undefined : task.attempt);
@@ -61,6 +78,7 @@ export class Logs {
       subject: `${this.#bus.subjects.root}.log.${task.id}.${only ?? "*"}`,
       from: "start",
       untilCaughtUp: !options.follow,
+      onCaughtUp: options.onCaughtUp,
       signal: stop.signal,
     });
     try {
@@ -71,6 +89,7 @@ export class Logs {
       }
       yield* assembler.rest();
     } finally {
+      clearTimeout(over);
       options.signal?.removeEventListener("abort", cancel);
       watch?.close();
     }
