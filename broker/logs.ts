@@ -2,6 +2,7 @@ import { decode, encode, isEnded, LogChunk, type LogStream, type TaskRecord } fr
 import type { Bus } from "./bus.js";
 import { follow } from "./follow.js";
 import { LogAssembler } from "./log-assembler.js";
+import type { LogFrame } from "./log-frame.js";
 import { publishPatiently } from "./publish-patiently.js";
 import type { Tasks } from "./tasks/index.js";
 
@@ -46,15 +47,17 @@ export class Logs {
     this.#tasks = tasks;
   }
 
-  /** Publishes one chunk, over outages; safe to repeat. */
-  publish(target: { id: string; attempt: number }, chunk: Omit<LogChunk, "type">, signal?: AbortSignal): Promise<void> {
+  /** Publishes one chunk, over outages; safe to repeat. `frame`: it holds the chunk's bytes, and is not used until this resolves. */
+  publish(
+    target: { id: string; attempt: number },
+    chunk: Omit<LogChunk, "type">,
+    { signal, frame }: { signal?: AbortSignal; frame?: LogFrame | undefined } = {},
+  ): Promise<void> {
     const message: LogChunk = { type: "navvy.log.v1", ...chunk };
-    const msgID = `${target.id}.${target.attempt}.${chunk.stream}.${chunk.offset}.${chunk.data.length}`;
-    return publishPatiently(
-      this.#bus,
-      { subject: this.#bus.subjects.log(target.id, target.attempt), data: encode(message), msgID, what: "logs" },
-      signal,
-    );
+    const data = frame ? frame.seal(message) : encode(message);
+    const length = chunk.omitted === undefined ? chunk.data.length : `omitted-${chunk.omitted}`;
+    const msgID = `${target.id}.${target.attempt}.${chunk.stream}.${chunk.offset}.${length}`;
+    return publishPatiently(this.#bus, { subject: this.#bus.subjects.log(target.id, target.attempt), data, msgID, what: "logs" }, signal);
   }
 
   /** A task's log. Chunks of an attempt that was superseded never show once the newer one has begun. */
