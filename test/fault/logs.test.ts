@@ -38,10 +38,10 @@ test("every byte arrives, whatever it is: binary, text that is no UTF-8, one lon
   const [binary, line] = [join(folder.path, "binary"), join(folder.path, "line")];
   const noise = Buffer.concat([Buffer.from([0xff, 0xfe, 0, 0xc3, 0x0d, 0x0a, 0x0d]), randomBytes(4 * MIB)]);
   writeFileSync(binary, noise);
-  writeFileSync(line, Buffer.alloc(24 * MIB, "0123456789\r"));
-  const id = await c.submit(sh(`cat ${line} ${binary}; cat ${binary} >&2`));
+  writeFileSync(line, Buffer.alloc(16 * MIB, "0123456789\r"));
+  const id = await c.submit(sh(`cat "${line}" "${binary}"; cat "${binary}" >&2`));
   expect(await c.ended(id, 60_000)).toMatchObject({ status: "completed" });
-  expect(await rawSha256(nats, id)).toBe(sha256(Buffer.concat([Buffer.alloc(24 * MIB, "0123456789\r"), noise])));
+  expect(await rawSha256(nats, id)).toBe(sha256(Buffer.concat([Buffer.alloc(16 * MIB, "0123456789\r"), noise])));
   expect(Buffer.from(await c.logOf(id, "err")).equals(Buffer.from(noise.toString()))).toBe(true);
 }, 60_000);
 
@@ -54,10 +54,10 @@ test("with NATS killed in mid-way, and the agent too, what a follower gets is wh
   const bytes = randomBytes(3 * MIB);
   writeFileSync(source, bytes);
   // 48 pieces of 64 KiB, the last half of them once a file is there.
-  const piece = `dd if=${source} bs=65536 count=1 skip=$i 2>/dev/null; i=$((i+1)); sleep 0.02`;
+  const piece = `dd "if=${source}" bs=65536 count=1 skip=$i 2>/dev/null; i=$((i+1)); sleep 0.02`;
   const id = await c.submit(
     sh(
-      `i=0; while [ $i -lt 24 ]; do ${piece}; done; while [ ! -e ${folder.path}/go ]; do sleep 0.05; done; while [ $i -lt 48 ]; do ${piece}; done`,
+      `i=0; while [ $i -lt 24 ]; do ${piece}; done; while [ ! -e "${folder.path}/go" ]; do sleep 0.05; done; while [ $i -lt 48 ]; do ${piece}; done`,
     ),
   );
   const following = rawSha256(nats, id, "-f");
@@ -81,8 +81,8 @@ test.runIf(canMount)(
     await using disk = await smallDisk(280);
     await using agent = await spawnAgent(nats, { workDir: disk.path, lease: "60s" });
     const line = "x".repeat(99_999);
-    const script = `echo begun; while [ ! -e ${disk.path}/go ]; do sleep 0.05; done; i=0; while [ $i -lt 400 ]; do echo ${"$"}X; i=$((i+1)); sleep 0.01; done`;
-    const id = await c.submit(sh(script), { spec: { env: { X: line } } });
+    const script = `X=$(head -c 99999 /dev/zero | tr "\\0" x); echo begun; while [ ! -e "${disk.path}/go" ]; do sleep 0.05; done; i=0; while [ $i -lt 400 ]; do echo "$X"; i=$((i+1)); sleep 0.01; done`;
+    const id = await c.submit(sh(script));
     await eventually("it prints", async () => (await c.logOf(id)).includes("begun"));
     await nats.kill("SIGKILL");
     writeFileSync(join(disk.path, "go"), "");
