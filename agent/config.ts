@@ -31,7 +31,7 @@ export interface AgentOptions {
   leaseMs?: number;
   /** Hand the connection to tasks in the service slots, so that controllers can work. Default true. */
   allowControllers?: boolean;
-  /** Below this much free disk nothing is claimed. Default 256 MiB. */
+  /** Below this much free disk nothing is claimed, and tasks whose output waits there stand still. Default 256 MiB. */
   minFreeDiskBytes?: number;
   /** Below this much available memory nothing is claimed. Default 128 MiB. */
   minFreeMemoryBytes?: number;
@@ -41,6 +41,8 @@ export interface AgentOptions {
   maxPids?: number;
   /** Bytes of one task's output that may wait here to be stored; beyond that it stands still. Default 1 GiB. */
   maxSpoolBytes?: number;
+  /** Bytes of a task's log that are kept, half from its start and half from its end, when the task says nothing. Default 2 GiB. */
+  logLimitBytes?: number;
   /** Which container engine tasks with an image run in; `process`: none. Default `auto`: the first that answers, if any. */
   runtime?: Runtime;
   /** What tasks may ask of their containers. Default: nothing that reaches the host. */
@@ -129,6 +131,7 @@ export function resolveConfig(options: AgentOptions): AgentConfig {
     adoptWithinMs: options.adoptWithinMs ?? ADOPT_WITHIN_MS,
     maxPids: options.maxPids ?? 0,
     maxSpoolBytes: options.maxSpoolBytes ?? 1024 * MIB,
+    logLimitBytes: options.logLimitBytes ?? 2 * GIB,
     gitCacheBytes: options.gitCacheBytes ?? 20 * 1024 * MIB,
     gitLimitMs: options.gitLimitMs ?? GIT_LIMIT_MS,
     clean: options.clean ?? "always",

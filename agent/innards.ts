@@ -71,7 +71,7 @@ export async function startLoops(parts: AgentInnards): Promise<void> {
   const attemptParts = attemptPartsOf(parts);
   parts.spawner.on("ending", (key, by) => running.byKey(key)?.ending(by));
   parts.lease = await startLease(parts, attemptParts);
-  parts.spool = new SpoolLoop({ running, runner: attemptParts.runner, maxBytes: config.maxSpoolBytes, log: config.log });
+  parts.spool = new SpoolLoop({ running, runner: attemptParts.runner, config });
   parts.containers = new ContainersLoop({ ...parts, log: config.log });
   parts.engines.onChange(() => void registerAnew(parts));
   parts.cleaner = new CleanLoop({ config, environments: parts.environments });

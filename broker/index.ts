@@ -10,6 +10,7 @@ export { Events, type NewEvent } from "./events.js";
 export { type AgentView, Fleet } from "./fleet.js";
 export { Leadership } from "./leadership.js";
 export { letExit } from "./let-exit.js";
+export { CHUNK_BYTES, LogFrame } from "./log-frame.js";
 export { type LogPiece, Logs, type ReadLogOptions } from "./logs.js";
 export { Metrics } from "./metrics.js";
 export { connect, type Navvy, type NavvyOptions } from "./navvy.js";

@@ -1,5 +1,6 @@
 import { encode, type LogChunk, type LogStream, type TaskRecord } from "../protocol/index.js";
 import type { Bus } from "./bus.js";
+import type { LogFrame } from "./log-frame.js";
 import { readLog } from "./logs/read.js";
 import { type Roll, type RollTarget, rollLog } from "./logs/roll.js";
 import type { Objects } from "./objects.js";
@@ -14,6 +15,8 @@ export interface LogPiece {
   at: string;
   /** Of stream `navvy`: which part of the preparations it belongs to. */
   section?: string;
+  /** So many bytes are not there: left out by a limit, or expired. `data` is empty then. */
+  omitted?: number;
   data: Uint8Array;
 }
 
@@ -22,6 +25,11 @@ export interface ReadLogOptions {
   attempt?: number;
   /** History first, then live, until the task has ended. */
   follow?: boolean;
+  /** Only what was read from then on, and up to then: RFC 3339 in UTC. A follow ends there. */
+  since?: string | undefined;
+  until?: string | undefined;
+  /** Called once when all that was stored at the beginning has been given: what comes from here on is live. */
+  onCaughtUp?: (() => void) | undefined;
   signal?: AbortSignal;
 }
 
@@ -37,15 +45,17 @@ export class Logs {
     this.#objects = objects;
   }
 
-  /** Publishes one chunk, over outages; safe to repeat. */
-  publish(target: { id: string; attempt: number }, chunk: Omit<LogChunk, "type">, signal?: AbortSignal): Promise<void> {
+  /** Publishes one chunk, over outages; safe to repeat. `frame`: it holds the chunk's bytes, and is not used until this resolves. */
+  publish(
+    target: { id: string; attempt: number },
+    chunk: Omit<LogChunk, "type">,
+    { signal, frame }: { signal?: AbortSignal; frame?: LogFrame | undefined } = {},
+  ): Promise<void> {
     const message: LogChunk = { type: "navvy.log.v1", ...chunk };
-    const msgID = `${target.id}.${target.attempt}.${chunk.stream}.${chunk.offset}.${chunk.data.length}`;
-    return publishPatiently(
-      this.#bus,
-      { subject: this.#bus.subjects.log(target.id, target.attempt), data: encode(message), msgID, what: "logs" },
-      signal,
-    );
+    const data = frame ? frame.seal(message) : encode(message);
+    const length = chunk.omitted === undefined ? chunk.data.length : `omitted-${chunk.omitted}`;
+    const msgID = `${target.id}.${target.attempt}.${chunk.stream}.${chunk.offset}.${length}`;
+    return publishPatiently(this.#bus, { subject: this.#bus.subjects.log(target.id, target.attempt), data, msgID, what: "logs" }, signal);
   }
 
   /** Moves the log of an attempt that is over from the stream into one object; safe to repeat, by several at once. */
@@ -62,8 +72,13 @@ export class Logs {
     });
   }
 
-  /** A task's log, from where it stands: its object once it was rolled, else the stream. Chunks of an attempt that was superseded never show once the newer one has begun. */
-  read(task: Pick<TaskRecord, "id" | "attempt" | "status">, options: ReadLogOptions = {}): AsyncGenerator<LogPiece> {
-    return readLog({ bus: this.#bus, tasks: this.#tasks, objects: this.#objects }, task, options);
+  /**
+   * A task's log, from where it stands: its object once it was rolled, else the stream. Chunks of an attempt that was superseded never
+   * show once the newer one has begun.
+   */
+  async *read(task: Pick<TaskRecord, "id" | "attempt">, options: ReadLogOptions = {}): AsyncGenerator<LogPiece> {
+    const { since, until } = options;
+    for await (const piece of readLog({ bus: this.#bus, tasks: this.#tasks, objects: this.#objects }, task, options))
+      if ((since === undefined || piece.at >= since) && (until === undefined || piece.at <= until)) yield piece;
   }
 }

@@ -157,7 +157,8 @@ export type LogStream = (typeof LOG_STREAMS)[number];
 
 /**
  * A piece of what a task printed, byte-exact; stream `navvy` is what happened before and around it: code, image, set-up, each with
- * its section. `offset` counts bytes of this stream; chunks may arrive twice, never with a gap.
+ * its section. `offset` counts bytes of this stream; chunks may arrive twice, never with a gap. One with `omitted` stands for bytes that
+ * were left out.
  */
 export const LogChunk = z.object({
   type: z.literal("navvy.log.v1"),
@@ -166,6 +167,8 @@ export const LogChunk = z.object({
   at: z.string(),
   /** Of stream `navvy`: which part of the preparations it belongs to. */
   section: z.string().optional(),
+  /** So many bytes were left out from `offset` on; `data` is empty. */
+  omitted: z.number().int().positive().optional(),
   data: Bytes,
 });
 export type LogChunk = z.infer<typeof LogChunk>;

@@ -139,6 +139,8 @@ export const TaskSpec = z.object({
   retries: z.object({ limit: z.number().int().min(0), backoffMs: z.number().min(0) }).default({ limit: 0, backoffMs: 1000 }),
   /** How often a machine may be lost under it before it is given up. */
   lostLimit: z.number().int().min(0).default(3),
+  /** Bytes of its log that are kept, half from the start and half from the end. Default: its agent's, 2 GiB. */
+  logLimitBytes: z.number().int().positive().optional(),
   /** Default: what its queue says, else freeze. */
   onDisconnect: z.enum(ON_DISCONNECT).optional(),
 });

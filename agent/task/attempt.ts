@@ -172,8 +172,8 @@ export class Attempt {
     return this.#ending.stage === "running" && !isGoing;
   }
 
-  /** Bytes that it printed and that are not stored yet. */
-  waitingBytes = () => this.#shipper.waitingBytes();
+  /** What it printed and what of that is not stored yet. */
+  spool = (): Pick<LogShipper, "waitingBytes" | "isHeld" | "squeeze"> => this.#shipper;
 
   note = (level: "info" | "warn", text: string) => this.#reports.note(level, text);
 
@@ -257,7 +257,7 @@ export class Attempt {
     // Before another attempt can be claimed nothing of this one lives; after a success there is none.
     if (this.#ending.cause || end.code !== 0) await this.#parts.runner.kill(this.key);
     await this.#pace?.stop();
-    await this.#shipper.drain();
+    await this.#shipper.drain({ isOver: true });
     return () => outcomeOf(end, this.#ending.cause, this.#shipper.tail);
   }
 

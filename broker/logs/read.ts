@@ -10,6 +10,9 @@ import { RolledLogs } from "./rolled.js";
 /** After a task has ended without its log's end (its machine was lost), what is still on its way gets this long. */
 const STRAGGLER_MS = 1_500;
 
+/** Milliseconds until what was read by then has come too; timers hold no more than 24 days. */
+const untilThen = (time: string) => Math.min(Math.max(0, Date.parse(time) - Date.now()) + STRAGGLER_MS, 2 ** 31 - 1);
+
 export interface ReadLogParts {
   bus: Bus;
   tasks: Tasks;
@@ -30,11 +33,18 @@ export async function* readLog(
   const assembler = new LogAssembler(only);
   const rolled = new RolledLogs({ bucket: tasks.bucket, objects }, { id: task.id, only });
   const watch = options.follow ? await LogWatch.open(tasks, { id: task.id, only, assembler }) : undefined;
+  const over = watch && options.until ? setTimeout(() => watch.end(), untilThen(options.until)) : undefined;
   let from: number | "start" = "start";
+  let isCaughtUp = false;
+  const onCaughtUp = () => {
+    if (!isCaughtUp) options.onCaughtUp?.();
+    isCaughtUp = true;
+  };
 
   async function* stream(isLive: boolean, signal: AbortSignal | undefined): AsyncGenerator<LogPiece> {
     const subject = `${bus.subjects.root}.log.${task.id}.${only ?? "*"}`;
-    for await (const message of follow(bus, { stream: bus.assets.streams.log.name, subject, from, untilCaughtUp: !isLive, signal })) {
+    const stream = bus.assets.streams.log.name;
+    for await (const message of follow(bus, { stream, subject, from, untilCaughtUp: !isLive, onCaughtUp, signal })) {
       from = message.sequence + 1;
       const attempt = Number(bus.subjects.parse(message.subject)?.[2]);
       if (attempt > assembler.attempt) yield* rolled.missing(assembler, attempt);
@@ -59,6 +69,7 @@ export async function* readLog(
     }
     yield* assembler.rest();
   } finally {
+    clearTimeout(over);
     watch?.close();
   }
 }
@@ -84,7 +95,7 @@ class LogWatch {
         log.#straggler = undefined;
         log.check();
       },
-      onGone: () => log.#end(),
+      onGone: () => log.end(),
     });
     log.#close = () => (clearTimeout(log.#straggler), watch.close());
     return log;
@@ -105,8 +116,8 @@ class LogWatch {
     if (this.isRolled) this.#turn.abort();
     const ended = this.#ended;
     if (!ended) return;
-    if (ended.attempt === 0 || this.isComplete) this.#end();
-    else this.#straggler ??= setTimeout(() => this.#end(), STRAGGLER_MS);
+    if (ended.attempt === 0 || this.isComplete) this.end();
+    else this.#straggler ??= setTimeout(() => this.end(), STRAGGLER_MS);
   }
 
   /** The task has ended, and all that its agent shipped was given out. */
@@ -136,7 +147,7 @@ class LogWatch {
     return this.#record?.attempts.find((each) => each.attempt === attempt);
   }
 
-  #end(): void {
+  end(): void {
     this.isOver = true;
     this.#turn.abort();
   }

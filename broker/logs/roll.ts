@@ -115,10 +115,10 @@ class Coverage {
   readonly #streams = new Map<string, { next: number; end: number; early: Map<number, number> }>();
 
   /** @returns false when all of it was there already */
-  add({ stream, offset, data }: LogChunk): boolean {
+  add({ stream, offset, data, omitted }: LogChunk): boolean {
     const state = this.#streams.get(stream) ?? { next: 0, end: 0, early: new Map<number, number>() };
     this.#streams.set(stream, state);
-    const end = offset + data.length;
+    const end = offset + (omitted ?? data.length);
     if (end <= state.next || (state.early.get(offset) ?? 0) >= end) return false;
     state.end = Math.max(state.end, end);
     if (offset > state.next) {

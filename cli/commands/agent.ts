@@ -16,6 +16,7 @@ export interface AgentStartOptions extends AgentContainerOptions, AgentGitOption
   adoptWithin?: number;
   maxPids?: number;
   maxSpool?: number;
+  logLimit?: number;
   forget?: boolean;
   /** False for `--no-services`. */
   services?: number | false;
@@ -113,6 +114,11 @@ function startCommand(agent: Command): void {
       new Option("--max-spool <size>", "output of one task that may wait here to be stored; beyond it the task stands still (default: 1G)")
         .argParser(parseSize)
         .env("NAVVY_MAX_SPOOL"),
+    )
+    .addOption(
+      new Option("--log-limit <size>", "of a task's log so much is kept, half from the start and half from the end (default: 2G)")
+        .argParser(parseSize)
+        .env("NAVVY_LOG_LIMIT"),
     )
     .option("--forget", "begin without the host journal of an earlier run; it is moved aside")
     .addOption(new Option("--order <order>", "between queues").choices(["strict", "fair"]).default("strict"))

@@ -1,6 +1,6 @@
 import { type Command, Option } from "commander";
 import type { OnDisconnect, ParameterValue } from "../../protocol/index.js";
-import { collect, collectParameter, collectVariable, parseCount, parseDuration } from "../arguments.js";
+import { collect, collectParameter, collectVariable, parseCount, parseDuration, parseSize } from "../arguments.js";
 import { onDisconnectOption } from "./on-disconnect.js";
 import { addContainerFlags, type ContainerOptions } from "./task-flags/container.js";
 import { addGitFlags, type GitOptions } from "./task-flags/git.js";
@@ -19,6 +19,7 @@ export interface TaskOptions extends ContainerOptions, GitOptions, ResourceOptio
   timeout?: number;
   retries?: number;
   grace?: number;
+  logLimit?: number;
   onDisconnect?: OnDisconnect;
   input?: string[];
   code?: string;
@@ -46,6 +47,12 @@ export function addTaskOptions(command: Command): void {
     .option("--timeout <duration>", "end it after this long: 90s, 15m, 4h", parseDuration)
     .option("--retries <n>", "try again so often when it fails by itself", parseCount)
     .option("--grace <duration>", "between SIGTERM and SIGKILL (default: 30s, or the time limit when that is less)", parseDuration)
+    .addOption(
+      new Option(
+        "--log-limit <size>",
+        "keep so much of its log, half from the start and half from the end (default: its agent's, 2G)",
+      ).argParser(parseSize),
+    )
     .addOption(onDisconnectOption("what its queue says, else freeze"))
     .option("--input <name=task/artifact>", "an artifact of another task, at $NAVVY_INPUTS/name; repeatable", collect)
     .option("--code <dir>", "send this folder along (default: no code)")

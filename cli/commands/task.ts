@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander";
-import { collect, parseCount, parseDuration } from "../arguments.js";
+import { collect, parseCount, parseDuration, parsePattern, parseTime } from "../arguments.js";
 import { act } from "../call.js";
 import { CLASS_NAMES } from "./class-names.js";
 import { addTaskOptions } from "./task-options.js";
@@ -159,15 +159,20 @@ function waits(command: Command): void {
 
 function readsLogs(command: Command): void {
   command
-    .description("what a task printed; with -o jsonl or json one JSON document for each line")
-    .argument("<task>", TASK)
-    .option("-f, --follow", "go on until it has ended")
+    .description("what tasks printed; with -o jsonl or json one JSON document for each line")
+    .argument("<task...>", TASK)
+    .option("-f, --follow", "history first, then live, until they have ended")
     .option("--attempt <n>", "of this attempt (default: the latest)", parseCount)
     .addOption(new Option("--stream <stream>", "only this one").choices(["out", "err", "navvy"]))
     .option("--section <name>", "only this part: setup, code, image …, or run for what the program printed")
-    .option("--raw", "the bytes as they came")
+    .option("--since <time>", "only what was printed from then on: 10m, or 2026-05-01T12:00:00Z", parseTime)
+    .option("--until <time>", "and up to then", parseTime)
+    .option("--grep <regex>", "only lines that match", parsePattern)
+    .option("--tail <n>", "of what is there only the last lines", parseCount)
+    .option("--raw", "the bytes as they came (default: progress bars as they were in the end)")
     .option("--timestamps", "when each line was read")
-    .option("--prefix", "the task's name before each line")
+    .option("--prefix", "the task's name before each line; of several tasks always")
+    .option("--children", "with the tasks that it made, such as a pipeline's steps")
     .option("--exit-code", "exit with the task's own code")
     .action(act(async () => (await import("./task/logs.js")).logs));
 }

@@ -27,6 +27,7 @@ export const start: Handler<[], AgentStartOptions> = async (call) => {
     ...(options.adoptWithin === undefined ? {} : { adoptWithinMs: options.adoptWithin }),
     ...(options.maxPids === undefined ? {} : { maxPids: options.maxPids }),
     ...(options.maxSpool === undefined ? {} : { maxSpoolBytes: options.maxSpool }),
+    ...(options.logLimit === undefined ? {} : { logLimitBytes: options.logLimit }),
     ...(options.gitCache === undefined ? {} : { gitCacheBytes: options.gitCache }),
     ...(options.gitLimit === undefined ? {} : { gitLimitMs: options.gitLimit }),
     ...cleanOptionsOf(options),

@@ -51,6 +51,7 @@ export function plainSpecOf(options: TaskOptions, words: string[], before?: Task
     ...(options.env ? { env: { ...before?.env, ...options.env } } : {}),
     ...(options.timeout === undefined ? {} : { timeLimitMs: options.timeout }),
     ...(options.grace === undefined ? {} : { graceMs: options.grace }),
+    ...(options.logLimit === undefined ? {} : { logLimitBytes: options.logLimit }),
     ...(options.onDisconnect === undefined ? {} : { onDisconnect: options.onDisconnect }),
     ...(options.retries === undefined ? {} : { retries: { limit: options.retries, backoffMs: before?.retries.backoffMs ?? 1_000 } }),
   };
