@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { MediaItem } from "./media.js";
 import {
   AgentRecord,
   Beat,
@@ -25,6 +26,7 @@ const MESSAGES = [
   FleetEvent,
   LogChunk,
   MetricBatch,
+  MediaItem,
   ControlRequest,
   ControlReply,
 ];

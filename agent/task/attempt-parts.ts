@@ -71,7 +71,7 @@ function plumb({ config, navvy, runner }: AttemptParts, { claim, slot }: { claim
     config.log.warn({ err, task: claim.id, companion: name }, "a companion of the attempt failed"),
   );
   const common = { folder, target, isContained, setupLog, programs, companions, uploads, signal: revoked.signal, revoked, cut };
-  return { ...common, logs: navvy.logs, metrics: navvy.metrics };
+  return { ...common, logs: navvy.logs, metrics: navvy.metrics, objects: navvy.objects };
 }
 
 /** What goes along with every attempt's process. */
