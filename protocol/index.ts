@@ -5,6 +5,7 @@
 export * from "./assets.js";
 export * from "./codec.js";
 export * from "./columns.js";
+export * from "./condition.js";
 export * from "./errors.js";
 export * from "./git-url.js";
 export * from "./json-schema.js";

@@ -159,6 +159,7 @@ function lists(command: Command): void {
     .option("--tag <tag>", "with this tag; repeatable", collect)
     .option("--parent <task>", "children of this task")
     .option("--archived", "archived ones")
+    .option("--where <condition>", "whose reports meet it: 'val/acc.max > 0.9 and epoch >= 10'")
     .option("--limit <n>", "at most so many", parseCount);
 }
 

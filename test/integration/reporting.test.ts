@@ -118,3 +118,33 @@ test("each attempt's points are kept apart", async () => {
   expect((await c.ended(id)).reported.metrics.a).toMatchObject({ count: 1, last: 2 });
   for (const attempt of [1, 2]) expect((await c.navvy.metrics.series({ id, attempt }, "a")).map((point) => point.value)).toEqual([attempt]);
 });
+
+test("lists and controllers ask for what was reported without reading series, and a condition that can not be read is shown with its place", async () => {
+  await using nats = await startNats();
+  await using c = await client(nats);
+  await using _agent = await spawnAgent(nats);
+  const ids = await Promise.all(
+    [0.5, 0.95, "nan"].map((acc, i) =>
+      c.submit([
+        "sh",
+        "-c",
+        `echo '{"t":"scalars","kv":{"val/acc":${JSON.stringify(acc)},"epoch":10}}' >> "$NAVVY_EVENTS"; echo best=${i} >> "$NAVVY_OUTPUT"`,
+      ]),
+    ),
+  );
+  for (const id of ids) await c.ended(id);
+  const ls = async (where: string) => (await cli(nats, "task", "ls", "--where", where, "-o", "name")).trim().split("\n");
+  expect(await ls("val/acc.max > 0.9 and epoch >= 10")).toEqual([ids[1]]);
+  expect(await ls("val/acc == nan or best == 0")).toHaveLength(2);
+  const controller = `import { Task } from "navvy/controller";
+    const task = await Task.get("${ids[1]}"); console.log(task.meets("val/acc.max > 0.9"), task.meets("val/acc > 0.96")); await task.close();`;
+  const { stdout } = await promisify(execFile)(process.execPath, ["--input-type=module", "-e", controller], {
+    env: { ...process.env, NAVVY_SERVER: nats.url },
+    cwd: fileURLToPath(new URL("../..", import.meta.url)),
+  });
+  expect(stdout).toBe("true false\n");
+  const refused = await cli(nats, "task", "ls", "--where", "val/acc.max > 0.9 and").catch(
+    (error: { code: number; stderr: string }) => error,
+  );
+  expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining("  val/acc.max > 0.9 and\n                       ^") });
+});
