@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { MediaItem } from "./media.js";
 import {
   AgentRecord,
   Beat,
@@ -30,6 +31,7 @@ const MESSAGES = [
   RolledLogHead,
   Retention,
   GcRecord,
+  MediaItem,
   ControlRequest,
   ControlReply,
 ];

@@ -3,7 +3,7 @@ import { Needs } from "./needs.js";
 import { ON_DISCONNECT } from "./states.js";
 import { CLASSES, EVENT_KINDS } from "./subjects.js";
 
-const Bytes = z.custom<Uint8Array>((value) => value instanceof Uint8Array, "expected bytes");
+export const Bytes = z.custom<Uint8Array>((value) => value instanceof Uint8Array, "expected bytes");
 
 /** A queued message: a hint that a task waits. The record is the truth. */
 export const Ticket = z.object({ type: z.literal("navvy.ticket.v1"), id: z.string(), ticket: z.number().int() });

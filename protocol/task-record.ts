@@ -92,7 +92,14 @@ export const Reported = z.object({
   metricsOmitted: z.number().int().default(0),
   artifacts: z.array(ArtifactRef).default([]),
   progress: z.object({ n: z.number(), of: z.number().optional(), unit: z.string().optional() }).optional(),
-  notes: z.array(z.object({ at: z.string(), level: z.enum(["info", "warn", "error"]), text: z.string() })).default([]),
+  /** One with a `key` takes the place of an earlier one with it. */
+  notes: z
+    .array(z.object({ at: z.string(), level: z.enum(["info", "warn", "error"]), text: z.string(), key: z.string().optional() }))
+    .default([]),
+  /** Parameters that the task found out or chose itself. */
+  params: z.record(z.string(), ParameterValue).optional(),
+  /** Its page for people, Markdown, as an object. */
+  summary: z.object({ sha256: z.string(), sizeBytes: z.number() }).optional(),
 });
 export type Reported = z.infer<typeof Reported>;
 

@@ -207,6 +207,18 @@ const MESSAGES = [
     by: "ada@workstation",
   },
   { type: "navvy.gc.v1", at, by: "ada@workstation" },
+  {
+    type: "navvy.media.v1",
+    sequence: 4,
+    kind: "image",
+    name: "samples/größe",
+    step: 2,
+    time: 1_795_336_201_250,
+    mediaType: "image/png",
+    sizeBytes: 4,
+    caption: "after two epochs",
+    data: Buffer.from([0x89, 0x50, 0x4e, 0x47]),
+  },
   { type: "navvy.request.v1", by: "ada@workstation", reason: "too slow", task, attempt: 2, graceMs: 5_000, now: false },
   {
     type: "navvy.reply.v1",

@@ -72,7 +72,7 @@ function plumb({ config, navvy, runner }: AttemptParts, { claim, slot }: { claim
   );
   const common = { folder, target, isContained, setupLog, programs, companions, uploads, signal: revoked.signal, revoked, cut };
   const logLimitBytes = claim.record.spec.logLimitBytes ?? config.logLimitBytes;
-  return { ...common, logs: navvy.logs, metrics: navvy.metrics, logLimitBytes, log: config.log };
+  return { ...common, logs: navvy.logs, metrics: navvy.metrics, objects: navvy.objects, logLimitBytes, log: config.log };
 }
 
 /** What goes along with every attempt's process. */

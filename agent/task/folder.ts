@@ -14,6 +14,8 @@ export interface AttemptFolder {
   params: string;
   events: string;
   output: string;
+  /** Markdown for people. */
+  summary: string;
   /** HOME in a container. */
   home: string;
   stdout: string;
@@ -42,6 +44,7 @@ export function folderAt(root: string, params?: string): AttemptFolder {
     params: params ?? join(root, "params.json"),
     events: join(root, "events.jsonl"),
     output: join(root, "output"),
+    summary: join(root, "summary.md"),
     home: join(root, "home"),
     stdout: join(root, "stdout"),
     stderr: join(root, "stderr"),
@@ -70,7 +73,10 @@ export async function makeFolder(folder: AttemptFolder, record: TaskRecord): Pro
   });
   if (record.spec.container === undefined) return;
   // What is mounted must be there before.
-  await Promise.all([mkdir(folder.home), ...[folder.events, folder.output].map((file) => writeFile(file, "", { flag: "a" }))]);
+  await Promise.all([
+    mkdir(folder.home),
+    ...[folder.events, folder.output, folder.summary].map((file) => writeFile(file, "", { flag: "a" })),
+  ]);
 }
 
 /** What a container gets of navvy: the library `navvy/task`, which needs nothing else. */

@@ -7,7 +7,10 @@ import type { AttemptFolder } from "./folder.js";
 export const INSIDE = "/navvy";
 
 /** The paths of an attempt that its task is told. */
-export type SeenFolder = Pick<AttemptFolder, "root" | "work" | "inputs" | "artifacts" | "params" | "events" | "output" | "home">;
+export type SeenFolder = Pick<
+  AttemptFolder,
+  "root" | "work" | "inputs" | "artifacts" | "params" | "events" | "output" | "summary" | "home"
+>;
 
 /** The attempt's folder as it is seen in a container. */
 export const SEEN_INSIDE: SeenFolder = {
@@ -18,6 +21,7 @@ export const SEEN_INSIDE: SeenFolder = {
   params: `${INSIDE}/params.json`,
   events: `${INSIDE}/events.jsonl`,
   output: `${INSIDE}/output`,
+  summary: `${INSIDE}/summary.md`,
   home: `${INSIDE}/home`,
 };
 
@@ -28,7 +32,7 @@ export const SEEN_INSIDE: SeenFolder = {
 export function attemptMounts(folder: AttemptFolder, { hasInputs, library }: { hasInputs: boolean; library: string }): Mount[] {
   const of = (name: keyof SeenFolder, readOnly = false): Mount => ({ source: folder[name], target: SEEN_INSIDE[name], readOnly });
   return [
-    ...[of("work"), of("artifacts"), of("home"), of("events"), of("output")],
+    ...[of("work"), of("artifacts"), of("home"), of("events"), of("output"), of("summary")],
     of("params", true),
     ...(hasInputs ? [of("inputs", true)] : []),
     { source: library, target: `${INSIDE}/node_modules/navvy`, readOnly: true },

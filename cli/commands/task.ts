@@ -25,7 +25,22 @@ export function taskCommand(program: Command): void {
     .argument("<task>", TASK)
     .option("--key <key>", "one metric's points")
     .option("--attempt <n>", "of this attempt", parseCount)
+    .option("--media", "what it has shown: images, plots, tables, histograms, text")
     .action(act(async () => (await import("./task/metrics.js")).metrics));
+  task
+    .command("media")
+    .description("what a task has shown, or one of it as a file")
+    .argument("<task>", TASK)
+    .argument("[name]", "the latest of this name")
+    .option("--step <n>", "of this step", Number)
+    .option("--attempt <n>", "of this attempt (default: the latest)", parseCount)
+    .option("--to <path>", "file or folder, or - for stdout", ".")
+    .action(act(async () => (await import("./task/media.js")).media));
+  task
+    .command("summary")
+    .description("the page that a task wrote for people, Markdown")
+    .argument("<task>", TASK)
+    .action(act(async () => (await import("./task/media.js")).summary));
   task
     .command("replay")
     .description("rebuild a task here, code and parameters and environment, and print its command; secrets are left out")
@@ -144,6 +159,7 @@ function lists(command: Command): void {
     .option("--tag <tag>", "with this tag; repeatable", collect)
     .option("--parent <task>", "children of this task")
     .option("--archived", "archived ones")
+    .option("--where <condition>", "whose reports meet it: 'val/acc.max > 0.9 and epoch >= 10'")
     .option("--limit <n>", "at most so many", parseCount);
 }
 

@@ -3,7 +3,6 @@ import { basename, join } from "node:path";
 import type { AttemptFolder } from "../folder.js";
 import { EventsFile, type Piece, type Position } from "./events-file.js";
 
-const LOOK_EVERY_MS = 2_000;
 /** Each is held open. */
 const MAX_FILES = 100;
 /** Errors that stay: the file is left out. Others are passed on, and it is tried again. */
@@ -14,7 +13,7 @@ export type Positions = Record<string, Position>;
 
 /**
  * All files that the reports of an attempt come in: `$NAVVY_EVENTS`, and each `events-*.jsonl` beside it, of the task's own processes
- * or of the agent's own sources. New ones are looked for now and then.
+ * or of the agent's own sources. New ones are found when they are looked for.
  */
 export class EventsFiles {
   readonly #root: string;
@@ -22,7 +21,6 @@ export class EventsFiles {
   readonly #isLeftOut = new Set<string>();
   readonly #onProblem: (problem: string) => void;
   #isFull = false;
-  #lookAt = performance.now() + LOOK_EVERY_MS / 2;
 
   /** @param positions where an earlier agent stopped */
   constructor(folder: Pick<AttemptFolder, "root" | "events">, positions: Positions, onProblem: (problem: string) => void) {
@@ -41,7 +39,6 @@ export class EventsFiles {
    * when it died comes first, alone, as it was read then.
    */
   async next({ isFinal = false } = {}): Promise<Piece[]> {
-    if (performance.now() > this.#lookAt) await this.look();
     const all = [...this.#files.values()];
     const again = all.filter((file) => file.isAgain);
     for (const file of all) file.settle();
@@ -51,7 +48,6 @@ export class EventsFiles {
 
   /** Looks for new files. @returns the names of all that is in the folder */
   async look(): Promise<string[]> {
-    this.#lookAt = performance.now() + LOOK_EVERY_MS;
     const names = await readdir(this.#root).catch(() => []); // it was never made, or the task removed it
     for (const name of names.filter((each) => /^events-.+\.jsonl$/.test(each)).sort()) {
       if (this.#files.has(name) || this.#isLeftOut.has(name)) continue;
