@@ -17,6 +17,8 @@ export interface AgentStartOptions extends AgentContainerOptions, AgentGitOption
   maxPids?: number;
   maxSpool?: number;
   forget?: boolean;
+  /** False for `--no-facades`. */
+  facades: boolean;
   /** False for `--no-services`. */
   services?: number | false;
   workDir?: string;
@@ -115,6 +117,7 @@ function startCommand(agent: Command): void {
         .env("NAVVY_MAX_SPOOL"),
     )
     .option("--forget", "begin without the host journal of an earlier run; it is moved aside")
+    .option("--no-facades", "open no local port: MLflow and trainers in tasks are not pointed to this agent")
     .addOption(new Option("--order <order>", "between queues").choices(["strict", "fair"]).default("strict"))
     .addOption(new Option("--label <k=v>", "what is special here; repeatable").argParser(collectPair))
     .addOption(
