@@ -66,6 +66,7 @@ export class Door {
     onSocket?.(socket);
     socket.on("error", () => undefined);
     let late: NodeJS.Timeout | undefined;
+    this.#idle.add(socket);
     const wait = (limitMs: number) => {
       this.#idle.add(socket);
       late = setTimeout(() => socket.destroy(), limitMs);
@@ -80,9 +81,11 @@ export class Door {
       this.#idle.delete(socket);
       this.#open.delete(socket);
     });
-    wait(limits.headMs);
     this.#options.behind().then(
-      (server) => server.emit("connection", socket),
+      (server) => {
+        wait(limits.headMs);
+        server.emit("connection", socket);
+      },
       () => socket.destroy(),
     );
   }
