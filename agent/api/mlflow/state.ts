@@ -154,7 +154,10 @@ export class MlflowState implements Lasting {
 /** A name as that of a folder. */
 export function folderName(name: string): string {
   const plain = name.replace(/[/\p{Cc}]/gu, "_");
-  const short = plain.slice(0, MAX_PREFIX).replace(/\p{Cs}/gu, "").trim();
+  const short = plain
+    .slice(0, MAX_PREFIX)
+    .replace(/\p{Cs}/gu, "")
+    .trim();
   return short === "" || short === "." || short === ".." ? "run" : short;
 }
 
