@@ -61,6 +61,8 @@ export interface AgentOptions {
   maxEnvironmentsBytes?: number;
   /** With less free disk than that, kept folders and unused environments go, the oldest first. Default 1 GiB. */
   keepFreeDiskBytes?: number;
+  /** Answer what unchanged scripts call on a local port, and tell them of it by `MLFLOW_TRACKING_URI` and the like. Default true. */
+  facades?: boolean;
   /** Begin without the host journal of an earlier run, which is moved aside. Default false. */
   forget?: boolean;
   log: Logger;
@@ -138,6 +140,7 @@ export function resolveConfig(options: AgentOptions): AgentConfig {
     keepDays: options.keepDays ?? 7,
     maxEnvironmentsBytes: options.maxEnvironmentsBytes ?? 20 * GIB,
     keepFreeDiskBytes: options.keepFreeDiskBytes ?? GIB,
+    facades: options.facades ?? true,
     forget: options.forget ?? false,
     log: options.log,
   };

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import type { Claim, Navvy } from "../broker/index.js";
 import type { Owner } from "../protocol/index.js";
 import { adoptLeftovers } from "./adopt.js";
+import { Api } from "./api/api.js";
 import { beatView } from "./beat-view.js";
 import type { AgentConfig } from "./config.js";
 import { Coordinator } from "./coordinator/coordinator.js";
@@ -49,6 +50,8 @@ export interface AgentInnards {
   spool: SpoolLoop;
   containers: ContainersLoop;
   environments: Environments;
+  /** What tasks may ask of the agent. */
+  api: Api;
   cleaner: CleanLoop;
   coordinator: Coordinator;
   /** Attempts that ended here and whose end could not be recorded. */
@@ -68,6 +71,7 @@ export async function startLoops(parts: AgentInnards): Promise<void> {
     ...{ dir: join(config.folder, "environments"), attempts: join(config.folder, "attempts"), log: config.log },
     onMade: () => parts.cleaner?.soon(),
   });
+  parts.api = await Api.open({ config, navvy });
   const attemptParts = attemptPartsOf(parts);
   parts.spawner.on("ending", (key, by) => running.byKey(key)?.ending(by));
   parts.lease = await startLease(parts, attemptParts);
@@ -106,6 +110,7 @@ export async function startLoops(parts: AgentInnards): Promise<void> {
 /** Ends what was begun when something else could not be: what runs is left to the next start. */
 export async function haltLoops(parts: Partial<AgentInnards>): Promise<void> {
   parts.spool?.stop();
+  void parts.api?.close({ isLast: false });
   void parts.containers?.stop();
   void parts.cleaner?.stop();
   parts.keeper?.stop();
@@ -119,11 +124,12 @@ export async function haltLoops(parts: Partial<AgentInnards>): Promise<void> {
 }
 
 function attemptPartsOf(parts: AgentInnards): AttemptParts {
-  const { config, navvy, engines, runner, journal, environments } = parts;
+  const { config, navvy, engines, runner, journal, environments, api } = parts;
   return {
     config,
     navvy,
     environments,
+    api,
     runner,
     journal,
     engines,

@@ -1,5 +1,6 @@
 import type { Claim, Navvy } from "../../broker/index.js";
 import type { Beat, Owner, Phase, Reported } from "../../protocol/index.js";
+import type { Api, OpenAttempt } from "../api/api.js";
 import type { AgentConfig } from "../config.js";
 import type { BundleCache } from "../host/bundle-cache.js";
 import type { Journal, JournalStart } from "../host/journal.js";
@@ -11,6 +12,7 @@ import { Programs, setupKeyOf } from "../setup/programs.js";
 import type { Slot } from "../slots.js";
 import { ArtifactUploads } from "./artifact-uploads.js";
 import { type Companion, Companions } from "./companions.js";
+import { Control } from "./control.js";
 import { type AttemptFolder, attemptFolder } from "./folder.js";
 import type { Images } from "./image.js";
 import { keyOf } from "./key.js";
@@ -30,6 +32,8 @@ export interface AttemptParts {
   images: Images;
   repositories: Repositories;
   environments: Environments;
+  /** What tasks may ask of the agent. */
+  api: Api;
   /** Whether the lease is young enough to start a process under it. */
   isLeaseFresh: (owner: Owner) => boolean;
 }
@@ -41,6 +45,8 @@ export interface Plumbing extends LogShipperParts, ReportsParts {
   programs: Programs;
   /** What goes along with the process. */
   companions: Companions;
+  /** What the process may ask: whether it is to end. */
+  control: Control;
   /** Fires when the lease is revoked: nothing may be published or recorded any more. */
   revoked: AbortController;
   /** Fires when what is under way before or after the process need not go on. */
@@ -60,24 +66,25 @@ function folderOf(config: AgentConfig, claim: Claim): AttemptFolder {
   return attemptFolder(config.folder, keyOf(claim), claim.record);
 }
 
-function plumb({ config, navvy, runner }: AttemptParts, { claim, slot }: { claim: Claim; slot: Slot }, setupLog: SetupLog): Plumbing {
+function plumb({ config, navvy, runner, api }: AttemptParts, { claim, slot }: { claim: Claim; slot: Slot }, setupLog: SetupLog): Plumbing {
   const folder = folderOf(config, claim);
   const [revoked, cut] = [new AbortController(), new AbortController()];
   const uploads = new ArtifactUploads(navvy.objects, { attempt: claim.attempt, signal: AbortSignal.any([revoked.signal, cut.signal]) });
   const target = { id: claim.id, attempt: claim.attempt };
   const isContained = claim.record.spec.container !== undefined;
   const programs = new Programs({ runner, key: setupKeyOf(keyOf(claim)), place: setupPlaceOf(config, claim, { slot, folder }) });
-  const companions = new Companions(companionsOf(), (err, name) =>
+  const control = new Control();
+  const companions = new Companions(companionsOf(api, { claim, folder, isContained, control }), (err, name) =>
     config.log.warn({ err, task: claim.id, companion: name }, "a companion of the attempt failed"),
   );
-  const common = { folder, target, isContained, setupLog, programs, companions, uploads, signal: revoked.signal, revoked, cut };
+  const common = { folder, target, isContained, setupLog, programs, companions, control, uploads, signal: revoked.signal, revoked, cut };
   const logLimitBytes = claim.record.spec.logLimitBytes ?? config.logLimitBytes;
   return { ...common, logs: navvy.logs, metrics: navvy.metrics, objects: navvy.objects, logLimitBytes, log: config.log };
 }
 
 /** What goes along with every attempt's process. */
-function companionsOf(): Companion[] {
-  return [];
+function companionsOf(api: Api, parts: OpenAttempt): Companion[] {
+  return [api.companionOf(parts)];
 }
 
 /** What the host journal keeps of an attempt that is about to run. */

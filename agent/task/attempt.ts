@@ -83,8 +83,7 @@ export class Attempt {
     this.#ending = new Ending({
       runner: parts.runner,
       key: this.key,
-      cut: made.plumbing.cut,
-      setup: made.plumbing.programs,
+      ...{ cut: made.plumbing.cut, setup: made.plumbing.programs, control: made.plumbing.control },
       onAborting: () => (this.#noter.phase = "aborting"),
       onFailed: (error) => parts.config.log.error({ err: error, task: claim.id }, "could not kill"),
     });
@@ -209,10 +208,10 @@ export class Attempt {
   }
 
   #prepare(): Promise<Prepared> {
-    const { bundles, repositories, environments, engines, images, navvy, config } = this.#parts;
+    const { bundles, repositories, environments, engines, images, api, navvy, config } = this.#parts;
     const { folder, setupLog, programs, cut } = this.#plumbing;
     const learn: Preparation["learn"] = (facts, options) => this.#noter.learn(facts, options);
-    const shared = { bundles, repositories, environments, engines, images, config, objects: navvy.objects };
+    const shared = { bundles, repositories, environments, engines, images, api, config, objects: navvy.objects };
     const parts = { ...shared, programs, signal: cut.signal, setupLog, learn, slot: this.slot };
     const { underway, prepared } = prepareUntilCut(parts, this.claim, folder);
     this.#preparing = underway;

@@ -82,6 +82,11 @@ export async function makeFolder(folder: AttemptFolder, record: TaskRecord): Pro
 /** What a container gets of navvy: the library `navvy/task`, which needs nothing else. */
 export const libraryIn = (agentFolder: string) => join(agentFolder, "library");
 
+/** What the trainer-progress endpoint's clients send along: the file must be there, the address itself says who they are. */
+export const trainerTokenIn = (agentFolder: string) => join(libraryIn(agentFolder), "trainer-token");
+/** The same as a container sees it (`attemptMounts`). */
+export const TRAINER_TOKEN_INSIDE = "/navvy/node_modules/navvy/trainer-token";
+
 /** Most short tasks have no parameters: they share one empty file. */
 const noParameters = (agentFolder: string) => join(agentFolder, "no-params.json");
 
@@ -104,6 +109,7 @@ export async function makeAgentFolder(agentFolder: string): Promise<void> {
   await link(join(root, "dist", "cli", "main.js"), join(agentFolder, "bin", "navvy"));
   await link(tsx, join(agentFolder, "bin", "tsx"));
   await layLibrary(root, libraryIn(agentFolder));
+  await writeFile(trainerTokenIn(agentFolder), "navvy\n");
 }
 
 /**

@@ -2,6 +2,7 @@ import { mkdir } from "node:fs/promises";
 import { join, sep } from "node:path";
 import type { Claim, Objects } from "../../broker/index.js";
 import { type AttemptFacts, type Container, isNavvyError, NavvyError, type TaskRecord } from "../../protocol/index.js";
+import type { Api } from "../api/api.js";
 import type { AgentConfig } from "../config.js";
 import type { BundleCache } from "../host/bundle-cache.js";
 import type { Repositories } from "../host/repositories.js";
@@ -37,6 +38,7 @@ export interface Preparation extends Layout {
   engines: Engines;
   images: Images;
   environments: Environments;
+  api: Api;
   /** Runs those of the set-up. */
   programs: Programs;
   signal: AbortSignal;
@@ -82,16 +84,18 @@ export function prepareUntilCut(
  */
 async function prepare(parts: Preparation, claim: Claim, folder: AttemptFolder): Promise<Prepared> {
   const { record } = claim;
-  const { container, setup, env } = record.spec;
+  const { container, setup } = record.spec;
   // What may not be asked for is refused before anything is fetched for it.
   const mounts = container ? await checkContainer(container, parts.config.containers) : [];
   const cwd = await layOut(parts, record, folder);
   const image = container && (await fetchImage(parts, container));
   const bare: Prepared = { cwd, env: {}, path: [], mounts, ...(image ? { image } : {}) };
-  if (!setup) return bare;
+  const told = await parts.api.tell(claim, { folder, ...(image ? { engine: await parts.engines.require() } : {}) });
+  if (!setup) return { ...bare, env: told.env, mounts: [...mounts, ...told.mounts] };
   if (image) parts.programs.place = containerPlace(parts, claim, { folder, prepared: { ...bare, image } });
-  const made = await tellFull(folder, record, () => setUp(parts, { task: record.id, setup, folder, cwd, env }));
-  return { ...bare, env: made.env, path: made.path, mounts: [...mounts, ...(image ? made.mounts : [])] };
+  const made = await tellFull(folder, record, () => setUp(parts, { task: record.id, setup, folder, cwd, env: record.spec.env }));
+  const env = { ...told.env, ...made.env };
+  return { ...bare, env, path: made.path, mounts: [...mounts, ...told.mounts, ...(image ? made.mounts : [])] };
 }
 
 /**

@@ -18,6 +18,8 @@ export interface AgentStartOptions extends AgentContainerOptions, AgentGitOption
   maxSpool?: number;
   logLimit?: number;
   forget?: boolean;
+  /** False for `--no-facades`. */
+  facades: boolean;
   /** False for `--no-services`. */
   services?: number | false;
   workDir?: string;
@@ -121,6 +123,7 @@ function startCommand(agent: Command): void {
         .env("NAVVY_LOG_LIMIT"),
     )
     .option("--forget", "begin without the host journal of an earlier run; it is moved aside")
+    .option("--no-facades", "open no local port: MLflow and trainers in tasks are not pointed to this agent")
     .addOption(new Option("--order <order>", "between queues").choices(["strict", "fair"]).default("strict"))
     .addOption(new Option("--label <k=v>", "what is special here; repeatable").argParser(collectPair))
     .addOption(

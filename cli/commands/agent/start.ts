@@ -34,6 +34,7 @@ export const start: Handler<[], AgentStartOptions> = async (call) => {
     ...(options.forget === undefined ? {} : { forget: options.forget }),
     ...containerConfigOf(options),
     order: options.order,
+    facades: options.facades,
     gpus: options.gpus,
     ...(options.shareGpus === undefined ? {} : { shareGpus: options.shareGpus }),
     ...(options.gpuLocks === undefined ? {} : { gpuLockFolder: resolve(options.gpuLocks) }),
