@@ -209,10 +209,10 @@ export class Attempt {
   }
 
   #prepare(): Promise<Prepared> {
-    const { bundles, repositories, environments, engines, images, navvy, config } = this.#parts;
+    const { bundles, repositories, environments, engines, images, inputs, config } = this.#parts;
     const { folder, setupLog, programs, cut } = this.#plumbing;
     const learn: Preparation["learn"] = (facts, options) => this.#noter.learn(facts, options);
-    const shared = { bundles, repositories, environments, engines, images, config, objects: navvy.objects };
+    const shared = { bundles, repositories, environments, engines, images, config, inputs };
     const parts = { ...shared, programs, signal: cut.signal, setupLog, learn, slot: this.slot };
     const { underway, prepared } = prepareUntilCut(parts, this.claim, folder);
     this.#preparing = underway;

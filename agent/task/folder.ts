@@ -26,6 +26,8 @@ export interface AttemptFolder {
   /** How far the log was shipped, and what was reported: for an agent that adopts the attempt. */
   shipped: string;
   taken: string;
+  /** Which folders are one artifact each. */
+  wholeFolders: string;
 }
 
 export function attemptFolder(agentFolder: string, key: string, record: TaskRecord): AttemptFolder {
@@ -51,6 +53,7 @@ export function folderAt(root: string, params?: string): AttemptFolder {
     exitFile: join(root, "exit.json"),
     shipped: join(root, "shipped.json"),
     taken: join(root, "taken.json"),
+    wholeFolders: join(root, "folders.json"),
   };
 }
 

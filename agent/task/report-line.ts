@@ -17,7 +17,13 @@ const Line = z.discriminatedUnion("t", [
   z.object({ t: z.literal("scalars"), kv: z.record(z.string().min(1).max(256), Value), ...common }),
   z.object({ t: z.literal("progress"), n: z.number(), of: z.number().optional(), unit: z.string().optional() }),
   z.object({ t: z.literal("output"), k: z.string().min(1), v: ParameterValue }),
-  z.object({ t: z.literal("artifact"), name: z.string().min(1).max(512), path: z.string().min(1), kind: z.string().optional() }),
+  z.object({
+    t: z.literal("artifact"),
+    name: z.string().min(1).max(512),
+    path: z.string().min(1),
+    kind: z.string().optional(),
+    version: z.string().max(128).optional(),
+  }),
   z.object({ t: z.literal("note"), level: z.enum(["info", "warn", "error"]).default("info"), text: z.string().max(4096) }),
 ]);
 export type ReportLine = z.infer<typeof Line>;

@@ -24,7 +24,8 @@ export interface ContentStore {
  * bytes that were damaged: whoever reads knows what they must be.
  */
 export interface Blobs {
-  has(name: string): Promise<boolean>;
+  /** Bytes; undefined when it is not there. */
+  size(name: string): Promise<number | undefined>;
   /** Whole or not at all; nothing happens when it is there. */
   put(name: string, bytes: Uint8Array): Promise<void>;
   /** Undefined when it is not there. */

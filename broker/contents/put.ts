@@ -41,7 +41,8 @@ class ChunkedPut {
   readonly #blobs: Blobs;
   readonly #source: ChunkedSource;
   readonly #chunks: string[] = [];
-  readonly #sent = new Map<string, Promise<void>>();
+  readonly #storing = new Map<string, Promise<void>>();
+  readonly #sent = new Set<string>();
   readonly #underway = new Set<Promise<void>>();
   readonly #free: Buffer[] = Array.from({ length: AT_ONCE }, () => Buffer.allocUnsafeSlow(CHUNK_BYTES));
   #whole: Hash | undefined;
@@ -69,7 +70,7 @@ class ChunkedPut {
   async failed(error: unknown): Promise<void> {
     await Promise.allSettled(this.#underway);
     if (!(error instanceof NavvyError) || error.code !== "disk_full") return;
-    for (const name of this.#sent.keys()) await this.#blobs.delete(name).catch(() => undefined);
+    for (const name of this.#sent) await this.#blobs.delete(name).catch(() => undefined);
   }
 
   async #take(buffer: Buffer, at: number, length: number): Promise<void> {
@@ -89,17 +90,23 @@ class ChunkedPut {
   async #store(bytes: Uint8Array, at: number): Promise<void> {
     const name = await digestOf(bytes);
     this.#chunks[at] = name;
-    const isBeingSent = this.#sent.get(name);
-    if (isBeingSent) return isBeingSent;
-    if (await this.#blobs.has(name)) return;
-    await this.#send(name, bytes);
+    const storing = this.#storing.get(name) ?? this.#storeNew(name, bytes);
+    this.#storing.set(name, storing);
+    await storing;
+  }
+
+  async #storeNew(name: string, bytes: Uint8Array): Promise<void> {
+    if (!(await this.#has(name))) await this.#send(name, bytes);
+  }
+
+  async #has(name: string): Promise<boolean> {
+    return (await this.#blobs.size(name)) !== undefined;
   }
 
   #send(name: string, bytes: Uint8Array): Promise<void> {
     this.#sentBytes += bytes.length;
-    const sending = this.#blobs.put(name, bytes);
-    this.#sent.set(name, sending);
-    return sending;
+    this.#sent.add(name);
+    return this.#blobs.put(name, bytes);
   }
 
   async #room(): Promise<Buffer> {
@@ -122,7 +129,7 @@ class ChunkedPut {
     if (this.#sentBytes > 0) return undefined;
     const known = await this.#blobs.get(knownName(this.#chunks));
     const sha256 = known && Buffer.from(known).toString("latin1");
-    if (sha256 === undefined || !(await this.#blobs.has(listName(sha256)))) return undefined;
+    if (sha256 === undefined || !(await this.#has(listName(sha256)))) return undefined;
     return { sha256, sizeBytes: this.#sizeBytes, existed: true, sentBytes: 0 };
   }
 
@@ -132,7 +139,7 @@ class ChunkedPut {
     await this.#lookAgain();
     await this.#source.check();
     const [chunks, sizeBytes] = [this.#chunks, this.#sizeBytes];
-    const existed = await this.#blobs.has(listName(sha256));
+    const existed = await this.#has(listName(sha256));
     await this.#blobs.put(listName(sha256), encodeList({ sha256, sizeBytes, chunkBytes: CHUNK_BYTES, chunks }));
     await this.#blobs.put(knownName(chunks), Buffer.from(sha256, "latin1"));
     return { sha256, sizeBytes, existed, sentBytes: this.#sentBytes };
@@ -144,7 +151,7 @@ class ChunkedPut {
     for (let i = 0; i < found.length; i += LOOKS) {
       await Promise.all(
         found.slice(i, i + LOOKS).map(async ([at, name]) => {
-          if (!(await this.#blobs.has(name))) await this.#send(name, await this.#again(at, name));
+          if (!(await this.#has(name))) await this.#send(name, await this.#again(at, name));
         }),
       );
     }

@@ -15,8 +15,8 @@ export class ObjectBlobs implements Blobs {
     this.#store = store;
   }
 
-  async has(name: string): Promise<boolean> {
-    return (await this.read(name)) !== undefined;
+  async size(name: string): Promise<number | undefined> {
+    return (await this.read(name))?.sizeBytes;
   }
 
   async put(name: string, bytes: Uint8Array): Promise<void> {
