@@ -72,6 +72,7 @@ export class S3Blobs implements Blobs {
 
 /** Loaded only by those who use such a store: it is large. Checksums of its own are not asked for: not all that speaks S3 knows them. */
 async function open({ endpoint, region, pathStyle }: S3Place): Promise<{ sdk: Sdk; client: S3Client }> {
+  process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= "true"; // it would print about Node 20 into what we print
   const sdk = await import("@aws-sdk/client-s3");
   const client = new sdk.S3Client({
     ...(endpoint ? { endpoint, region: region ?? process.env.AWS_REGION ?? "us-east-1" } : region ? { region } : {}),
