@@ -1,7 +1,7 @@
 import { cpus } from "node:os";
 import { join } from "node:path";
 import type { Logger } from "pino";
-import { DEFAULT_LEASE_MS, type NavvyOptions } from "../broker/index.js";
+import { DEFAULT_LEASE_MS, type NavvyOptions, parseStoreUrl } from "../broker/index.js";
 import { checkName, DEFAULT_QUEUE, NavvyError, SERVICES_QUEUE } from "../protocol/index.js";
 import type { Runtime } from "./runners/engines.js";
 import { type ContainerRules, NO_RULES } from "./task/container-rules.js";
@@ -59,6 +59,10 @@ export interface AgentOptions {
   keepDays?: number;
   /** Bytes of environments that set-ups have made; beyond it those go that were not used for the longest time. Default 20 GiB. */
   maxEnvironmentsBytes?: number;
+  /** URL of the store for artifacts of tasks that name none: `file://` or `s3://`. Default: the fleet's own object store. */
+  artifactStore?: string;
+  /** Bytes of inputs that are kept for the next task that wants them; beyond it those go that were not used for the longest time. Default 20 GiB. */
+  maxInputsBytes?: number;
   /** With less free disk than that, kept folders and unused environments go, the oldest first. Default 1 GiB. */
   keepFreeDiskBytes?: number;
   /** Answer what unchanged scripts call on a local port, and tell them of it by `MLFLOW_TRACKING_URI` and the like. Default true. */
@@ -73,7 +77,8 @@ export const CLEAN_POLICIES = ["always", "onSuccess", "never"] as const;
 export type CleanPolicy = (typeof CLEAN_POLICIES)[number];
 
 /** The options with every default in place. */
-export interface AgentConfig extends Required<Omit<AgentOptions, "hostWorkDir">> {
+export interface AgentConfig extends Required<Omit<AgentOptions, "hostWorkDir" | "artifactStore">> {
+  artifactStore: string | undefined;
   hostWorkDir: string | undefined;
   /** This agent's own folder. */
   folder: string;
@@ -139,6 +144,8 @@ export function resolveConfig(options: AgentOptions): AgentConfig {
     clean: options.clean ?? "always",
     keepDays: options.keepDays ?? 7,
     maxEnvironmentsBytes: options.maxEnvironmentsBytes ?? 20 * GIB,
+    artifactStore: options.artifactStore === undefined ? undefined : parseStoreUrl(options.artifactStore).url,
+    maxInputsBytes: options.maxInputsBytes ?? 20 * GIB,
     keepFreeDiskBytes: options.keepFreeDiskBytes ?? GIB,
     facades: options.facades ?? true,
     forget: options.forget ?? false,

@@ -9,6 +9,7 @@ import { Coordinator } from "./coordinator/coordinator.js";
 import { Floors } from "./floors.js";
 import { BundleCache } from "./host/bundle-cache.js";
 import type { GpuCare } from "./host/gpus/care.js";
+import { InputCache, tidyInputs } from "./host/input-cache.js";
 import type { Journal } from "./host/journal.js";
 import type { Machine } from "./host/machine.js";
 import { Repositories } from "./host/repositories.js";
@@ -52,6 +53,7 @@ export interface AgentInnards {
   environments: Environments;
   /** What tasks may ask of the agent. */
   api: Api;
+  inputs: InputCache;
   cleaner: CleanLoop;
   coordinator: Coordinator;
   /** Attempts that ended here and whose end could not be recorded. */
@@ -72,13 +74,14 @@ export async function startLoops(parts: AgentInnards): Promise<void> {
     onMade: () => parts.cleaner?.soon(),
   });
   parts.api = await Api.open({ config, navvy });
+  parts.inputs = await openInputs(parts);
   const attemptParts = attemptPartsOf(parts);
   parts.spawner.on("ending", (key, by) => running.byKey(key)?.ending(by));
   parts.lease = await startLease(parts, attemptParts);
   parts.spool = new SpoolLoop({ running, runner: attemptParts.runner, config });
   parts.containers = new ContainersLoop({ ...parts, log: config.log });
   parts.engines.onChange(() => void registerAnew(parts));
-  parts.cleaner = new CleanLoop({ config, environments: parts.environments });
+  parts.cleaner = new CleanLoop({ config, environments: parts.environments, inputs: parts.inputs });
   const floors = new Floors(config);
   parts.lanes = await Lanes.open(navvy, { served: config.serves, onChange: (lanes) => parts.claims?.lanesChanged(lanes), log: config.log });
   parts.claims = new ClaimLoop({
@@ -123,10 +126,22 @@ export async function haltLoops(parts: Partial<AgentInnards>): Promise<void> {
   await parts.spawner?.detach();
 }
 
+async function openInputs(parts: AgentInnards): Promise<InputCache> {
+  const dir = join(parts.config.folder, "inputs");
+  await tidyInputs(dir);
+  return new InputCache({
+    dir,
+    maxBytes: parts.config.maxInputsBytes,
+    fetch: (ref, path, signal) => parts.navvy.artifacts.fetch(ref, path, signal),
+    onKept: () => parts.cleaner?.soon(),
+  });
+}
+
 function attemptPartsOf(parts: AgentInnards): AttemptParts {
-  const { config, navvy, engines, runner, journal, environments, api } = parts;
+  const { config, navvy, engines, runner, journal, environments, api, inputs } = parts;
   return {
     config,
+    inputs,
     navvy,
     environments,
     api,

@@ -173,7 +173,7 @@ export class Task {
 
   /** Gives a draft a file of another task: it will lie at `$NAVVY_INPUTS/<name>`. @throws NavvyError not_draft */
   setInput(name: string, artifact: TaskArtifact): Promise<Task> {
-    const input = { sha256: artifact.sha256, sizeBytes: artifact.sizeBytes, from: { task: artifact.taskId, artifact: artifact.name } };
+    const input = artifact.asInput;
     return this.#editing(() =>
       this.#navvy.tasks.edit(
         this.id,

@@ -18,6 +18,9 @@ export const TASK_TYPES = [
   "custom",
 ] as const;
 
+/** Of one artifact. */
+export const MAX_PREVIEW_CHARACTERS = 200;
+
 export const ArtifactRef = z.object({
   name: z.string(),
   /** sha256 of the content, hex: the object's name in the object store. */
@@ -26,6 +29,15 @@ export const ArtifactRef = z.object({
   attempt: z.number().int(),
   uploadedAt: z.string(),
   kind: z.string().optional(),
+  /** A folder of so many files: `sha256` is that of its tree (`navvy.folder.v1`), `sizeBytes` the size of all its files. */
+  files: z.number().int().optional(),
+  /** URL of the store that holds it. Absent: the fleet's own object store. */
+  store: z.string().optional(),
+  mediaType: z.string().optional(),
+  /** Its beginning or what it is, for people; only while the record has room. */
+  preview: z.string().max(MAX_PREVIEW_CHARACTERS).optional(),
+  /** Of a model: what its task called it. */
+  version: z.string().optional(),
 });
 export type ArtifactRef = z.infer<typeof ArtifactRef>;
 

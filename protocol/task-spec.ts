@@ -29,6 +29,10 @@ export const InputRef = z.object({
   sha256: z.string(),
   sizeBytes: z.number(),
   from: z.object({ task: z.string(), artifact: z.string() }).optional(),
+  /** A folder of so many files; `sha256` is that of its tree. */
+  files: z.number().int().optional(),
+  /** URL of the store that holds it. Absent: the fleet's own object store. */
+  store: z.string().optional(),
 });
 export type InputRef = z.infer<typeof InputRef>;
 
@@ -128,6 +132,8 @@ export const TaskSpec = z.object({
   setup: Setup.optional(),
   container: Container.optional(),
   inputs: z.record(z.string(), InputRef).default({}),
+  /** URL of the store for its artifacts, where the agent allows it. Default: the agent's. */
+  artifactStore: z.string().optional(),
   env: z.record(z.string(), z.string()).default({}),
   parameters: Parameters.default({}),
   resources: Resources.default({ gpus: 0 }),

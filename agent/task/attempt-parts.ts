@@ -3,6 +3,7 @@ import type { Beat, Owner, Phase, Reported } from "../../protocol/index.js";
 import type { Api, OpenAttempt } from "../api/api.js";
 import type { AgentConfig } from "../config.js";
 import type { BundleCache } from "../host/bundle-cache.js";
+import type { InputCache } from "../host/input-cache.js";
 import type { Journal, JournalStart } from "../host/journal.js";
 import type { Repositories } from "../host/repositories.js";
 import type { Engines } from "../runners/engines.js";
@@ -28,6 +29,7 @@ export interface AttemptParts {
   runner: Runner;
   journal: Journal;
   bundles: BundleCache;
+  inputs: InputCache;
   engines: Engines;
   images: Images;
   repositories: Repositories;
@@ -69,7 +71,13 @@ function folderOf(config: AgentConfig, claim: Claim): AttemptFolder {
 function plumb({ config, navvy, runner, api }: AttemptParts, { claim, slot }: { claim: Claim; slot: Slot }, setupLog: SetupLog): Plumbing {
   const folder = folderOf(config, claim);
   const [revoked, cut] = [new AbortController(), new AbortController()];
-  const uploads = new ArtifactUploads(navvy.objects, { attempt: claim.attempt, signal: AbortSignal.any([revoked.signal, cut.signal]) });
+  const store = claim.record.spec.artifactStore ?? config.artifactStore;
+  const uploads = new ArtifactUploads(() => navvy.artifacts.stores.at(store), {
+    attempt: claim.attempt,
+    signal: AbortSignal.any([revoked.signal, cut.signal]),
+    store,
+    memory: folder.wholeFolders,
+  });
   const target = { id: claim.id, attempt: claim.attempt };
   const isContained = claim.record.spec.container !== undefined;
   const programs = new Programs({ runner, key: setupKeyOf(keyOf(claim)), place: setupPlaceOf(config, claim, { slot, folder }) });

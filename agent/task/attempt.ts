@@ -208,10 +208,10 @@ export class Attempt {
   }
 
   #prepare(): Promise<Prepared> {
-    const { bundles, repositories, environments, engines, images, api, navvy, config } = this.#parts;
+    const { bundles, repositories, environments, engines, images, inputs, api, config } = this.#parts;
     const { folder, setupLog, programs, cut } = this.#plumbing;
     const learn: Preparation["learn"] = (facts, options) => this.#noter.learn(facts, options);
-    const shared = { bundles, repositories, environments, engines, images, api, config, objects: navvy.objects };
+    const shared = { bundles, repositories, environments, engines, images, inputs, api, config };
     const parts = { ...shared, programs, signal: cut.signal, setupLog, learn, slot: this.slot };
     const { underway, prepared } = prepareUntilCut(parts, this.claim, folder);
     this.#preparing = underway;

@@ -28,6 +28,8 @@ export interface AttemptFolder {
   /** How far the log was shipped, and what was reported: for an agent that adopts the attempt. */
   shipped: string;
   taken: string;
+  /** Which folders are one artifact each. */
+  wholeFolders: string;
 }
 
 export function attemptFolder(agentFolder: string, key: string, record: TaskRecord): AttemptFolder {
@@ -54,6 +56,7 @@ export function folderAt(root: string, params?: string): AttemptFolder {
     exitFile: join(root, "exit.json"),
     shipped: join(root, "shipped.json"),
     taken: join(root, "taken.json"),
+    wholeFolders: join(root, "folders.json"),
   };
 }
 

@@ -31,7 +31,13 @@ const Line = z.discriminatedUnion("t", [
   z.object({ t: z.literal("progress"), n: z.number(), of: z.number().optional(), unit: z.string().max(64).optional() }),
   z.object({ t: z.literal("output"), k: Name, v: ParameterValue }),
   z.object({ t: z.literal("param"), k: Name, v: ParameterValue }),
-  z.object({ t: z.literal("artifact"), name: z.string().min(1).max(512), path: z.string().min(1), kind: z.string().optional() }),
+  z.object({
+    t: z.literal("artifact"),
+    name: z.string().min(1).max(512),
+    path: z.string().min(1),
+    kind: z.string().optional(),
+    version: z.string().max(128).optional(),
+  }),
   z.object({
     t: z.literal("note"),
     level: z.enum(["info", "warn", "error"]).default("info"),

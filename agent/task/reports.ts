@@ -229,7 +229,8 @@ export class Reports {
     try {
       const path = await reportedPath(this.#folder, line.path, this.#parts.isContained);
       const artifact = await this.#parts.uploads.uploadEarly(line.name, path);
-      if (artifact) this.#addArtifact(line.kind ? { ...artifact, kind: line.kind } : artifact);
+      if (artifact)
+        this.#addArtifact({ ...artifact, ...(line.kind ? { kind: line.kind } : {}), ...(line.version ? { version: line.version } : {}) });
     } catch (error) {
       this.note("warn", `artifact ${line.name}: ${(error as Error).message}`);
     }
@@ -237,7 +238,8 @@ export class Reports {
 
   #addArtifact(artifact: ArtifactRef): void {
     const known = this.#gathered.artifacts.find((one) => one.name === artifact.name);
-    const merged = known?.kind ? { kind: known.kind, ...artifact } : artifact;
+    const { kind, version } = known ?? {};
+    const merged = { ...(kind ? { kind } : {}), ...(version ? { version } : {}), ...artifact };
     this.#change({ artifacts: [...this.#gathered.artifacts.filter((one) => one.name !== artifact.name), merged] });
   }
 

@@ -34,9 +34,11 @@ export class Metas {
 
   /**
    * Makes the object visible, or finds that someone else has.
+   * @param isNew most likely there is none: tried before it is looked for
    * @returns "published", or "exists": then the chunks that the meta points at are not needed
    */
-  async publish(meta: Omit<Meta, "revision">, chunkBytes: number): Promise<"published" | "exists"> {
+  async publish(meta: Omit<Meta, "revision">, chunkBytes: number, { isNew = false } = {}): Promise<"published" | "exists"> {
+    if (isNew && (await this.#replace(meta, chunkBytes, 0))) return "published";
     for (;;) {
       const current = await this.read(meta.name);
       if (current?.nuid === meta.nuid && !current.isDeleted) return "published";

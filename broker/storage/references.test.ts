@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { NavvyError } from "../../protocol/index.js";
+import type { ContentStore } from "../contents/content-store.js";
 import { referencesOf } from "./references.js";
 
 const sha = (digit: string) => digit.repeat(64);
@@ -11,8 +12,11 @@ async function all(record: unknown, objects: Record<string, Uint8Array | Error> 
     if (content instanceof Error) throw content;
     return content;
   };
+  async function* partsOf(name: string) {
+    yield* [name, `${name}.chunks`];
+  }
   const found: string[] = [];
-  for await (const name of referencesOf(record, { objects: { getBytes } })) found.push(name);
+  for await (const name of referencesOf(record, { objects: { getBytes, partsOf } as unknown as ContentStore })) found.push(name);
   return [...new Set(found)].sort();
 }
 
@@ -33,4 +37,15 @@ test("a manifest's references count, and one that can not be read leaves nobody 
   expect(await all(record, { [sha("a")]: text([{ name: "x", sha256: sha("b") }]) })).toEqual([sha("a"), sha("b")]);
   expect(await all(record)).toEqual([sha("a")]);
   await expect(all(record, { [sha("a")]: new NavvyError("timeout", "no answer") })).rejects.toMatchObject({ code: "timeout" });
+});
+
+test("large content keeps what it is made of, also where only a manifest names it", async () => {
+  const large = { name: "model", sha256: sha("a"), sizeBytes: 2 ** 30 };
+  expect(await all({ reported: { artifacts: [large, { name: "small", sha256: sha("b"), sizeBytes: 5 }] } })).toEqual([
+    sha("a"),
+    `${sha("a")}.chunks`,
+    sha("b"),
+  ]);
+  const record = { reported: { artifacts: [{ kind: "manifest", sha256: sha("c"), sizeBytes: 9 }] } };
+  expect(await all(record, { [sha("c")]: text([large]) })).toContain(`${sha("a")}.chunks`);
 });

@@ -2,13 +2,14 @@ import { type Command, Option } from "commander";
 import { collect, collectPair, parseCount, parseDuration, parseSize } from "../arguments.js";
 import { act } from "../call.js";
 import { keepHeapSmall } from "./agent/small-heap.js";
+import { type ArtifactFlags, addArtifactFlags } from "./agent-flags/artifacts.js";
 import { addCleanFlags, type CleanFlags } from "./agent-flags/clean.js";
 import { type AgentContainerOptions, addAgentContainerFlags } from "./agent-flags/container.js";
 import { type AgentGitOptions, addAgentGitFlags } from "./agent-flags/git.js";
 import { type AgentGpuOptions, addAgentGpuFlags } from "./agent-flags/gpus.js";
 
 /** Flags of `navvy agent start`. */
-export interface AgentStartOptions extends AgentContainerOptions, AgentGitOptions, CleanFlags, AgentGpuOptions {
+export interface AgentStartOptions extends AgentContainerOptions, AgentGitOptions, CleanFlags, ArtifactFlags, AgentGpuOptions {
   name?: string;
   queue?: string[];
   slots?: number;
@@ -133,6 +134,7 @@ function startCommand(agent: Command): void {
   addAgentContainerFlags(start);
   addAgentGitFlags(start);
   addCleanFlags(start);
+  addArtifactFlags(start);
   start.action(
     act(async () => {
       keepHeapSmall();

@@ -22,6 +22,7 @@ export interface TaskOptions extends ContainerOptions, GitOptions, ResourceOptio
   logLimit?: number;
   onDisconnect?: OnDisconnect;
   input?: string[];
+  artifactStore?: string;
   code?: string;
   dir?: string;
   shell?: string;
@@ -54,7 +55,12 @@ export function addTaskOptions(command: Command): void {
       ).argParser(parseSize),
     )
     .addOption(onDisconnectOption("what its queue says, else freeze"))
-    .option("--input <name=task/artifact>", "an artifact of another task, at $NAVVY_INPUTS/name; repeatable", collect)
+    .option(
+      "--input <name=task:artifact>",
+      "an artifact of another task, or model:name[@version], at $NAVVY_INPUTS/name; repeatable",
+      collect,
+    )
+    .option("--artifact-store <url>", "where its artifacts go: file:///folder or s3://bucket/prefix (default: the agent's)")
     .option("--code <dir>", "send this folder along (default: no code)")
     .option("--dir <path>", "working directory inside the code (with --git: where it is called)")
     .option("--shell <command>", "one string for sh -c, in place of a command after --");

@@ -6,6 +6,7 @@ import { connectionOf, type Handler } from "../../call.js";
 import { dataFolder } from "../../data-folder.js";
 import { onInterrupt } from "../../signals.js";
 import type { AgentStartOptions } from "../agent.js";
+import { artifactOptionsOf } from "../agent-flags/artifacts.js";
 import { cleanOptionsOf } from "../agent-flags/clean.js";
 import { containerConfigOf } from "../agent-flags/container.js";
 import { LastingLog } from "./lasting-log.js";
@@ -31,6 +32,7 @@ export const start: Handler<[], AgentStartOptions> = async (call) => {
     ...(options.gitCache === undefined ? {} : { gitCacheBytes: options.gitCache }),
     ...(options.gitLimit === undefined ? {} : { gitLimitMs: options.gitLimit }),
     ...cleanOptionsOf(options),
+    ...artifactOptionsOf(options),
     ...(options.forget === undefined ? {} : { forget: options.forget }),
     ...containerConfigOf(options),
     order: options.order,
