@@ -3,8 +3,9 @@ import { type Parameters, type ParameterValue, PROTOCOL, type TaskRecord } from 
 import type { AgentConfig } from "../config.js";
 import { devicesOf } from "../slot-gpus.js";
 import type { Slot } from "../slots.js";
+import { libraryIn, pythonIn, shellIn } from "./folder.js";
 import type { Prepared } from "./prepare.js";
-import type { SeenFolder } from "./seen.js";
+import { LIBRARY_INSIDE, type SeenFolder } from "./seen.js";
 
 /** What the agent's own environment hands on. Everything else, credentials above all, stays with the agent. */
 const INHERITED = [
@@ -44,6 +45,7 @@ export interface EnvironmentParts {
 /** The whole environment of an attempt's process (docs/protocol.md lists it). */
 export function taskEnvironment({ config, record, slot, folder, inherited, prepared }: EnvironmentParts): Record<string, string> {
   const env = commonEnvironment(config, inherited, { folder, prepared });
+  const isContained = prepared.image !== undefined;
   Object.assign(env, {
     NAVVY_TASK_ID: record.id,
     NAVVY_TASK_NAME: record.name,
@@ -60,12 +62,14 @@ export function taskEnvironment({ config, record, slot, folder, inherited, prepa
     NAVVY_GRACE_MS: String(record.spec.graceMs),
     ...parameterVariables(record.spec.parameters),
     ...(prepared.image && record.spec.git ? safeDirectory(folder) : {}),
-    ...gpuVariables(slot, prepared.image !== undefined),
+    ...gpuVariables(slot, isContained),
     ...(slot.pool === "service" && config.allowControllers ? connectionVariables(config) : {}),
     ...prepared.env,
     ...record.spec.env,
   });
-  return env;
+  const library = isContained ? LIBRARY_INSIDE : libraryIn(config.folder);
+  const own = env.PYTHONPATH ?? prepared.image?.pythonPath;
+  return { ...env, PYTHONPATH: [pythonIn(library), ...(own ? [own] : [])].join(delimiter) };
 }
 
 /** The code is the agent's user's, and whoever the container runs as may look at its history all the same. */
@@ -123,9 +127,8 @@ function hostVariables(
  * hands it to its whole group when it is told so.
  */
 function insideVariables({ home }: SeenFolder, { path, image }: EnvironmentParts["prepared"]): Record<string, string> {
-  const env: Record<string, string> = { HOME: home, TINI_KILL_PROCESS_GROUP: "1" };
-  if (path.length > 0) env.PATH = [...path, image?.path ?? DEFAULT_PATH].join(delimiter);
-  return env;
+  const paths = [...path, shellIn(LIBRARY_INSIDE), image?.path ?? DEFAULT_PATH];
+  return { HOME: home, TINI_KILL_PROCESS_GROUP: "1", PATH: paths.join(delimiter) };
 }
 
 /** `General/lr` → NAVVY_PARAM_LR; other sections carry their name: NAVVY_PARAM_OPTIMIZER_LR. */

@@ -73,8 +73,11 @@ export async function makeFolder(folder: AttemptFolder, record: TaskRecord): Pro
   await Promise.all([mkdir(folder.home), ...[folder.events, folder.output].map((file) => writeFile(file, "", { flag: "a" }))]);
 }
 
-/** What a container gets of navvy: the library `navvy/task`, which needs nothing else. */
+/** What tasks get of navvy, in containers too: `navvy/task`, `navvy.py` and `navvy-report`, which need nothing else. */
 export const libraryIn = (agentFolder: string) => join(agentFolder, "library");
+/** For PYTHONPATH and for PATH. */
+export const pythonIn = (library: string) => join(library, "dist", "task", "python");
+export const shellIn = (library: string) => join(library, "dist", "task", "shell");
 
 /** Most short tasks have no parameters: they share one empty file. */
 const noParameters = (agentFolder: string) => join(agentFolder, "no-params.json");
@@ -85,7 +88,7 @@ function hasParameters(record: TaskRecord): boolean {
 
 /**
  * Lays down what every attempt of the agent may use: `node_modules/navvy`, found by walking up from any work folder, so
- * that tasks import `navvy/task` and `navvy/controller` without installing; and `bin/` for PATH with `navvy` and `tsx`.
+ * that tasks import `navvy/task` and `navvy/controller` without installing; and `bin/` for PATH with `navvy`, `navvy-report` and `tsx`.
  */
 export async function makeAgentFolder(agentFolder: string): Promise<void> {
   const root = packageRoot();
@@ -97,7 +100,9 @@ export async function makeAgentFolder(agentFolder: string): Promise<void> {
   await link(root, join(agentFolder, "node_modules", "navvy"));
   await link(join(root, "dist", "cli", "main.js"), join(agentFolder, "bin", "navvy"));
   await link(tsx, join(agentFolder, "bin", "tsx"));
-  await layLibrary(root, libraryIn(agentFolder));
+  const library = libraryIn(agentFolder);
+  await layLibrary(root, library);
+  await link(join(shellIn(library), "navvy-report"), join(agentFolder, "bin", "navvy-report"));
 }
 
 /**
