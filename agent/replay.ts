@@ -6,7 +6,7 @@ import type { AgentConfig } from "./config.js";
 import { BundleCache } from "./host/bundle-cache.js";
 import { Repositories } from "./host/repositories.js";
 import { taskEnvironment } from "./task/environment.js";
-import { folderAt } from "./task/folder.js";
+import { folderAt, layLibrary, libraryIn, shellIn } from "./task/folder.js";
 import { layOut } from "./task/prepare.js";
 import { SetupLog } from "./task/setup-log.js";
 
@@ -31,6 +31,8 @@ export interface Replay {
   cwd: string;
   /** What the task's process gets beside what its agent's host has: no connection of navvy, no GPUs of that host. */
   env: Record<string, string>;
+  /** For the front of PATH. */
+  path: string[];
   commit?: string;
 }
 
@@ -65,6 +67,7 @@ export async function layOutReplay(options: ReplayOptions): Promise<Replay> {
       folder,
     );
     await writeFile(folder.params, JSON.stringify(record.spec.parameters, null, 2));
+    await layLibrary(libraryIn(into));
     const config = { name: record.attempts[0]?.agent ?? "", folder: into } as AgentConfig;
     const { PATH: _path, ...env } = taskEnvironment({
       config,
@@ -74,7 +77,7 @@ export async function layOutReplay(options: ReplayOptions): Promise<Replay> {
       inherited: {},
       prepared: { env: {}, path: [] },
     });
-    return { folder: into, cwd, env, ...(commit === undefined ? {} : { commit }) };
+    return { folder: into, cwd, env, path: [shellIn(libraryIn(into))], ...(commit === undefined ? {} : { commit }) };
   } finally {
     await rm(cache, { recursive: true, force: true });
   }

@@ -101,7 +101,7 @@ export async function makeAgentFolder(agentFolder: string): Promise<void> {
   await link(join(root, "dist", "cli", "main.js"), join(agentFolder, "bin", "navvy"));
   await link(tsx, join(agentFolder, "bin", "tsx"));
   const library = libraryIn(agentFolder);
-  await layLibrary(root, library);
+  await layLibrary(library);
   await link(join(shellIn(library), "navvy-report"), join(agentFolder, "bin", "navvy-report"));
 }
 
@@ -109,7 +109,8 @@ export async function makeAgentFolder(agentFolder: string): Promise<void> {
  * Copied, not linked: an engine that runs beside a container with this agent finds nothing but the agent's work folder. Over what is
  * there: containers that an earlier run left have the folder itself mounted.
  */
-async function layLibrary(root: string, library: string): Promise<void> {
+export async function layLibrary(library: string): Promise<void> {
+  const root = packageRoot();
   await cp(join(root, "dist", "task"), join(library, "dist", "task"), { recursive: true });
   const { name, version, type, exports } = JSON.parse(await readFile(join(root, "package.json"), "utf8")) as Record<string, unknown>;
   await writeFile(join(library, "package.json"), JSON.stringify({ name, version, type, exports }, null, 2));

@@ -14,7 +14,7 @@ every report does nothing (one warning on stderr), so the same script runs by ha
 (a full disk, a folder that is gone): it warns once on stderr and the program goes on. Mistakes of the caller do raise: a parameter or
 an input that is not there, a file that does not exist, a name that leaves its folder.
 
-Reports are JSON lines, each appended with one write to a file that is opened for it: threads, forks and other processes of the task may
+What is needed seldom is imported where it is: a short script pays for no more than it uses. Reports are JSON lines, each appended with one write to a file that is opened for it: threads, forks and other processes of the task may
 report at once, and nothing is left open or locked.
 """
 
@@ -23,16 +23,10 @@ from __future__ import annotations
 import json
 import math
 import os
-import shutil
 import signal
-import socket
-import struct
 import sys
-import tempfile
 import threading
 import time
-import traceback
-import zlib
 
 __all__ = [
     "artifact", "attempt", "histogram", "image", "input", "inside", "log", "note", "on_abort", "output", "param", "params", "plot",
@@ -218,6 +212,8 @@ def image(name, content, step=None, caption=None):
     first; integers to 255 or floats to 1)."""
     if not inside:
         return _outside()
+    import tempfile
+
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "image.png")
         if hasattr(content, "savefig"):
@@ -287,6 +283,8 @@ def _forget():
 
 def _run_listeners():
     """Last added first, each once: a second signal does not run them again. Whether one of them failed."""
+    import traceback
+
     failed = False
     while _listeners:
         try:
@@ -306,6 +304,8 @@ def _watch_for_abort():
 
 def _asked_for_abort():
     """Asks the agent over its socket, where there is one."""
+    import socket
+
     path = os.environ.get("NAVVY_SOCKET")
     if path is None or not hasattr(socket, "AF_UNIX"):
         return False
@@ -387,6 +387,8 @@ def _tried(what, act, *arguments):
 
 def _put(target, content):
     """Whoever reads the target sees the old one or the new one, never a half."""
+    import shutil
+
     os.makedirs(os.path.dirname(target), exist_ok=True)
     if isinstance(content, (bytes, bytearray, memoryview)):
         return _replaced(target, lambda file: file.write(content))
@@ -399,6 +401,8 @@ def _put(target, content):
 
 
 def _replaced(target, write):
+    import tempfile
+
     descriptor, unfinished = tempfile.mkstemp(dir=os.path.dirname(target), prefix=".unfinished-")
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -485,6 +489,9 @@ def _media(name, path, step, caption):
 
 def _png(pixels):
     """Pixels as bytes of a PNG."""
+    import struct
+    import zlib
+
     rows = pixels.tolist() if hasattr(pixels, "tolist") else pixels
     if isinstance(rows[0][0], (list, tuple)) and len(rows) in (1, 3, 4) and len(rows[0][0]) not in (1, 3, 4):
         rows = [list(zip(*lines)) for lines in zip(*rows)]  # channels first

@@ -2,16 +2,18 @@ import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
-import { execa } from "execa";
+import { execa, execaSync } from "execa";
 import { expect, test } from "vitest";
 import { eventually } from "../../test/support/eventually.js";
 import { type Reporting, reporting } from "../../test/support/reporting.js";
 
 const FOLDER = dirname(fileURLToPath(import.meta.url));
+/** Not by name: what chooses among several versions takes longer than the program. */
+const PYTHON = execaSync("python3", ["-c", "import sys; print(sys.executable)"]).stdout;
 
 /** Runs a program that has imported navvy, with no package of the machine's but what the standard library has. */
 const python = (inside: Pick<Reporting, "env"> | undefined, code: string, env: Record<string, string> = {}) =>
-  execa("python3", ["-S", "-B", "-c", `import navvy\n${code}`], {
+  execa(PYTHON, ["-S", "-B", "-c", `import navvy\n${code}`], {
     env: { PATH: process.env["PATH"] ?? "", PYTHONPATH: FOLDER, ...inside?.env, ...env },
     extendEnv: false,
     reject: false,
@@ -25,7 +27,7 @@ tree = ast.parse(open(sys.argv[1]).read(), feature_version=(3, 8))
 names = {a.name.split(".")[0] for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names}
 names |= {n.module.split(".")[0] for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}
 print(sorted(names - set(sys.stdlib_module_names)))`;
-  const { stdout } = await execa("python3", ["-c", check, `${FOLDER}/navvy.py`]);
+  const { stdout } = await execa(PYTHON, ["-c", check, `${FOLDER}/navvy.py`]);
   expect(stdout).toBe("[]");
 });
 
@@ -79,7 +81,7 @@ navvy.log({"f32": np.float32(0.5), "i64": np.int64(7), "one": np.array([[2.5]]),
 navvy.output("matrix", np.eye(2))
 navvy.histogram("w", np.array([0.0, 1.0, 1.0, np.nan]), step=1, bins=2)
 navvy.image("pixels", np.zeros((3, 2, 4), dtype=np.uint8))`;
-  const ran = await execa("python3", ["-B", "-c", `try:\n    import numpy\nexcept ImportError:\n    raise SystemExit(77)\n${code}`], {
+  const ran = await execa(PYTHON, ["-B", "-c", `try:\n    import numpy\nexcept ImportError:\n    raise SystemExit(77)\n${code}`], {
     env: { ...inside.env, PYTHONPATH: FOLDER },
     reject: false,
   });
