@@ -8,6 +8,7 @@ import { Repositories } from "./host/repositories.js";
 import { taskEnvironment } from "./task/environment.js";
 import { folderAt, layLibrary, libraryIn, shellIn } from "./task/folder.js";
 import { layOut } from "./task/prepare.js";
+import { programOf } from "./task/program.js";
 import { SetupLog } from "./task/setup-log.js";
 
 const GIT_LIMIT_MS = 15 * 60_000;
@@ -31,6 +32,8 @@ export interface Replay {
   cwd: string;
   /** What the task's process gets beside what its agent's host has: no connection of navvy, no GPUs of that host. */
   env: Record<string, string>;
+  /** With its parameters in it. */
+  command: string[];
   /** For the front of PATH. */
   path: string[];
   commit?: string;
@@ -77,7 +80,8 @@ export async function layOutReplay(options: ReplayOptions): Promise<Replay> {
       inherited: {},
       prepared: { env: {}, path: [] },
     });
-    return { folder: into, cwd, env, path: [shellIn(libraryIn(into))], ...(commit === undefined ? {} : { commit }) };
+    const { command } = programOf(record.spec);
+    return { folder: into, cwd, env, command, path: [shellIn(libraryIn(into))], ...(commit === undefined ? {} : { commit }) };
   } finally {
     await rm(cache, { recursive: true, force: true });
   }

@@ -2,8 +2,9 @@ import { pino } from "pino";
 import { expect, test } from "vitest";
 import { newTaskRecord } from "../../test/support/records.js";
 import { resolveConfig } from "../config.js";
-import { gpuVariables, parameterVariables, taskEnvironment } from "./environment.js";
+import { gpuVariables, taskEnvironment } from "./environment.js";
 import { attemptFolder } from "./folder.js";
+import { parameterVariables } from "./parameter-words.js";
 import { SEEN_INSIDE } from "./seen.js";
 
 const config = (allowControllers: boolean) =>

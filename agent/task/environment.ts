@@ -1,10 +1,12 @@
 import { delimiter, join } from "node:path";
-import { type Parameters, type ParameterValue, PROTOCOL, type TaskRecord } from "../../protocol/index.js";
+import { PROTOCOL, type TaskRecord } from "../../protocol/index.js";
 import type { AgentConfig } from "../config.js";
 import { devicesOf } from "../slot-gpus.js";
 import type { Slot } from "../slots.js";
 import { libraryIn, pythonIn, shellIn } from "./folder.js";
+import { parameterVariables } from "./parameter-words.js";
 import type { Prepared } from "./prepare.js";
+import { programOf } from "./program.js";
 import { LIBRARY_INSIDE, type SeenFolder } from "./seen.js";
 
 /** What the agent's own environment hands on. Everything else, credentials above all, stays with the agent. */
@@ -65,7 +67,7 @@ export function taskEnvironment({ config, record, slot, folder, inherited, prepa
     ...gpuVariables(slot, isContained),
     ...(slot.pool === "service" && config.allowControllers ? connectionVariables(config) : {}),
     ...prepared.env,
-    ...record.spec.env,
+    ...programOf(record.spec).env,
   });
   const library = isContained ? LIBRARY_INSIDE : libraryIn(config.folder);
   const own = env.PYTHONPATH ?? prepared.image?.pythonPath;
@@ -93,7 +95,9 @@ export function setupEnvironment(parts: EnvironmentParts, isShared: boolean): Re
   const installers = Object.entries(inherited).filter(
     (entry): entry is [string, string] => handedOn.test(entry[0]) && entry[1] !== undefined,
   );
-  const own = isShared ? { ...commonEnvironment(config, inherited, parts), ...record.spec.env, ...prepared.env } : taskEnvironment(parts);
+  const own = isShared
+    ? { ...commonEnvironment(config, inherited, parts), ...programOf(record.spec).env, ...prepared.env }
+    : taskEnvironment(parts);
   return { PIP_DISABLE_PIP_VERSION_CHECK: "1", PIP_NO_INPUT: "1", ...Object.fromEntries(installers), ...own };
 }
 
@@ -129,22 +133,6 @@ function hostVariables(
 function insideVariables({ home }: SeenFolder, { path, image }: EnvironmentParts["prepared"]): Record<string, string> {
   const paths = [...path, shellIn(LIBRARY_INSIDE), image?.path ?? DEFAULT_PATH];
   return { HOME: home, TINI_KILL_PROCESS_GROUP: "1", PATH: paths.join(delimiter) };
-}
-
-/** `General/lr` → NAVVY_PARAM_LR; other sections carry their name: NAVVY_PARAM_OPTIMIZER_LR. */
-export function parameterVariables(parameters: Parameters): Record<string, string> {
-  const variables: Record<string, string> = {};
-  for (const [section, values] of Object.entries(parameters)) {
-    for (const [name, value] of Object.entries(values)) {
-      const path = section === "General" ? name : `${section}_${name}`;
-      variables[`NAVVY_PARAM_${path.toUpperCase().replace(/[^A-Z0-9]+/g, "_")}`] = asText(value);
-    }
-  }
-  return variables;
-}
-
-function asText(value: ParameterValue): string {
-  return typeof value === "string" ? value : JSON.stringify(value);
 }
 
 /**

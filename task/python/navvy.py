@@ -40,8 +40,10 @@ attempt = int(os.environ.get("NAVVY_ATTEMPT") or 0)
 """Which try this is, from 1; 0 outside navvy."""
 
 _MAX_LINE_BYTES = 1024 * 1024
+_MAX_INLINE_BYTES = 512 * 1024
 _MAX_ROWS = 1000
 _MAX_NAME = 256
+_MIME = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".gif": "image/gif", ".webp": "image/webp", ".svg": "image/svg+xml"}
 _ABORTED = 143  # 128 + SIGTERM, as shells say it
 
 
@@ -185,7 +187,7 @@ def histogram(name, values=None, step=None, bins=64, counts=None, edges=None):
     """How values are spread: any array or iterable of numbers, or counts and the edges between them (one more than counts)."""
     if counts is None or edges is None:
         counts, edges = _bins(values, bins)
-    _send("histogram", k=name, edges=_jsonable(edges), counts=_jsonable(counts), step=step)
+    _send("histogram", name=name, edges=_jsonable(edges), counts=_jsonable(counts), step=step)
 
 
 def table(name, columns, rows=None, step=None):
@@ -212,26 +214,23 @@ def image(name, content, step=None, caption=None):
     first; integers to 255 or floats to 1)."""
     if not inside:
         return _outside()
-    import tempfile
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, "image.png")
-        if hasattr(content, "savefig"):
-            content.savefig(path)
-        elif hasattr(content, "save"):
-            content.save(path)
-        elif isinstance(content, (str, os.PathLike)):
-            path = os.fspath(content)
-        else:
-            content = content if isinstance(content, (bytes, bytearray)) else _png(content)
-            with open(path, "wb") as file:
-                file.write(content)
-        _media(name, path, step, caption)
+    mime = "image/png"
+    if isinstance(content, (str, os.PathLike)):
+        mime = _MIME.get(os.path.splitext(os.fspath(content))[1].lower(), mime)
+        with open(content, "rb") as file:
+            content = file.read()
+    elif hasattr(content, "savefig"):
+        content = _saved(content.savefig)
+    elif hasattr(content, "save"):
+        content = _saved(content.save)
+    elif not isinstance(content, (bytes, bytearray)):
+        content = _png(content)
+    _media(name, content, {"kind": "image", "mime": mime, "step": step, "caption": caption})
 
 
 def text(name, content, step=None):
     """A text to be read beside the metrics: samples, a prompt and what came of it."""
-    _send("media", name=name, kind="text", data=str(content), step=step)
+    _send("media", name=name, kind="text", text=str(content), step=step)
 
 
 # --- the end --------------------------------------------------------------------------------------------------------------------------
@@ -246,7 +245,7 @@ def on_abort(listener):
 
     Then the program's own handler of SIGTERM is called; where it has none the program ends with 143 by SystemExit, so `finally` and
     `atexit` run. Processes that it forks are not concerned. Ask in the main thread: Python takes signals nowhere else. Asked elsewhere,
-    the agent is watched for the wish instead, which serves a program that itself outlives SIGTERM.
+    the agent is asked for the wish instead, which serves a program that itself outlives SIGTERM.
     """
     global _is_listening, _previous
     if not inside:
@@ -296,36 +295,28 @@ def _run_listeners():
 
 
 def _watch_for_abort():
-    marker = os.path.join(os.environ.get("NAVVY_DIR", ""), "abort")
-    while not (os.path.exists(marker) or _asked_for_abort()):
-        time.sleep(0.5)
-    _run_listeners()
-
-
-def _asked_for_abort():
-    """Asks the agent over its socket, where there is one."""
     import socket
 
     path = os.environ.get("NAVVY_SOCKET")
     if path is None or not hasattr(socket, "AF_UNIX"):
-        return False
+        return _warn("on_abort was not asked for in the main thread, and there is no agent to ask: it calls nobody back")
+    while not _is_to_end(socket, path):
+        pass
+    _run_listeners()
+
+
+def _is_to_end(socket, path):
+    """Asks the agent, which answers as soon as there is a wish, or after half a minute without."""
     try:
         with socket.socket(socket.AF_UNIX) as link:
-            link.settimeout(5)
+            link.settimeout(60)
             link.connect(path)
-            link.sendall(b"GET /v1/control HTTP/1.0\r\nHost: navvy\r\n%s\r\n" % _authorization())
+            link.sendall(b"GET /v1/control?wait=30 HTTP/1.0\r\nHost: navvy\r\n\r\n")
             answer = b"".join(iter(lambda: link.recv(65536), b""))
-        return bool(json.loads(answer.split(b"\r\n\r\n", 1)[1]).get("abort"))
+        return json.loads(answer.split(b"\r\n\r\n", 1)[1]).get("abort") is not None
     except (OSError, ValueError, IndexError, AttributeError):
-        return False  # it is asked again
-
-
-def _authorization():
-    path = os.environ.get("NAVVY_TOKEN_FILE")
-    if path is None:
-        return b""
-    with open(path, "rb") as file:
-        return b"Authorization: Bearer %s\r\n" % file.read().strip()
+        time.sleep(1)  # an agent that is being started anew
+        return False
 
 
 # --- below --------------------------------------------------------------------------------------------------------------------------
@@ -480,11 +471,24 @@ def _bins(values, bins):
     return counts, [low + (high - low) * i / bins for i in range(bins + 1)]
 
 
-def _media(name, path, step, caption):
-    suffix = os.path.splitext(path)[1]
-    lies = artifact("media/%s%s%s" % (name.strip("/"), "" if step is None else "-%d" % step, suffix), path, "image")
-    if lies is not None:
-        _send("media", name=name, path=lies, step=step, caption=caption)
+def _saved(save):
+    import io
+
+    file = io.BytesIO()
+    save(file, format="png")
+    return file.getvalue()
+
+
+def _media(name, content, fields):
+    """In the line itself, or where that would grow too long among the artifacts."""
+    if len(content) <= _MAX_INLINE_BYTES:
+        import base64
+
+        return _send("media", name=name, data=base64.b64encode(content).decode("ascii"), **fields)
+    suffix = "." + fields["mime"].rsplit("/", 1)[1]
+    path = _inside_of(os.environ["NAVVY_ARTIFACTS"], "media/%s-%s%s" % (name.strip("/"), fields["step"], suffix))
+    if _tried("image %s" % name, _put, path, content):
+        _send("media", name=name, path=path, **fields)
 
 
 def _png(pixels):

@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { execa, execaSync } from "execa";
@@ -90,8 +91,7 @@ navvy.image("pixels", np.zeros((3, 2, 4), dtype=np.uint8))`;
   expect(await inside.events()).toMatchObject([
     { kv: { f32: 0.5, i64: 7, one: 2.5, b: 1, nan: "nan" }, step: 4 },
     { k: "matrix", v: [[1, 0], [0, 1]] }, // biome-ignore format: a matrix
-    { t: "histogram", k: "w", edges: [0, 0.5, 1], counts: [1, 2], step: 1 },
-    { t: "artifact", name: "media/pixels.png", kind: "image" },
+    { t: "histogram", name: "w", edges: [0, 0.5, 1], counts: [1, 2], step: 1 },
     { t: "media", name: "pixels" },
   ]);
 });
@@ -168,6 +168,10 @@ test("images, histograms, tables, plots, texts and the summary are reports too",
     `
 navvy.image("in/sample", [[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [9, 9, 9]]], step=5, caption="four")
 navvy.image("grey", [[0.0, 1.0]])
+import os
+large = os.environ["NAVVY_DIR"] + "/large.jpg"
+with open(large, "wb") as file: file.write(b"j" * 600000)
+navvy.image("large", large)
 navvy.histogram("weights", [0, 1, 1, 2, float("nan")], step=2, bins=2)
 navvy.histogram("made", edges=[0, 1, 2], counts=[3, 4])
 navvy.table("worst", ["name", "loss"], [("a", float("inf")), ("b", 0.5)], step=1)
@@ -181,18 +185,19 @@ navvy.summary("more")`,
   );
   expect(stderr).toContain("table long: the first 1000 of 1500 rows are taken");
   const lines = await inside.events();
-  expect(lines.filter(({ t }) => t !== "artifact")).toMatchObject([
-    { t: "media", name: "in/sample", path: inside.at("artifacts/media/in/sample-5.png"), step: 5, caption: "four" },
-    { t: "media", name: "grey", path: inside.at("artifacts/media/grey.png") },
-    { t: "histogram", k: "weights", edges: [0, 1, 2], counts: [1, 3], step: 2 },
-    { t: "histogram", k: "made", edges: [0, 1, 2], counts: [3, 4] },
+  expect(lines).toMatchObject([
+    { t: "media", name: "in/sample", kind: "image", mime: "image/png", step: 5, caption: "four" },
+    { t: "media", name: "grey", kind: "image" },
+    { t: "media", name: "large", path: inside.at("artifacts/media/large-None.jpeg"), mime: "image/jpeg" },
+    { t: "histogram", name: "weights", edges: [0, 1, 2], counts: [1, 3], step: 2 },
+    { t: "histogram", name: "made", edges: [0, 1, 2], counts: [3, 4] },
     { t: "table", name: "worst", columns: ["name", "loss"], rows: [["a", "inf"], ["b", 0.5]], step: 1 }, // biome-ignore format: one line
     { t: "table", name: "long" },
     { t: "plot", name: "roc", spec: { kind: "line", x: [0, 1], y: [0, 1] } },
     { t: "plot", name: "vega", spec: { mark: "bar" }, step: 1 },
-    { t: "media", name: "sample", kind: "text", data: "once upon\na time", step: 9 },
+    { t: "media", name: "sample", kind: "text", text: "once upon\na time", step: 9 },
   ]);
-  const png = await readFile(inside.at("artifacts/media/in/sample-5.png"));
+  const png = Buffer.from(String(lines[0]?.data), "base64");
   expect([png.subarray(1, 4).toString(), png.readUInt32BE(16), png.readUInt32BE(20), png[25]]).toEqual(["PNG", 2, 2, 2]);
   expect(await readFile(inside.at("summary.md"), "utf8")).toBe("# again\n\nmore\n\n");
 });
@@ -316,17 +321,25 @@ time.sleep(60)`,
   expect(stderr).toContain("ZeroDivisionError");
 });
 
-test("asked outside of the main thread, a program that outlives SIGTERM hears of the abort by the file that the agent leaves", async () => {
+test("asked outside of the main thread, a program that outlives SIGTERM hears of the abort from its agent", async () => {
   await using inside = await reporting();
-  const running = python(
+  const asked: string[] = [];
+  // Answers as an agent does; the first time without a wish.
+  const server = createServer((request, response) => {
+    asked.push(request.url ?? "");
+    response.end(JSON.stringify({ abort: asked.length > 1 ? { kind: "aborted", reason: "enough" } : null }));
+  });
+  await new Promise<void>((resolve) => server.listen(inside.at("api.sock"), resolve));
+  const { stdout } = await python(
     inside,
     `
-import threading, time
+import threading
 done = threading.Event()
 thread = threading.Thread(target=lambda: navvy.on_abort(lambda: (print("saved"), done.set())))
 thread.start(); thread.join()
 print(done.wait(20))`,
+    { NAVVY_SOCKET: inside.at("api.sock") },
   );
-  await writeFile(inside.at("abort"), "{}");
-  expect((await running).stdout).toBe("saved\nTrue");
+  server.close();
+  expect([stdout, asked]).toEqual(["saved\nTrue", ["/v1/control?wait=30", "/v1/control?wait=30"]]);
 });

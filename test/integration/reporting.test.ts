@@ -1,9 +1,12 @@
-import { execaSync } from "execa";
+import { fileURLToPath } from "node:url";
+import { execa, execaSync } from "execa";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type AgentProcess, type Client, client, spawnAgent } from "../support/agent.js";
 import { eventually } from "../support/eventually.js";
+import { tempFolder } from "../support/folder.js";
 import { type Nats, startNats } from "../support/nats.js";
 
+const MAIN = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
 const PYTHON = execaSync("python3", ["-c", "import sys; print(sys.executable)"]).stdout;
 
 let nats: Nats;
@@ -73,4 +76,27 @@ test("a shell script reports by navvy-report, and by the navvy command with the 
   expect(reported).toMatchObject({ progress: { n: 2, of: 4, unit: "epoch" }, outputs: { name: "it's", accuracy: 0.9 } });
   expect(reported.artifacts).toMatchObject([{ name: "made.bin", kind: "model" }]);
   expect(reported.notes.map(({ text }) => text)).toEqual(['disk "sda" is slow', "by the command"]);
+});
+
+test("parameters go in as arguments and in the command, one that is missing is named, and a replay runs the same", async () => {
+  await using temp = await tempFolder();
+  const env = { NAVVY_SERVER: nats.url };
+  const navvy = (...args: string[]) => execa(process.execPath, [MAIN, ...args], { cwd: temp.path, env, reject: false });
+  const show = "import sys; print(sys.argv[1:])";
+  const flags = ["-p", "General/lr=0.1", "-p", "General/name=it's $HOME", "-p", "Data/seed=7", "-p", "General/on=false"];
+  const command = ["--", PYTHON, "-c", show, "run-${params.Data.seed}", "$${params.no}"];
+  const ran = await navvy("run", "-n", "asks", ...flags, "--params-as", "flags", ...command);
+  const words = `['run-7', '\${params.no}', '--lr', '0.1', '--name', "it's $HOME", '--no-on', '--Data.seed', '7']`;
+  expect([ran.exitCode, ran.stdout]).toEqual([0, words]);
+  const replayed = await navvy("task", "replay", "asks", "--into", "again", "--run");
+  expect(replayed.stdout).toBe(words);
+  const hydra = await navvy("run", ...flags, "--params-as", "hydra", "--", PYTHON, "-c", show);
+  expect(hydra.stdout).toBe(`['lr=0.1', "name='it\\\\'s $HOME'", 'on=false', 'Data.seed=7']`);
+  const shell = await navvy("run", ...flags, "-e", "ASKED=${params.name}", "--shell", 'echo "${params.name} $ASKED ${#ASKED}"');
+  expect(shell.stdout).toBe("it's $HOME it's $HOME 10");
+  const missing = await navvy("run", ...flags, "--", PYTHON, "-c", show, "${params.lrr}");
+  expect(missing.exitCode).not.toBe(0);
+  const [failed] = await fleet.list({ status: "failed" });
+  expect(failed?.outcome).toMatchObject({ kind: "setup_failed", reason: expect.stringContaining("asks for ${params.lrr}") });
+  expect(failed?.outcome?.tail).toContain("it has: lr, name, on, Data.seed");
 });
