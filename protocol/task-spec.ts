@@ -120,6 +120,8 @@ export type Setup = z.infer<typeof Setup>;
 /** Between SIGTERM and SIGKILL, for a task that says nothing and has no shorter time limit. */
 export const DEFAULT_GRACE_MS = 30_000;
 
+export const PARAMETERS_AS = ["flags", "hydra"] as const;
+
 /** What to run and how: the part of a record that a draft's owner may edit. */
 export const TaskSpec = z.object({
   /** Program and arguments. Empty: nothing to run (a template that is filled in later). */
@@ -136,6 +138,8 @@ export const TaskSpec = z.object({
   artifactStore: z.string().optional(),
   env: z.record(z.string(), z.string()).default({}),
   parameters: Parameters.default({}),
+  /** Its parameters follow the command as arguments too: `--lr 0.1`, or `lr=0.1` as Hydra takes them. Absent: they do not. */
+  parametersAs: z.enum(PARAMETERS_AS).optional(),
   resources: Resources.default({ gpus: 0 }),
   /** The process may run this long; then it is ended as `timed_out`. */
   timeLimitMs: z.number().positive().optional(),

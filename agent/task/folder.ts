@@ -82,8 +82,11 @@ export async function makeFolder(folder: AttemptFolder, record: TaskRecord): Pro
   ]);
 }
 
-/** What a container gets of navvy: the library `navvy/task`, which needs nothing else. */
+/** What tasks get of navvy, in containers too: `navvy/task`, `navvy.py` and `navvy-report`, which need nothing else. */
 export const libraryIn = (agentFolder: string) => join(agentFolder, "library");
+/** For PYTHONPATH and for PATH. */
+export const pythonIn = (library: string) => join(library, "dist", "task", "python");
+export const shellIn = (library: string) => join(library, "dist", "task", "shell");
 
 /** What the trainer-progress endpoint's clients send along: the file must be there, the address itself says who they are. */
 export const trainerTokenIn = (agentFolder: string) => join(libraryIn(agentFolder), "trainer-token");
@@ -99,7 +102,7 @@ function hasParameters(record: TaskRecord): boolean {
 
 /**
  * Lays down what every attempt of the agent may use: `node_modules/navvy`, found by walking up from any work folder, so
- * that tasks import `navvy/task` and `navvy/controller` without installing; and `bin/` for PATH with `navvy` and `tsx`.
+ * that tasks import `navvy/task` and `navvy/controller` without installing; and `bin/` for PATH with `navvy`, `navvy-report` and `tsx`.
  */
 export async function makeAgentFolder(agentFolder: string): Promise<void> {
   const root = packageRoot();
@@ -111,7 +114,9 @@ export async function makeAgentFolder(agentFolder: string): Promise<void> {
   await link(root, join(agentFolder, "node_modules", "navvy"));
   await link(join(root, "dist", "cli", "main.js"), join(agentFolder, "bin", "navvy"));
   await link(tsx, join(agentFolder, "bin", "tsx"));
-  await layLibrary(root, libraryIn(agentFolder));
+  const library = libraryIn(agentFolder);
+  await layLibrary(library);
+  await link(join(shellIn(library), "navvy-report"), join(agentFolder, "bin", "navvy-report"));
   await writeFile(trainerTokenIn(agentFolder), "navvy\n");
 }
 
@@ -119,7 +124,8 @@ export async function makeAgentFolder(agentFolder: string): Promise<void> {
  * Copied, not linked: an engine that runs beside a container with this agent finds nothing but the agent's work folder. Over what is
  * there: containers that an earlier run left have the folder itself mounted.
  */
-async function layLibrary(root: string, library: string): Promise<void> {
+export async function layLibrary(library: string): Promise<void> {
+  const root = packageRoot();
   await cp(join(root, "dist", "task"), join(library, "dist", "task"), { recursive: true });
   const { name, version, type, exports } = JSON.parse(await readFile(join(root, "package.json"), "utf8")) as Record<string, unknown>;
   await writeFile(join(library, "package.json"), JSON.stringify({ name, version, type, exports }, null, 2));

@@ -17,6 +17,7 @@ import { whenCut } from "./attempt-parts.js";
 import { checkContainer } from "./container-rules.js";
 import { type AttemptFolder, makeFolder } from "./folder.js";
 import type { Image, Images } from "./image.js";
+import { programOf } from "./program.js";
 import type { SetupLog } from "./setup-log.js";
 import { containerPlace } from "./setup-place.js";
 
@@ -86,6 +87,7 @@ export function prepareUntilCut(
 async function prepare(parts: Preparation, claim: Claim, folder: AttemptFolder): Promise<Prepared> {
   const { record } = claim;
   const { container, setup } = record.spec;
+  const { env } = programOf(record.spec);
   // What may not be asked for is refused before anything is fetched for it.
   checkStore(record);
   const mounts = container ? await checkContainer(container, parts.config.containers) : [];

@@ -10,6 +10,7 @@ import { type AttemptFolder, libraryIn } from "./folder.js";
 import type { Image } from "./image.js";
 import { keyOf } from "./key.js";
 import type { Prepared } from "./prepare.js";
+import { programOf } from "./program.js";
 import { attemptMounts, enginePath, SEEN_INSIDE, toInside } from "./seen.js";
 
 /** What an attempt starts with. */
@@ -22,13 +23,13 @@ export interface Ready {
 /** What the runner is told of an attempt: its program, and what it is held to, also without us. */
 export function runSpecOf(config: AgentConfig, claim: Claim, { slot, folder, prepared }: Ready): RunSpec {
   const { record } = claim;
-  const { command, timeLimitMs, graceMs, resources } = record.spec;
+  const { timeLimitMs, graceMs, resources } = record.spec;
   const { stdout, stderr, exitFile } = folder;
   const { image, cwd } = prepared;
   const seen = image ? SEEN_INSIDE : folder;
   return {
     key: keyOf(claim),
-    argv: command,
+    argv: programOf(record.spec).command,
     cwd: image ? (toInside(folder, cwd) ?? seen.work) : cwd,
     env: taskEnvironment({ config, record, slot, folder: seen, inherited: process.env, prepared }),
     ...(image ? { container: containerOf(config, claim, { slot, folder, prepared: { ...prepared, image } }) } : {}),

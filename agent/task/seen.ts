@@ -6,6 +6,9 @@ import type { AttemptFolder } from "./folder.js";
 /** Where a container finds the attempt's folder, in every container the same. */
 export const INSIDE = "/navvy";
 
+/** Where it finds what navvy lays down for its programs: a program in the work folder finds `navvy/task` there. */
+export const LIBRARY_INSIDE = `${INSIDE}/node_modules/navvy`;
+
 /** The paths of an attempt that its task is told. */
 export type SeenFolder = Pick<
   AttemptFolder,
@@ -26,8 +29,8 @@ export const SEEN_INSIDE: SeenFolder = {
 };
 
 /**
- * What a container gets of the attempt's folder: what is the task's, and nothing of the agent's own accounts. The library
- * `navvy/task` lies where a program in the work folder finds it.
+ * What a container gets of the attempt's folder: what is the task's, and nothing of the agent's own accounts; and the library for
+ * its programs.
  */
 export function attemptMounts(folder: AttemptFolder, { hasInputs, library }: { hasInputs: boolean; library: string }): Mount[] {
   const of = (name: keyof SeenFolder, readOnly = false): Mount => ({ source: folder[name], target: SEEN_INSIDE[name], readOnly });
@@ -35,7 +38,7 @@ export function attemptMounts(folder: AttemptFolder, { hasInputs, library }: { h
     ...[of("work"), of("artifacts"), of("home"), of("events"), of("output"), of("summary")],
     of("params", true),
     ...(hasInputs ? [of("inputs", true)] : []),
-    { source: library, target: `${INSIDE}/node_modules/navvy`, readOnly: true },
+    { source: library, target: LIBRARY_INSIDE, readOnly: true },
   ];
 }
 

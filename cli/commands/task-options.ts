@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander";
-import type { OnDisconnect, ParameterValue } from "../../protocol/index.js";
+import type { OnDisconnect, ParameterValue, TaskSpec } from "../../protocol/index.js";
 import { collect, collectParameter, collectVariable, parseCount, parseDuration, parseSize } from "../arguments.js";
 import { onDisconnectOption } from "./on-disconnect.js";
 import { addContainerFlags, type ContainerOptions } from "./task-flags/container.js";
@@ -12,6 +12,7 @@ export interface TaskOptions extends ContainerOptions, GitOptions, ResourceOptio
   name?: string;
   project?: string;
   param?: Record<string, ParameterValue>;
+  paramsAs?: NonNullable<TaskSpec["parametersAs"]>;
   type?: string;
   tag?: string[];
   comment?: string;
@@ -36,6 +37,12 @@ export function addTaskOptions(command: Command): void {
     .addOption(new Option("--project <name>", "project").env("NAVVY_PROJECT"))
     .addOption(
       new Option("-p, --param <Section/name=value>", "parameter; the value is JSON or text; repeatable").argParser(collectParameter),
+    )
+    .addOption(
+      new Option("--params-as <form>", "parameters follow the command as arguments too: --lr 0.1, or lr=0.1 for Hydra").choices([
+        "flags",
+        "hydra",
+      ]),
     )
     .option("--type <type>", "task type (default: training)")
     .option("--tag <tag>", "repeatable", collect)

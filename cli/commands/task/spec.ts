@@ -47,6 +47,7 @@ export function plainSpecOf(options: TaskOptions, words: string[], before?: Task
     ...setupSpecOf(options, before),
     ...resourcesSpecOf(options, before),
     ...(command ? { command } : {}),
+    ...(options.paramsAs === undefined ? {} : { parametersAs: options.paramsAs }),
     ...(options.dir === undefined ? {} : { directory: options.dir }),
     ...(options.env ? { env: { ...before?.env, ...options.env } } : {}),
     ...(options.timeout === undefined ? {} : { timeLimitMs: options.timeout }),
