@@ -101,7 +101,7 @@ export class Agent {
       () => parts.containers.stop(),
       ({ limitMs }) => (parts.spool.stop(), within(limitMs, parts.cleaner.stop())),
       () => parts.beats.stop(),
-      () => parts.lanes.close(),
+      () => (parts.lanes.close(), parts.secrets.close()),
       () => stopServing(),
       () => parts.claims.stop(),
     ]);

@@ -59,6 +59,10 @@ export interface AgentOptions {
   maxEnvironmentsBytes?: number;
   /** With less free disk than that, kept folders and unused environments go, the oldest first. Default 1 GiB. */
   keepFreeDiskBytes?: number;
+  /** The file that says where the values of secrets are. Default: none but those that are sealed for this agent. */
+  secretsFile?: string;
+  /** A folder in memory (tmpfs) for the secrets of running tasks. Default /dev/shm. */
+  secretsDir?: string;
   /** Begin without the host journal of an earlier run, which is moved aside. Default false. */
   forget?: boolean;
   log: Logger;
@@ -69,8 +73,9 @@ export const CLEAN_POLICIES = ["always", "onSuccess", "never"] as const;
 export type CleanPolicy = (typeof CLEAN_POLICIES)[number];
 
 /** The options with every default in place. */
-export interface AgentConfig extends Required<Omit<AgentOptions, "hostWorkDir">> {
+export interface AgentConfig extends Required<Omit<AgentOptions, "hostWorkDir" | "secretsFile">> {
   hostWorkDir: string | undefined;
+  secretsFile: string | undefined;
   /** This agent's own folder. */
   folder: string;
   /** All it serves: its queues, and `services` when it has service slots. */
@@ -135,6 +140,8 @@ export function resolveConfig(options: AgentOptions): AgentConfig {
     keepDays: options.keepDays ?? 7,
     maxEnvironmentsBytes: options.maxEnvironmentsBytes ?? 20 * GIB,
     keepFreeDiskBytes: options.keepFreeDiskBytes ?? GIB,
+    secretsFile: options.secretsFile,
+    secretsDir: options.secretsDir ?? "/dev/shm",
     forget: options.forget ?? false,
     log: options.log,
   };

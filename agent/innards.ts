@@ -24,6 +24,7 @@ import { register } from "./register.js";
 import type { Engines } from "./runners/engines.js";
 import type { Runner } from "./runners/runner.js";
 import type { Running } from "./running.js";
+import type { Secrets } from "./secrets/secrets.js";
 import { Environments } from "./setup/environments.js";
 import type { Slots } from "./slots.js";
 import { Attempt, type AttemptParts } from "./task/attempt.js";
@@ -38,6 +39,7 @@ export interface AgentInnards {
   spawner: SpawnerClient;
   engines: Engines;
   runner: Runner;
+  secrets: Secrets;
   journal: Journal;
   running: Running;
   slots: Slots;
@@ -74,6 +76,7 @@ export async function startLoops(parts: AgentInnards): Promise<void> {
   parts.spool = new SpoolLoop({ running, runner: attemptParts.runner, maxBytes: config.maxSpoolBytes, log: config.log });
   parts.containers = new ContainersLoop({ ...parts, log: config.log });
   parts.engines.onChange(() => void registerAnew(parts));
+  parts.secrets.onChange(() => void (parts.claims && registerAnew(parts)));
   parts.cleaner = new CleanLoop({ config, environments: parts.environments });
   const floors = new Floors(config);
   parts.lanes = await Lanes.open(navvy, { served: config.serves, onChange: (lanes) => parts.claims?.lanesChanged(lanes), log: config.log });
@@ -119,9 +122,10 @@ export async function haltLoops(parts: Partial<AgentInnards>): Promise<void> {
 }
 
 function attemptPartsOf(parts: AgentInnards): AttemptParts {
-  const { config, navvy, engines, runner, journal, environments } = parts;
+  const { config, navvy, engines, runner, journal, environments, secrets } = parts;
   return {
     config,
+    secrets,
     navvy,
     environments,
     runner,
@@ -161,7 +165,7 @@ function startLease(parts: AgentInnards, attemptParts: AttemptParts): Promise<Le
         await parts.keeper.settled();
       } else await goOn(parts, owner);
       isFirst = false;
-      await patiently(() => register({ navvy, config, machine: parts.machine, engines: parts.engines, session: owner.session }));
+      await patiently(() => register({ ...parts, session: owner.session }));
       parts.claims?.kick();
     },
   });
@@ -169,9 +173,9 @@ function startLease(parts: AgentInnards, attemptParts: AttemptParts): Promise<Le
 
 /** What this agent offers has changed. */
 async function registerAnew(parts: AgentInnards): Promise<void> {
-  const { navvy, config, machine, engines, lease } = parts;
+  parts.claims.refresh();
   parts.claims.kick();
-  await patiently(() => register({ navvy, config, machine, engines, session: lease.owner.session }));
+  await patiently(() => register({ ...parts, session: parts.lease.owner.session }));
 }
 
 /** One attempt from claim, or adoption, to free slot. */

@@ -8,6 +8,7 @@ import { Logs } from "./logs.js";
 import { Metrics } from "./metrics.js";
 import { Objects } from "./objects.js";
 import { Queues } from "./queues.js";
+import { Secrets } from "./secrets.js";
 import { setUp } from "./setup.js";
 import { Tasks } from "./tasks/index.js";
 
@@ -27,6 +28,7 @@ export interface Navvy extends AsyncDisposable {
   readonly objects: Objects;
   readonly events: Events;
   readonly fleet: Fleet;
+  readonly secrets: Secrets;
   /** Sends what is under way, then closes the connection. */
   close(): Promise<void>;
 }
@@ -62,6 +64,7 @@ function verbs(bus: Awaited<ReturnType<typeof openBus>>): Navvy {
   const queues = new Queues(bus, events);
   const tasks = new Tasks(bus, queues, events);
   const objects = new Objects(bus);
+  const fleet = new Fleet(bus);
   const close = async () => {
     await Promise.race([events.flush(), new Promise((resolve) => setTimeout(resolve, FLUSH_MS).unref())]);
     await bus.close();
@@ -75,7 +78,8 @@ function verbs(bus: Awaited<ReturnType<typeof openBus>>): Navvy {
     logs: new Logs(bus, tasks),
     metrics: new Metrics(bus),
     artifacts: new Artifacts(objects),
-    fleet: new Fleet(bus),
+    fleet,
+    secrets: new Secrets(bus, fleet),
     close,
     [Symbol.asyncDispose]: close,
   };

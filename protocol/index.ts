@@ -12,6 +12,7 @@ export * from "./messages.js";
 export * from "./names.js";
 export * from "./needs.js";
 export * from "./outcome.js";
+export * from "./secrets.js";
 export * from "./shapes.js";
 export * from "./states.js";
 export * from "./subjects.js";

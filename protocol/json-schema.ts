@@ -12,6 +12,7 @@ import {
   SessionRecord,
   Ticket,
 } from "./messages.js";
+import { SealedSecret } from "./secrets.js";
 import { TaskRecord } from "./task-record.js";
 
 const MESSAGES = [
@@ -27,6 +28,7 @@ const MESSAGES = [
   MetricBatch,
   ControlRequest,
   ControlReply,
+  SealedSecret,
 ];
 
 /**

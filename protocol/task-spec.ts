@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { SecretUse } from "./secrets.js";
 import { ON_DISCONNECT } from "./states.js";
 
 /** A parameter's value keeps its type on the wire: no strings made of numbers. */
@@ -129,6 +130,8 @@ export const TaskSpec = z.object({
   container: Container.optional(),
   inputs: z.record(z.string(), InputRef).default({}),
   env: z.record(z.string(), z.string()).default({}),
+  /** By the variable or file that the task knows each by. Values never stand in a record. */
+  secrets: z.record(z.string(), SecretUse).optional(),
   parameters: Parameters.default({}),
   resources: Resources.default({ gpus: 0 }),
   /** The process may run this long; then it is ended as `timed_out`. */

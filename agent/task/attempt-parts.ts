@@ -6,10 +6,12 @@ import type { Journal, JournalStart } from "../host/journal.js";
 import type { Repositories } from "../host/repositories.js";
 import type { Engines } from "../runners/engines.js";
 import type { Runner } from "../runners/runner.js";
+import type { Secrets } from "../secrets/secrets.js";
 import type { Environments } from "../setup/environments.js";
 import { Programs, setupKeyOf } from "../setup/programs.js";
 import type { Slot } from "../slots.js";
 import { ArtifactUploads } from "./artifact-uploads.js";
+import { AttemptSecrets } from "./attempt-secrets.js";
 import { type Companion, Companions } from "./companions.js";
 import { type AttemptFolder, attemptFolder } from "./folder.js";
 import type { Images } from "./image.js";
@@ -30,6 +32,7 @@ export interface AttemptParts {
   images: Images;
   repositories: Repositories;
   environments: Environments;
+  secrets: Secrets;
   /** Whether the lease is young enough to start a process under it. */
   isLeaseFresh: (owner: Owner) => boolean;
 }
@@ -41,6 +44,7 @@ export interface Plumbing extends LogShipperParts, ReportsParts {
   programs: Programs;
   /** What goes along with the process. */
   companions: Companions;
+  secrets: AttemptSecrets;
   /** Fires when the lease is revoked: nothing may be published or recorded any more. */
   revoked: AbortController;
   /** Fires when what is under way before or after the process need not go on. */
@@ -53,24 +57,33 @@ export function plumbing(parts: AttemptParts, claim: Claim, slot: Slot): Plumbin
 
 /** For an attempt that an earlier run of the agent began. */
 export async function resumedPlumbing(parts: AttemptParts, claim: Claim, slot: Slot): Promise<Plumbing> {
-  return plumb(parts, { claim, slot }, await SetupLog.resume(folderOf(parts.config, claim)));
+  const pipes = plumb(parts, { claim, slot }, await SetupLog.resume(folderOf(parts.config, claim)));
+  await pipes.secrets.resume();
+  return pipes;
 }
 
 function folderOf(config: AgentConfig, claim: Claim): AttemptFolder {
   return attemptFolder(config.folder, keyOf(claim), claim.record);
 }
 
-function plumb({ config, navvy, runner }: AttemptParts, { claim, slot }: { claim: Claim; slot: Slot }, setupLog: SetupLog): Plumbing {
+function plumb(
+  { config, navvy, runner, secrets: all }: AttemptParts,
+  { claim, slot }: { claim: Claim; slot: Slot },
+  setupLog: SetupLog,
+): Plumbing {
   const folder = folderOf(config, claim);
   const [revoked, cut] = [new AbortController(), new AbortController()];
   const uploads = new ArtifactUploads(navvy.objects, { attempt: claim.attempt, signal: AbortSignal.any([revoked.signal, cut.signal]) });
   const target = { id: claim.id, attempt: claim.attempt };
   const isContained = claim.record.spec.container !== undefined;
-  const programs = new Programs({ runner, key: setupKeyOf(keyOf(claim)), place: setupPlaceOf(config, claim, { slot, folder }) });
+  const secrets = new AttemptSecrets({ config, secrets: all, record: claim.record, key: keyOf(claim), folder });
+  setupLog.clean = secrets.clean;
+  const place = setupPlaceOf(config, claim, { slot, folder });
+  const programs = new Programs({ runner, key: setupKeyOf(keyOf(claim)), place, redacted: (spec) => secrets.through(spec) });
   const companions = new Companions(companionsOf(), (err, name) =>
     config.log.warn({ err, task: claim.id, companion: name }, "a companion of the attempt failed"),
   );
-  const common = { folder, target, isContained, setupLog, programs, companions, uploads, signal: revoked.signal, revoked, cut };
+  const common = { folder, target, isContained, setupLog, programs, companions, secrets, uploads, signal: revoked.signal, revoked, cut };
   return { ...common, logs: navvy.logs, metrics: navvy.metrics };
 }
 

@@ -12,6 +12,7 @@ import type { Programs } from "../setup/programs.js";
 import { setUp } from "../setup/set-up.js";
 import type { Slot } from "../slots.js";
 import { whenCut } from "./attempt-parts.js";
+import type { AttemptSecrets, Delivered } from "./attempt-secrets.js";
 import { checkContainer } from "./container-rules.js";
 import { type AttemptFolder, makeFolder } from "./folder.js";
 import type { Image, Images } from "./image.js";
@@ -39,6 +40,7 @@ export interface Preparation extends Layout {
   environments: Environments;
   /** Runs those of the set-up. */
   programs: Programs;
+  secrets: AttemptSecrets;
   signal: AbortSignal;
 }
 
@@ -54,6 +56,7 @@ export interface Prepared {
   image?: Image;
   /** Folders and files of the host that its container gets beside the attempt's own. */
   mounts: Mount[];
+  secrets?: Delivered | undefined;
 }
 
 /**
@@ -85,13 +88,15 @@ async function prepare(parts: Preparation, claim: Claim, folder: AttemptFolder):
   const { container, setup, env } = record.spec;
   // What may not be asked for is refused before anything is fetched for it.
   const mounts = container ? await checkContainer(container, parts.config.containers) : [];
+  await parts.secrets.prepare();
   const cwd = await layOut(parts, record, folder);
   const image = container && (await fetchImage(parts, container));
   const bare: Prepared = { cwd, env: {}, path: [], mounts, ...(image ? { image } : {}) };
-  if (!setup) return bare;
+  if (!setup) return { ...bare, secrets: await parts.secrets.deliver() };
   if (image) parts.programs.place = containerPlace(parts, claim, { folder, prepared: { ...bare, image } });
   const made = await tellFull(folder, record, () => setUp(parts, { task: record.id, setup, folder, cwd, env }));
-  return { ...bare, env: made.env, path: made.path, mounts: [...mounts, ...(image ? made.mounts : [])] };
+  const secrets = await parts.secrets.deliver();
+  return { ...bare, env: made.env, path: made.path, mounts: [...mounts, ...(image ? made.mounts : [])], secrets };
 }
 
 /**

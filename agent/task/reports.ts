@@ -10,6 +10,7 @@ import {
   type Reported,
 } from "../../protocol/index.js";
 import type { ArtifactUploads } from "./artifact-uploads.js";
+import type { AttemptSecrets } from "./attempt-secrets.js";
 import type { AttemptFolder } from "./folder.js";
 import { parseOutputs, parseReportLine, pointsOf, type ReportLine } from "./report-line.js";
 import { reportedPath } from "./reported-path.js";
@@ -31,6 +32,8 @@ export interface ReportsParts {
   signal: AbortSignal;
   /** It runs in a container: it names paths of that, and may make us read nothing else. */
   isContained: boolean;
+  /** Keeps the values of its secrets out of what goes on. */
+  secrets: Pick<AttemptSecrets, "clean" | "cleanLine">;
 }
 
 /**
@@ -122,7 +125,10 @@ export class Reports {
 
   note(level: "info" | "warn" | "error", text: string): void {
     this.#change({
-      notes: [...this.#reported.notes, { at: new Date().toISOString(), level, text: text.slice(0, MAX_NOTE_CHARACTERS) }].slice(-MAX_NOTES),
+      notes: [
+        ...this.#reported.notes,
+        { at: new Date().toISOString(), level, text: this.#parts.secrets.clean(text).slice(0, MAX_NOTE_CHARACTERS) },
+      ].slice(-MAX_NOTES),
     });
   }
 
@@ -137,7 +143,7 @@ export class Reports {
     for (const raw of lines) {
       if (raw.trim() === "") continue;
       const read = parseReportLine(Buffer.from(raw, "latin1").toString("utf8"));
-      if ("line" in read) await this.#report(read.line, points);
+      if ("line" in read) await this.#report(this.#parts.secrets.cleanLine(read.line), points);
       else if ("problem" in read) this.#bad(read.problem);
     }
     if (points.length === 0) return;
@@ -190,7 +196,8 @@ export class Reports {
     }
   }
 
-  #addArtifact(artifact: ArtifactRef): void {
+  #addArtifact(stored: ArtifactRef): void {
+    const artifact = { ...stored, name: this.#parts.secrets.clean(stored.name) };
     const known = this.#reported.artifacts.find((one) => one.name === artifact.name);
     const merged = known?.kind ? { kind: known.kind, ...artifact } : artifact;
     this.#change({ artifacts: [...this.#reported.artifacts.filter((one) => one.name !== artifact.name), merged] });
@@ -225,7 +232,7 @@ export class Reports {
         "warn",
         `$NAVVY_OUTPUT is ${text.length} bytes, over the limit of ${MAX_OUTPUT_BYTES}: not taken; leave large values as artifacts`,
       );
-    this.#change({ outputs: { ...this.#reported.outputs, ...parseOutputs(text) } });
+    this.#change({ outputs: { ...this.#reported.outputs, ...parseOutputs(this.#parts.secrets.clean(text)) } });
   }
 
   /** A line that can not be read is counted and the first one shown; it never fails the task. */

@@ -8,6 +8,7 @@ import { onInterrupt } from "../../signals.js";
 import type { AgentStartOptions } from "../agent.js";
 import { cleanOptionsOf } from "../agent-flags/clean.js";
 import { containerConfigOf } from "../agent-flags/container.js";
+import { secretConfigOf } from "../agent-flags/secrets.js";
 import { LastingLog } from "./lasting-log.js";
 import { prettyLine } from "./pretty-log.js";
 import { succeed } from "./succeed.js";
@@ -32,6 +33,7 @@ export const start: Handler<[], AgentStartOptions> = async (call) => {
     ...cleanOptionsOf(options),
     ...(options.forget === undefined ? {} : { forget: options.forget }),
     ...containerConfigOf(options),
+    ...secretConfigOf(options),
     order: options.order,
     gpus: options.gpus,
     ...(options.shareGpus === undefined ? {} : { shareGpus: options.shareGpus }),
