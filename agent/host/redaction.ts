@@ -11,7 +11,8 @@ import { KEY_VARIABLE } from "./spawner/wire.js";
 
 export type { Automaton } from "./redaction/automaton.js";
 export { automatonOf } from "./redaction/patterns.js";
-export { MASK, redactText } from "./redaction/redactor.js";
+export { redactFile } from "./redaction/redact-file.js";
+export { redactText } from "./redaction/redactor.js";
 
 /** The tables of long values take some megabytes; what passes through takes next to nothing. */
 const NODE_FLAGS = ["--max-old-space-size=128", "--max-semi-space-size=1"];

@@ -1,8 +1,8 @@
-import { chmod, chown, mkdir, readFile, writeFile } from "node:fs/promises";
+import { chmod, chown, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { NavvyError, type Outcome, type SecretUse, type TaskRecord } from "../../protocol/index.js";
 import type { AgentConfig } from "../config.js";
-import { type Automaton, type Filter, findFilter, redactText, startFilter } from "../host/redaction.js";
+import { type Automaton, type Filter, findFilter, redactFile, redactText, startFilter } from "../host/redaction.js";
 import { isReadByEngines } from "../runners/container-args.js";
 import type { Mount, RunSpec } from "../runners/runner.js";
 import { attemptMemory, makeAttemptMemory, removeAttemptMemory } from "../secrets/memory.js";
@@ -124,6 +124,12 @@ export class AttemptSecrets {
     if (this.#isBlind) return WITHHELD;
     return this.#automaton === undefined ? text : redactText(this.#automaton, text);
   };
+
+  /** A file that the task wrote for us, before it is kept: of what it wrote for itself nothing is changed. */
+  async cleanFile(path: string): Promise<void> {
+    if (this.#automaton === undefined) return this.#isBlind ? rm(path, { force: true }) : undefined;
+    await redactFile(this.#automaton, path);
+  }
 
   /** What a task reports; a path is looked for on this machine, and goes no further. */
   readonly cleanLine = (line: ReportLine): ReportLine => {
