@@ -9,6 +9,7 @@ import { doctorCommand } from "./commands/doctor.js";
 import { helpCommand } from "./commands/help.js";
 import { queueCommand } from "./commands/queue.js";
 import { runCommand } from "./commands/run.js";
+import { gcCommand, storageCommand } from "./commands/storage.js";
 import { logsCommand, psCommand, taskCommand, waitCommand } from "./commands/task.js";
 import { topCommand } from "./commands/top.js";
 import { versionCommand } from "./commands/version.js";
@@ -34,8 +35,8 @@ export function makeProgram(): Command {
   program.commandsGroup("Day one:");
   for (const add of [devCommand, runCommand, psCommand, logsCommand, waitCommand, whyCommand, topCommand, doctorCommand]) add(program);
   program.commandsGroup("Everything else:");
-  for (const add of [taskCommand, queueCommand, agentCommand, artifactCommand, watchCommand, contextCommand, helpCommand, versionCommand])
-    add(program);
+  for (const add of [taskCommand, queueCommand, agentCommand, artifactCommand, storageCommand, gcCommand]) add(program);
+  for (const add of [watchCommand, contextCommand, helpCommand, versionCommand]) add(program);
   completionCommand(program);
   program.addHelpText("beforeAll", ({ command }) => refuseUnknown(command));
   program.addHelpText("afterAll", `\nMore global flags, for credentials and TLS (navvy help environment):\n${HIDDEN_FLAGS}`);

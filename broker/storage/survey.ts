@@ -23,9 +23,10 @@ export interface ObjectUse {
   bytes: number;
 }
 
-/** What the tasks of one project or queue hold, and the rules that hold for them. */
+/** What the tasks of the fleet, of one project or queue hold, and the rules of that place. */
 export interface PlaceUse {
-  place: "project" | "queue";
+  place: "fleet" | "project" | "queue";
+  /** Empty for the fleet. */
   name: string;
   tasks: number;
   logs: number;
@@ -80,19 +81,21 @@ export function objectUse(objects: StoredObject[], records: TaskRecord[], isRefe
 /** What each project and each queue holds; a place with a rule is named also when it holds nothing. */
 export function placeUse(holdings: Holding[], retention: Retention): PlaceUse[] {
   const places = new Map<string, { use: PlaceUse; seen: Set<string> }>();
-  const at = (place: "project" | "queue", name: string) => {
+  const at = (place: PlaceUse["place"], name: string) => {
     const key = `${place} ${name}`;
     const known = places.get(key);
     if (known) return known;
-    const keep = (place === "project" ? retention.projects : retention.queues)[name] ?? {};
+    const keep = place === "fleet" ? retention.default : ((place === "project" ? retention.projects : retention.queues)[name] ?? {});
     const made = { use: { place, name, tasks: 0, logs: 0, metrics: 0, artifacts: 0, keep }, seen: new Set<string>() };
     places.set(key, made);
     return made;
   };
+  at("fleet", "");
   for (const name of Object.keys(retention.projects)) at("project", name);
   for (const name of Object.keys(retention.queues)) at("queue", name);
   for (const holding of holdings) {
-    for (const { use, seen } of [at("project", holding.project), ...(holding.queue === undefined ? [] : [at("queue", holding.queue)])]) {
+    const ofQueue = holding.queue === undefined ? [] : [at("queue", holding.queue)];
+    for (const { use, seen } of [at("fleet", ""), at("project", holding.project), ...ofQueue]) {
       use.tasks++;
       for (const kind of KEPT_KINDS) {
         if (kind === "tasks") continue;

@@ -301,6 +301,7 @@ test("a survey says what lies where and what is over its limit", async () => {
     { kind: "unreferenced", count: 1, bytes: 2_000 },
   ]);
   expect(survey.places).toMatchObject([
+    { place: "fleet", tasks: 3, artifacts: 4_000, keep: {} },
     { place: "project", name: "iris", tasks: 2, artifacts: 2_000 },
     { place: "project", name: "other", tasks: 1, artifacts: 2_000, logs: 6, keep: { artifacts: { bytes: 100 } } },
     { place: "queue", name: "default", tasks: 2, artifacts: 4_000 },

@@ -2,6 +2,7 @@ import type { LogStream, TaskRecord } from "../../../protocol/index.js";
 import { isEnded } from "../../../protocol/index.js";
 import type { Call, Handler } from "../../call.js";
 import { EXIT, exitCodeOfOutcome } from "../../exit-codes.js";
+import { age } from "../../output/quantities.js";
 import { shortId } from "../../output/words.js";
 import { findTask } from "../../references.js";
 import { onInterrupt } from "../../signals.js";
@@ -33,6 +34,7 @@ export const logs: Handler<[string], LogsOptions> = async (call, reference) => {
     call.out.talk(`come back with: navvy logs ${shortId(task.id)} -f`);
     return EXIT.interrupted;
   }
+  if (task.expired?.logs !== undefined) call.out.talk(`its log was removed by retention ${age(task.expired.logs)} ago`);
   return call.options.exitCode ? ownExitCode(call, task) : EXIT.ok;
 };
 
