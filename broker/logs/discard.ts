@@ -21,9 +21,7 @@ export interface Discarded {
 export async function discard(bus: Bus, { stream, subject, upTo }: Discarded): Promise<void> {
   try {
     if (isOlder(bus.nc.info?.version ?? "", [2, 10, 0])) return await deleteEach(bus, { stream, subject, ...(upTo ? { upTo } : {}) });
-    await persist(bus, () =>
-      bus.jsm.streams.purge(stream, upTo === undefined ? { filter: subject } : { filter: subject, seq: upTo + 1 }),
-    );
+    await persist(bus, () => bus.jsm.streams.purge(stream, upTo === undefined ? { filter: subject } : { filter: subject, seq: upTo + 1 }));
   } catch (error) {
     throw translate(error, `delete ${subject} from ${stream}`, bus.source);
   }

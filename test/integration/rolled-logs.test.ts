@@ -83,7 +83,10 @@ test("what was not all shipped when its machine was lost is rolled a minute late
   const target = { id: task.id, attempt: 1 };
   expect(await c.navvy.logs.roll(target)).toBe("not_over");
   const past = new Date(Date.now() - 61_000).toISOString();
-  await c.navvy.tasks.bucket.modify(task.id, (record) => ({ ...record, attempts: record.attempts.map((each) => ({ ...each, endedAt: past })) }));
+  await c.navvy.tasks.bucket.modify(task.id, (record) => ({
+    ...record,
+    attempts: record.attempts.map((each) => ({ ...each, endedAt: past })),
+  }));
   expect(await c.navvy.logs.roll(target)).toBe("rolled");
   // The machine was only frozen, and ships on what nobody waits for: it is not lost either.
   await c.navvy.logs.publish(target, { stream: "out", offset: 6, at: new Date().toISOString(), data: Buffer.from(" line\n") });
@@ -151,7 +154,10 @@ test("when a task ends, an agent rolls its log by itself, also one that a lost a
   await left.print("left behind\n");
   await left.end({ outcome: { kind: "lost" }, logBytes: "none" });
   const past = new Date(Date.now() - 61_000).toISOString();
-  await c.navvy.tasks.bucket.modify(left.id, (record) => ({ ...record, attempts: record.attempts.map((each) => ({ ...each, endedAt: past })) }));
+  await c.navvy.tasks.bucket.modify(left.id, (record) => ({
+    ...record,
+    attempts: record.attempts.map((each) => ({ ...each, endedAt: past })),
+  }));
   await using _agent = await spawnAgent(nats);
   const id = await c.submit(["sh", "-c", "echo out; echo err >&2; seq 20000"]);
   await c.ended(id);

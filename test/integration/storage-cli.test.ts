@@ -10,7 +10,9 @@ const MAIN = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
 const navvy = (server: { url: string }, ...args: string[]) =>
   execa(process.execPath, [MAIN, ...args], { env: { NAVVY_SERVER: server.url, NO_COLOR: "1" }, reject: false });
 
-test("navvy storage shows what lies where and the rules that navvy storage set made; navvy gc enforces them", { timeout: 120_000 }, async () => {
+test("navvy storage shows what lies where and the rules that navvy storage set made; navvy gc enforces them", {
+  timeout: 120_000,
+}, async () => {
   await using nats = await startNats();
   await using c = await client(nats);
   const task = await byHand(c, { project: "iris" });
@@ -36,7 +38,13 @@ test("navvy storage shows what lies where and the rules that navvy storage set m
   expect(dry.stderr).toContain("1 object (15 B) that nothing refers to are younger than 1d");
   expect(await c.logOf(task.id)).toBe("a log\n");
   const done = JSON.parse((await navvy(nats, "gc", "-o", "json")).stdout);
-  expect(done).toMatchObject({ schema: "navvy.gc/1", isDry: false, expired: [{ id: task.id, kind: "logs" }], objects: [], young: { count: 1 } });
+  expect(done).toMatchObject({
+    schema: "navvy.gc/1",
+    isDry: false,
+    expired: [{ id: task.id, kind: "logs" }],
+    objects: [],
+    young: { count: 1 },
+  });
   const { stdout, stderr } = await navvy(nats, "logs", task.id);
   expect(stdout).toBe("");
   expect(stderr).toMatch(/its log was removed by retention/);

@@ -1,6 +1,8 @@
 import { randomBytes } from "node:crypto";
+import { pino } from "pino";
 import { afterEach, expect, test, vi } from "vitest";
-import { type GcOptions, type Navvy, Storage } from "../../broker/index.js";
+import { Collector } from "../../agent/coordinator/collector.js";
+import { connect, type GcOptions, type Navvy, Session, Storage } from "../../broker/index.js";
 import { MANIFEST_NAME, type Point, type TaskRecord } from "../../protocol/index.js";
 import { type Client, client } from "../support/agent.js";
 import { byHand } from "../support/by-hand.js";
@@ -73,6 +75,7 @@ test("what any record refers to stays, and all else goes: objects, chunks of kil
   await navvy.logs.publish({ id: gone.id, attempt: 1 }, { stream: "out", offset: 0, at: "", data: Buffer.from("late") });
   await navvy.tasks.delete(gone.id);
   const loose = await store(c);
+  await (await Session.open(navvy.bus, { agent: "gone", leaseMs: 60_000 })).release();
   const subject = `$O.${navvy.bus.assets.objects.name}.C.KILLED`;
   await navvy.bus.js.publish(subject, randomBytes(1_000));
 
@@ -88,10 +91,12 @@ test("what any record refers to stays, and all else goes: objects, chunks of kil
   const report = await storage.gc(quick);
   expect(report.objects.map(({ sha256 }) => sha256).sort()).toEqual([gone.content.sha256, rolled, loose.sha256].sort());
   expect({ ...report, isDry: true }).toEqual(dry);
-  expect(report).toMatchObject({ uploads: { count: 1, chunks: 1 }, leftovers: 2, markers: 1, expired: [], unreadable: [] });
+  expect(report).toMatchObject({ uploads: { count: 1, chunks: 1 }, leftovers: 2, markers: 2, expired: [], unreadable: [] });
   for (const sha256 of wanted) expect((await navvy.objects.getBytes(sha256)).length).toBeGreaterThan(0);
   expect(await c.logOf(task.id)).toBe("a log\n");
   expect(await holds(c, kept)).toEqual({ log: true, metrics: true, artifacts: true });
+  const { buckets } = navvy.bus.assets;
+  expect((await navvy.bus.jsm.streams.info(`KV_${buckets.sessions.name}`)).state.messages, "those that live").toBe(3);
   const { state } = await navvy.bus.jsm.streams.info(`KV_${navvy.tasks.bucket.name}`);
   expect(state.messages).toBe((await c.list()).length);
   expect(await storage.gc(quick), "there is nothing more to do").toMatchObject({
@@ -261,6 +266,46 @@ test("when NATS goes away in the middle nothing that is wanted is lost, and the 
   await storage.gc(quick);
   for (const { sha256 } of loose) expect(await c.navvy.objects.has(sha256)).toBe(false);
   expect(await holds(c, kept.id)).toEqual({ log: true, metrics: true, artifacts: true });
+});
+
+test("who may not delete is told so, and nothing goes half", async () => {
+  await using nats = await startNats();
+  await using c = await client(nats);
+  await store(c);
+  await c.navvy.close();
+  nats.reconfigure(`authorization { users = [
+    { user: admin, password: a }
+    { user: viewer, password: v, permissions: { publish: { deny: ["$JS.API.STREAM.PURGE.>", "$JS.API.STREAM.MSG.DELETE.>", "$O.>"] } } }
+  ] }`);
+  await nats.restart();
+  await using viewer = await connect({ servers: nats.url, user: "viewer", password: "v" });
+  const objects = `OBJ_${viewer.bus.assets.objects.name}`;
+  const before = (await viewer.bus.jsm.streams.info(objects)).state.messages;
+  await expect(inTwoDays(viewer).gc(quick)).rejects.toMatchObject({ code: "permission_denied" });
+  expect((await viewer.bus.jsm.streams.info(objects)).state.messages).toBe(before);
+});
+
+test("whoever coordinates collects garbage by itself as often as the rules say, and not without a rule", async () => {
+  await using nats = await startNats();
+  await using c = await client(nats);
+  const { storage } = c.navvy;
+  const { id } = await ended(c, { ageDays: 40 });
+  await storage.settings.set({}, { logs: { ageMs: 30 * DAY_MS } });
+  const log = pino({ level: "silent" });
+  const collectors = [1, 2].map(() => new Collector({ navvy: c.navvy, log, lookEveryMs: 50 }));
+  const get = vi.spyOn(storage.settings, "get");
+  try {
+    await eventually("both looked several times", () => get.mock.calls.length > 6);
+    expect(await storage.lastGc()).toBeUndefined();
+    await storage.settings.setEvery(DAY_MS);
+    await eventually("the log is gone", async () => (await c.record(id)).expired?.logs !== undefined);
+    const at = (await storage.lastGc())?.getTime();
+    const looks = get.mock.calls.length;
+    await eventually("they looked again", () => get.mock.calls.length > looks + 6);
+    expect((await storage.lastGc())?.getTime(), "once in that time").toBe(at);
+  } finally {
+    for (const collector of collectors) collector.close();
+  }
 });
 
 test("rules that can not be meant are refused with what to say instead", async () => {

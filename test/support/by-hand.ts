@@ -11,7 +11,11 @@ export interface ByHand {
   print(text: string, stream?: LogStream): Promise<void>;
   /** Publishes one chunk, wherever it belongs. */
   chunk(offset: number, text: string, stream?: LogStream): Promise<void>;
-  end(options?: { outcome?: Outcome; reported?: Partial<TaskRecord["reported"]>; logBytes?: Record<string, number> | "none" }): Promise<void>;
+  end(options?: {
+    outcome?: Outcome;
+    reported?: Partial<TaskRecord["reported"]>;
+    logBytes?: Record<string, number> | "none";
+  }): Promise<void>;
 }
 
 /** Creates, enqueues and claims a task. */

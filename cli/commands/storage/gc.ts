@@ -18,11 +18,14 @@ export const gc: Handler<[], GcFlags> = async (call) => {
   });
   call.out.show({ kind: "gc", name: () => report.objects.map(({ sha256 }) => sha256).join("\n") }, report, () => textOf(report));
   if (call.out.isData) return;
-  for (const { id, name, kind, why } of call.out.format === "wide" ? report.expired : []) call.out.talk(`  ${shortId(id)}  ${name}  ${kind}: ${why}`);
+  for (const { id, name, kind, why } of call.out.format === "wide" ? report.expired : [])
+    call.out.talk(`  ${shortId(id)}  ${name}  ${kind}: ${why}`);
   for (const excess of report.excesses) call.out.talk(excessLine(excess));
   if (report.young.count > 0) call.out.talk(youngLine(report, grace));
   if (report.unreadable.length > 0)
-    call.out.talk(`${count(report.unreadable.length, "record")} can not be read, and all that they name is kept: ${report.unreadable.join(", ")}`);
+    call.out.talk(
+      `${count(report.unreadable.length, "record")} can not be read, and all that they name is kept: ${report.unreadable.join(", ")}`,
+    );
 };
 
 function textOf(report: GcReport): string {
@@ -30,7 +33,9 @@ function textOf(report: GcReport): string {
   const lines = [
     ...expiredLines(report.expired),
     ...(report.objects.length > 0 ? [`${count(report.objects.length, "object")} that nothing refers to, ${size(bytes)}`] : []),
-    ...(report.uploads.count > 0 ? [`${count(report.uploads.count, "upload")} that never ended, ${count(report.uploads.chunks, "chunk")}`] : []),
+    ...(report.uploads.count > 0
+      ? [`${count(report.uploads.count, "upload")} that never ended, ${count(report.uploads.chunks, "chunk")}`]
+      : []),
     ...(report.leftovers > 0 ? [`${count(report.leftovers, "message")} of logs and metrics of tasks that are gone`] : []),
     ...(report.markers > 0 ? [`${count(report.markers, "trace")} of deletions`] : []),
   ];
@@ -44,7 +49,11 @@ export function expiredLines(expired: Expiry[]): string[] {
     const of = expired.filter((each) => each.kind === kind);
     const bytes = size(of.reduce((sum, each) => sum + each.bytes, 0));
     if (of.length === 0) return [];
-    return [kind === "tasks" ? `${count(of.length, "task")} with all that they have, ${bytes}` : `${kind} of ${count(of.length, "task")}, ${bytes}`];
+    return [
+      kind === "tasks"
+        ? `${count(of.length, "task")} with all that they have, ${bytes}`
+        : `${kind} of ${count(of.length, "task")}, ${bytes}`,
+    ];
   });
 }
 

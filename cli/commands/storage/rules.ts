@@ -1,4 +1,4 @@
-import { type Keep, KEPT_KINDS, type KeepLimit } from "../../../protocol/index.js";
+import { KEPT_KINDS, type Keep, type KeepLimit } from "../../../protocol/index.js";
 import { duration, size } from "../../output/quantities.js";
 
 /** `logs 30d · artifacts 90d, 50 GiB`; empty without rules. */

@@ -1,4 +1,4 @@
-import { type Keep, KEPT_KINDS, NavvyError, type Retention } from "../../../protocol/index.js";
+import { KEPT_KINDS, type Keep, NavvyError, type Retention } from "../../../protocol/index.js";
 import type { Handler } from "../../call.js";
 import { duration } from "../../output/quantities.js";
 import type { StorageSetOptions } from "../storage.js";
@@ -19,7 +19,15 @@ export const set: Handler<[], StorageSetOptions> = async (call) => {
   if (retention === undefined) return;
   const { default: fleet, projects, queues: places, everyMs } = retention;
   const [place, keep]: [string, Keep] =
-    project !== undefined ? [`project ${project}`, projects[project] ?? {}] : queue !== undefined ? [`queue ${queue}`, places[queue] ?? {}] : ["fleet", fleet];
+    project !== undefined
+      ? [`project ${project}`, projects[project] ?? {}]
+      : queue !== undefined
+        ? [`queue ${queue}`, places[queue] ?? {}]
+        : ["fleet", fleet];
   call.out.show({ kind: "retention", name: () => place }, retention, () => `${place}: ${rulesOf(keep) || "no rules of its own"}`);
-  call.out.talk(everyMs === undefined ? "enforced by: navvy gc   (by itself: --every 1d)" : `enforced every ${duration(everyMs)} by itself, and by navvy gc`);
+  call.out.talk(
+    everyMs === undefined
+      ? "enforced by: navvy gc   (by itself: --every 1d)"
+      : `enforced every ${duration(everyMs)} by itself, and by navvy gc`,
+  );
 };

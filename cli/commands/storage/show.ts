@@ -50,7 +50,9 @@ function textOf(survey: Survey): string {
     renderTable(PLACES, survey.places, { width }),
     [
       ...survey.excesses.map(excessLine),
-      would.length > 0 ? `navvy gc takes away what is older than its grace of:\n${would.map((line) => `  ${line}`).join("\n")}` : "nothing to take away",
+      would.length > 0
+        ? `navvy gc takes away what is older than its grace of:\n${would.map((line) => `  ${line}`).join("\n")}`
+        : "nothing to take away",
       `last garbage collection: ${survey.gcAt === undefined ? "never" : `${age(survey.gcAt)} ago`}; ${everyMs === undefined ? "only when somebody calls navvy gc" : `every ${duration(everyMs)}`}`,
     ].join("\n"),
   ].join("\n\n");
