@@ -1,4 +1,4 @@
-import { KEPT_KINDS, type KeepLimit, type KeptKind, type Retention, type TaskRecord } from "../../protocol/index.js";
+import type { KeepLimit, KeptKind, Retention, TaskRecord } from "../../protocol/index.js";
 import type { Bus } from "../bus.js";
 import { persist } from "../persist.js";
 import type { StoredObject } from "./inventory.js";
@@ -46,7 +46,7 @@ export async function storeUse({ bus }: { bus: Bus }): Promise<StoreUse[]> {
   return Promise.all(
     names.map(async ([name, kind, stream]) => {
       const { state, config } = await persist(bus, () => bus.jsm.streams.info(stream));
-      const { max_bytes = -1, max_age = 0 } = config;
+      const { max_bytes, max_age } = config;
       const limits = { ...(max_bytes > 0 ? { maxBytes: max_bytes } : {}), ...(max_age > 0 ? { maxAgeMs: max_age / 1e6 } : {}) };
       return { name, kind, messages: state.messages, bytes: state.bytes, ...limits };
     }),
@@ -97,14 +97,17 @@ export function placeUse(holdings: Holding[], retention: Retention): PlaceUse[] 
     const ofQueue = holding.queue === undefined ? [] : [at("queue", holding.queue)];
     for (const { use, seen } of [at("fleet", ""), at("project", holding.project), ...ofQueue]) {
       use.tasks++;
-      for (const kind of KEPT_KINDS) {
-        if (kind === "tasks") continue;
-        for (const [piece, bytes] of holding.pieces[kind]) {
-          if (!seen.has(`${kind} ${piece}`)) use[kind] += bytes;
-          seen.add(`${kind} ${piece}`);
-        }
-      }
+      addPieces(use, seen, holding);
     }
   }
   return [...places.values()].map(({ use }) => use).sort((a, b) => a.place.localeCompare(b.place) || a.name.localeCompare(b.name));
+}
+
+/** What another task of the place holds already counts no second time. */
+function addPieces(use: PlaceUse, seen: Set<string>, { pieces }: Holding): void {
+  for (const kind of ["logs", "metrics", "artifacts"] as const)
+    for (const [piece, bytes] of pieces[kind]) {
+      if (!seen.has(`${kind} ${piece}`)) use[kind] += bytes;
+      seen.add(`${kind} ${piece}`);
+    }
 }
