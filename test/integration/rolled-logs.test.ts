@@ -172,6 +172,20 @@ test("when a task ends, an agent rolls its log by itself, also one that a lost a
   expect(await c.logOf(left.id)).toBe("left behind\n");
 });
 
+test("a log that is rolled away under who just reads it once is read to its end", async () => {
+  await using nats = await startNats();
+  await using c = await client(nats);
+  const task = await byHand(c);
+  for (let i = 0; i < 200; i++) await task.print(`line ${i}\n`);
+  await task.end();
+  const pieces: LogPiece[] = [];
+  for await (const piece of c.navvy.logs.read(await c.record(task.id))) {
+    pieces.push(piece);
+    if (pieces.length === 5) expect(await c.navvy.logs.roll({ id: task.id, attempt: 1 })).toBe("rolled");
+  }
+  expect(textOf(pieces)).toBe(Array.from({ length: 200 }, (_, i) => `line ${i}\n`).join(""));
+});
+
 test("a server that is killed with -9 while a log is rolled costs nothing of it", { timeout: 60_000 }, async () => {
   await using nats = await startNats();
   await using c = await client(nats);
