@@ -4,6 +4,7 @@ import { follow } from "./follow.js";
 import { LogAssembler } from "./log-assembler.js";
 import type { LogFrame } from "./log-frame.js";
 import { publishPatiently } from "./publish-patiently.js";
+import type { PulledMessage } from "./pull.js";
 import type { Tasks } from "./tasks/index.js";
 
 /** A piece of an attempt's log, in order, without gap or repeat. */
@@ -68,24 +69,19 @@ export class Logs {
   }
 
   async *#all(task: Pick<TaskRecord, "id" | "attempt" | "status">, options: ReadLogOptions): AsyncGenerator<LogPiece> {
-    const stop = new AbortController();
+    const [stop, live] = [new AbortController(), new AbortController()];
     const cancel = () => stop.abort();
     const over = options.follow && options.until ? setTimeout(cancel, untilThen(options.until)) : undefined;
     options.signal?.addEventListener("abort", cancel, { once: true });
     if (options.signal?.aborted) cancel();
     const only = options.attempt ?? (options.follow ? undefined : task.attempt);
     const assembler = new LogAssembler(only);
-    const watch = options.follow ? await this.#stopAtEnd(task.id, { assembler, cancel, only }) : undefined;
-    const source = follow(this.#bus, {
-      stream: this.#bus.assets.streams.log.name,
-      subject: `${this.#bus.subjects.root}.log.${task.id}.${only ?? "*"}`,
-      from: "start",
-      untilCaughtUp: !options.follow,
-      onCaughtUp: options.onCaughtUp,
-      signal: stop.signal,
-    });
+    const watch = options.follow
+      ? await this.#stopAtEnd(task.id, { assembler, only, onComplete: cancel, onEnded: () => live.abort() })
+      : undefined;
+    const subject = `${this.#bus.subjects.root}.log.${task.id}.${only ?? "*"}`;
     try {
-      for await (const message of source) {
+      for await (const message of this.#messages(subject, { ...options, live: live.signal, signal: stop.signal })) {
         const attempt = Number(this.#bus.subjects.parse(message.subject)?.[2]);
         yield* assembler.take(attempt, decode(LogChunk, message.data, message.subject));
         watch?.check();
@@ -98,16 +94,30 @@ export class Logs {
     }
   }
 
-  /** Ends a follow once the record has ended and the log of its last attempt is complete. */
-  async #stopAtEnd(id: string, parts: { assembler: LogAssembler; cancel: () => void; only: number | undefined }) {
+  /** What is stored; or what comes until `live` ends, and then what is stored behind it: a reader may be far behind the end. */
+  async *#messages(subject: string, options: Reading): AsyncGenerator<PulledMessage> {
+    const { live, signal, onCaughtUp } = options;
+    const common = { stream: this.#bus.assets.streams.log.name, subject };
+    let from: "start" | number = "start";
+    if (options.follow)
+      for await (const message of follow(this.#bus, { ...common, from, onCaughtUp, signal: AbortSignal.any([live, signal]) })) {
+        from = message.sequence + 1;
+        yield message;
+      }
+    if (signal.aborted) return;
+    yield* follow(this.#bus, { ...common, from, untilCaughtUp: true, signal, ...(options.follow ? {} : { onCaughtUp }) });
+  }
+
+  /** Ends a follow once the log of the last attempt is complete, or else the record has ended. */
+  async #stopAtEnd(id: string, parts: Ends) {
     let ended: TaskRecord | undefined;
     let timer: NodeJS.Timeout | undefined;
     const check = () => {
       if (!ended) return;
       const attempt = parts.only ?? ended.attempt;
       const bytes = ended.attempts.find((known) => known.attempt === attempt)?.logBytes;
-      if (ended.attempt === 0 || (bytes && parts.assembler.has(attempt, bytes))) parts.cancel();
-      else timer ??= setTimeout(parts.cancel, STRAGGLER_MS);
+      if (ended.attempt === 0 || (bytes && parts.assembler.has(attempt, bytes))) parts.onComplete();
+      else timer ??= setTimeout(parts.onEnded, STRAGGLER_MS);
     };
     const watch = await this.#tasks.watch(id, {
       onTask: (record) => {
@@ -117,9 +127,25 @@ export class Logs {
         timer = undefined;
         check();
       },
-      onGone: parts.cancel,
+      onGone: parts.onComplete,
     });
     const close = () => (clearTimeout(timer), watch.close());
     return { check, close };
   }
+}
+
+interface Reading extends ReadLogOptions {
+  /** Ends what is live. */
+  live: AbortSignal;
+  /** Ends it all. */
+  signal: AbortSignal;
+}
+
+interface Ends {
+  assembler: LogAssembler;
+  only: number | undefined;
+  /** There is no more to come. */
+  onComplete: () => void;
+  /** Nothing more will be written, and what is stored has not been read yet. */
+  onEnded: () => void;
 }

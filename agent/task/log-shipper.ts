@@ -93,7 +93,11 @@ export class LogShipper {
 
   /** Waits until the stream has all that was drained. @returns bytes per stream, with those that were left out */
   async finish(): Promise<Record<string, number>> {
-    await this.#window.settle().finally(() => this.close());
+    try {
+      await this.#window.settle();
+    } finally {
+      await this.close();
+    }
     const { out, err, navvy } = this.#offsets();
     return { out, err, ...(navvy > 0 ? { navvy } : {}) };
   }
