@@ -105,7 +105,8 @@ export class LogShipper {
   /** Bytes in the files that are not in the stream yet and are on their way there. */
   async waitingBytes(): Promise<number> {
     const [sizes, shipped] = [await this.#sizes(), this.#shipped()];
-    const end = this.isHeld ? this.#offsets() : sizes;
+    // Of one that is held nothing waits, unless the last of its start does: until that is stored no disk is given back.
+    const end = this.isHeld && this.#window.isEmpty ? this.#offsets() : sizes;
     return Math.max(0, end.out - shipped.out) + Math.max(0, end.err - shipped.err);
   }
 

@@ -2,6 +2,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { statfsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { execa } from "execa";
 import { expect, test } from "vitest";
@@ -43,6 +44,13 @@ test("every byte arrives, whatever it is: binary, text that is no UTF-8, one lon
   expect(await c.ended(id, 60_000)).toMatchObject({ status: "completed" });
   expect(await rawSha256(nats, id)).toBe(sha256(Buffer.concat([Buffer.alloc(16 * MIB, "0123456789\r"), noise])));
   expect(Buffer.from(await c.logOf(id, "err")).equals(Buffer.from(noise.toString()))).toBe(true);
+  // Who follows and falls behind gets all of it too, however long ago the task has ended.
+  let count = 0;
+  for await (const piece of c.navvy.logs.read(await c.record(id), { follow: true })) {
+    if (count === 0) await delay(2_000);
+    count += piece.data.length;
+  }
+  expect(count).toBe(16 * MIB + 2 * noise.length);
 }, 60_000);
 
 test("with NATS killed in mid-way, and the agent too, what a follower gets is what the task wrote", async () => {
