@@ -19,7 +19,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { type AgentProcess, type Client, client, spawnAgent } from "../test/support/agent.js";
+import { type AgentProcess, client, spawnAgent } from "../test/support/agent.js";
 import { type Nats, startNats } from "../test/support/nats.js";
 import { report } from "./fleet.js";
 
@@ -30,10 +30,7 @@ const KEEP = { adoptWithin: "600s", lease: "15s", args: ["--runtime", "process"]
 
 interface Ground {
   nats: Nats;
-  c: Client;
   agent: AgentProcess;
-  /** What the task is to print. */
-  source: string;
 }
 
 interface Round {
@@ -55,7 +52,6 @@ const rounds: Record<string, Round> = {
 };
 
 async function natsAway({ nats }: Ground): Promise<void> {
-  await delay(2_000);
   await nats.kill("SIGKILL");
   await delay(Number(values.away) * 1_000);
   await nats.restart();
@@ -87,10 +83,11 @@ async function play(name: string, round: Round): Promise<Record<string, string |
   execFileSync("sh", ["-c", round.make, source]); // after the start: what is written then keeps the disk busy
   const started = performance.now();
   const id = await c.submit(["sh", "-c", round.print, source]);
-  const following = printed(nats, id, "-f");
-  await round.during?.({ nats, c, agent, source });
+  const { child, hash: following } = printed(nats, id, "-f");
+  await Promise.race([once(child.stdout, "data"), following]);
+  await round.during?.({ nats, agent });
   const done = await c.ended(id, HOUR_MS);
-  const [live, stored, written] = [await following, await printed(nats, id), await hashOf(createReadStream(source))];
+  const [live, stored, written] = [await following, await printed(nats, id).hash, await hashOf(createReadStream(source))];
   for (const successor of successors.splice(0)) await successor[Symbol.asyncDispose]();
   await rm(folder, { recursive: true });
   const same = (hash: string) => (hash === written ? "yes" : "NO");
@@ -104,18 +101,18 @@ async function play(name: string, round: Round): Promise<Record<string, string |
   };
 }
 
-/** sha256 of what `navvy logs --raw` prints. */
-async function printed(nats: Nats, ...args: string[]): Promise<string> {
+/** `navvy logs --raw`, and sha256 of what it prints. */
+function printed(nats: Nats, ...args: string[]) {
   const child = spawn(process.execPath, [NAVVY, "logs", "--raw", ...args], {
     env: { ...process.env, NAVVY_SERVER: nats.url },
     stdio: ["ignore", "pipe", "inherit"],
   });
-  const [hash] = await Promise.all([hashOf(child.stdout), once(child, "exit")]);
-  return hash;
+  return { child, hash: hashOf(child.stdout) };
 }
 
 async function hashOf(stream: NodeJS.ReadableStream): Promise<string> {
   const hash = createHash("sha256");
-  for await (const chunk of stream) hash.update(chunk);
+  stream.on("data", (chunk: Buffer) => hash.update(chunk));
+  await once(stream, "end");
   return hash.digest("hex");
 }
