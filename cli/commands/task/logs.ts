@@ -81,7 +81,7 @@ async function printLogs(call: Call<LogsOptions>, tasks: TaskRecord[], signal: A
   const { follow, children } = call.options;
   const isOne = tasks.length === 1 && !children;
   if (!follow) {
-    const found = await Promise.all(tasks.map((task) => (children ? navvy.tasks.list({ parent: task.id }) : [])));
+    const found = await Promise.all((children ? tasks : []).map((task) => navvy.tasks.list({ parent: task.id })));
     const all = [...tasks, ...found.flatMap((some) => some.toReversed())];
     return printStored(call, all, { navvy, isOne, signal });
   }
