@@ -1,5 +1,5 @@
 import type { Claim, Navvy } from "../../broker/index.js";
-import type { Beat, Owner, Phase, Reported } from "../../protocol/index.js";
+import type { Beat, Gpu, Owner, Phase, Reported } from "../../protocol/index.js";
 import type { AgentConfig } from "../config.js";
 import type { BundleCache } from "../host/bundle-cache.js";
 import type { Journal, JournalStart } from "../host/journal.js";
@@ -18,6 +18,7 @@ import type { LogShipperParts } from "./log-shipper.js";
 import type { ReportsParts } from "./reports.js";
 import { SetupLog } from "./setup-log.js";
 import { setupPlaceOf } from "./setup-place.js";
+import { TaskUsage } from "./usage.js";
 
 /** What every attempt of an agent works with. */
 export interface AttemptParts {
@@ -30,6 +31,8 @@ export interface AttemptParts {
   images: Images;
   repositories: Repositories;
   environments: Environments;
+  /** The machine's GPUs with their figures as last measured. */
+  gpus: () => Gpu[];
   /** Whether the lease is young enough to start a process under it. */
   isLeaseFresh: (owner: Owner) => boolean;
 }
@@ -60,14 +63,15 @@ function folderOf(config: AgentConfig, claim: Claim): AttemptFolder {
   return attemptFolder(config.folder, keyOf(claim), claim.record);
 }
 
-function plumb({ config, navvy, runner }: AttemptParts, { claim, slot }: { claim: Claim; slot: Slot }, setupLog: SetupLog): Plumbing {
+function plumb(parts: AttemptParts, { claim, slot }: { claim: Claim; slot: Slot }, setupLog: SetupLog): Plumbing {
+  const { config, navvy, runner } = parts;
   const folder = folderOf(config, claim);
   const [revoked, cut] = [new AbortController(), new AbortController()];
   const uploads = new ArtifactUploads(navvy.objects, { attempt: claim.attempt, signal: AbortSignal.any([revoked.signal, cut.signal]) });
   const target = { id: claim.id, attempt: claim.attempt };
   const isContained = claim.record.spec.container !== undefined;
   const programs = new Programs({ runner, key: setupKeyOf(keyOf(claim)), place: setupPlaceOf(config, claim, { slot, folder }) });
-  const companions = new Companions(companionsOf(), (err, name) =>
+  const companions = new Companions(companionsOf(parts, { claim, slot, folder }), (err, name) =>
     config.log.warn({ err, task: claim.id, companion: name }, "a companion of the attempt failed"),
   );
   const common = { folder, target, isContained, setupLog, programs, companions, uploads, signal: revoked.signal, revoked, cut };
@@ -75,8 +79,12 @@ function plumb({ config, navvy, runner }: AttemptParts, { claim, slot }: { claim
 }
 
 /** What goes along with every attempt's process. */
-function companionsOf(): Companion[] {
-  return [];
+function companionsOf(
+  { runner, gpus }: AttemptParts,
+  { claim, slot, folder }: { claim: Claim; slot: Slot; folder: AttemptFolder },
+): Companion[] {
+  const held = () => (slot.gpus.length === 0 ? [] : gpus().filter(({ index }) => slot.gpus.includes(index)));
+  return [new TaskUsage({ runner, claim, folder, gpus: held })];
 }
 
 /** What the host journal keeps of an attempt that is about to run. */
