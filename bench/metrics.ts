@@ -51,8 +51,7 @@ async function throughput(): Promise<Record<string, string | number>> {
     }
     rates.push((got * 1000) / (performance.now() - first));
     console.error(`round ${round + 1}: ${Math.round(rates.at(-1) ?? 0)} points/s`);
-    await fleet.navvy.tasks.abort(id, { reason: "measured", graceMs: 0 });
-    await fleet.navvy.tasks.wait(id, { timeoutMs: 60_000 });
+    await end(fleet, id);
   }
   const mib = Math.round((await residentBytes(pid)) / 2 ** 20);
   return {
@@ -68,7 +67,7 @@ async function processorTime(): Promise<Record<string, string | number>[]> {
   await using silent = await startFleet({ slots: 2 });
   await using idle = await startFleet({ slots: 2 });
   const id = await submit(steady, STEADY);
-  await submit(silent, "exec sleep 600");
+  const sleeper = await submit(silent, "exec sleep 600");
   await new Promise((resolve) => setTimeout(resolve, 5_000)); // what a start costs is over by then
   const fleets = { "1,000 points/s": steady, "a silent task": silent, idle };
   const used = async () => Promise.all(Object.values(fleets).map((fleet) => processorSeconds(fleet.agent.pid ?? 0)));
@@ -77,6 +76,7 @@ async function processorTime(): Promise<Record<string, string | number>[]> {
   await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
   const [after, elapsed] = [await used(), (performance.now() - startedAt) / 1000];
   const rate = Math.round(((await stored()) - pointsBefore) / elapsed);
+  await Promise.all([end(steady, id), end(silent, sleeper)]);
   return Object.keys(fleets).map((figure, i) => ({
     figure: `agent with ${figure}, % of a core`,
     value: Number(((100 * ((after[i] ?? 0) - (before[i] ?? 0))) / elapsed).toFixed(2)),
@@ -88,4 +88,10 @@ async function submit({ navvy }: BenchFleet, script: string): Promise<string> {
   const task = await navvy.tasks.create({ name: "points", spec: { command: ["sh", "-c", script] } });
   await navvy.tasks.enqueue(task.id, { queue: "default" });
   return task.id;
+}
+
+/** An agent that is told to end waits for what it runs. */
+async function end({ navvy }: BenchFleet, id: string): Promise<void> {
+  await navvy.tasks.abort(id, { reason: "measured", graceMs: 0 });
+  await navvy.tasks.wait(id, { timeoutMs: 60_000 });
 }

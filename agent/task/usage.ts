@@ -54,7 +54,7 @@ export class TaskUsage implements Companion {
     const at = Date.now();
     const line = { t: "scalars", kv: figures, step: Math.round((at - this.#since) / 1000), ts: at / 1000 };
     await appendFile(eventsFile(this.#parts.folder, "system"), `${JSON.stringify(line)}\n`);
-    return true;
+    return false; // it is taken in when it is; nothing is to be hastened
   }
 
   async #processes(): Promise<Record<string, number>> {
