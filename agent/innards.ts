@@ -161,6 +161,7 @@ function attemptPartsOf(parts: AgentInnards): AttemptParts {
       inherited: process.env,
       fetch: (sha256, file, signal) => navvy.objects.getToFile(sha256, file, signal),
     }),
+    gpus: () => parts.machine.gpus(),
     isLeaseFresh: (owner) => parts.lease.isFresh && parts.lease.owner.session === owner.session,
   };
 }

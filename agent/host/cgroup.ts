@@ -11,15 +11,24 @@ const EMPTY_WITHIN_MS = 5_000;
  * Whether we may make cgroups in it is another matter.
  */
 export function ownCgroup(): string | undefined {
-  return findOwn(
-    (type) => type === "cgroup2",
-    (controllers) => controllers === "",
-  );
+  return cgroupOf("self");
 }
 
 /** This process's own cgroup in the v1 hierarchy of a controller. */
 export function ownCgroupV1(controller: string): string | undefined {
-  return findOwn(
+  return cgroupOf("self", controller);
+}
+
+/** A process's cgroup in the v2 hierarchy, or in the v1 hierarchy of a controller; undefined: it can not be seen from here. */
+export function cgroupOf(pid: number | "self", controller?: string): string | undefined {
+  if (controller === undefined)
+    return find(
+      pid,
+      (type) => type === "cgroup2",
+      (controllers) => controllers === "",
+    );
+  return find(
+    pid,
     (type, options) => type === "cgroup" && options.includes(controller),
     (controllers) => controllers.split(",").includes(controller),
   );
@@ -91,8 +100,12 @@ function listCgroups(folder: string): string[] {
 }
 
 /** A mount may show a part of the hierarchy only: what lies outside of it can not be reached. */
-function findOwn(isMount: (type: string, options: string[]) => boolean, isOurs: (controllers: string) => boolean): string | undefined {
-  const own = tryRead("/proc/self/cgroup")
+function find(
+  pid: number | "self",
+  isMount: (type: string, options: string[]) => boolean,
+  isOurs: (controllers: string) => boolean,
+): string | undefined {
+  const own = tryRead(`/proc/${pid}/cgroup`)
     .split("\n")
     .map((line) => /^\d+:([^:]*):(.*)$/.exec(line))
     .find((match) => match !== null && isOurs(match[1]!))?.[2];

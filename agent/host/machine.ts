@@ -90,6 +90,11 @@ export class Machine {
     return this.#gpus.look();
   }
 
+  /** The same with their figures as the last beat had them. */
+  gpus(): Gpu[] {
+    return this.#gpus.latest();
+  }
+
   /** CPU use is in percent of all cores since the last sample, like a GPU's utilization. */
   async sample(): Promise<MachineSample> {
     const [memory, network] = await Promise.all([this.#system.mem(), this.#network.rates()]);

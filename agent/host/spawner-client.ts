@@ -146,6 +146,12 @@ export class SpawnerClient extends EventEmitter<SpawnerEvents> {
     await this.#find(key).gone.promise;
   }
 
+  /** The tree's main process, once it runs and until it has ended. */
+  pidOf(key: string): number | undefined {
+    const attempt = this.#attempts.get(key);
+    return attempt?.hasExited ? undefined : attempt?.pid;
+  }
+
   /** To the whole process group. Nothing happens when it has ended. */
   signal(key: string, signal: NodeJS.Signals): void {
     this.#spawner.link.send({ op: "signal", key, signal });

@@ -1,6 +1,7 @@
 import { open } from "node:fs/promises";
 import { constants } from "node:os";
 import { isNavvyError, NavvyError } from "../../protocol/index.js";
+import { tryRead } from "../host/cgroup.js";
 import { SPAWNER_LABEL } from "../host/spawner/guard.js";
 import { KEY_VARIABLE } from "../host/spawner/wire.js";
 import type { SpawnerClient } from "../host/spawner-client.js";
@@ -95,6 +96,15 @@ class ContainerRunner implements Runner {
     const { engines, agent } = this.#parts;
     if (engines.current && !this.#handles.has(key))
       this.#handles.set(key, { engine: engines.current.name, name: containerName(agent, key) });
+  }
+
+  async pidOf(key: string): Promise<number | undefined> {
+    const handle = this.#handles.get(key);
+    if (handle === undefined) return this.#plain.pidOf(key);
+    const found = await (await this.#parts.engines.named(handle.engine)).look(handle.name);
+    // The engine may count from elsewhere: then this number is someone else's here, or nobody's.
+    const marks = found?.pid ? tryRead(`/proc/${found.pid}/environ`).split("\0") : [];
+    return marks.includes(`${KEY_VARIABLE}=${key}`) ? found?.pid : undefined;
   }
 
   async exited(key: string): Promise<ProcessEnd> {

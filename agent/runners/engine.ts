@@ -13,6 +13,8 @@ export interface ContainerState {
   /** Why it could not be started. */
   error: string;
   imageId: string;
+  /** Its main process as the engine counts; 0: none runs. */
+  pid: number;
 }
 
 interface Answer {
@@ -102,12 +104,13 @@ export class Engine {
     if (!ok) throw this.#away(lastLines(stderr, 1));
     const text = stdout.trim();
     const at = text.lastIndexOf(" ");
-    const state = JSON.parse(text.slice(0, at)) as { Status: string; ExitCode: number; OOMKilled: boolean; Error?: string };
+    const state = JSON.parse(text.slice(0, at)) as { Status: string; ExitCode: number; OOMKilled: boolean; Error?: string; Pid?: number };
     return {
       status: state.Status,
       exitCode: state.ExitCode,
       isOutOfMemory: state.OOMKilled,
       error: state.Error ?? "",
+      pid: state.Pid ?? 0,
       imageId: JSON.parse(text.slice(at + 1)) as string,
     };
   }

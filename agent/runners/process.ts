@@ -6,6 +6,7 @@ export function processRunner(spawner: SpawnerClient): Runner {
   return {
     adopted: spawner.adopted,
     start: ({ container: _container, ...spec }) => spawner.start(spec),
+    pidOf: async (key) => spawner.pidOf(key),
     exited: (key) => spawner.exited(key),
     gone: (key) => spawner.gone(key),
     signal: (key, signal) => spawner.signal(key, signal),

@@ -118,6 +118,8 @@ export interface Runner {
   readonly adopted: readonly TreeState[];
   /** @throws NavvyError setup_failed when the program can not be started */
   start(spec: RunSpec): Promise<{ pid: number }>;
+  /** The main process, to measure the tree by: of a container its own, not the engine's. Undefined: it can not be seen from here. */
+  pidOf(key: string): Promise<number | undefined>;
   /** Resolves when the main process has ended. */
   exited(key: string): Promise<ProcessEnd>;
   /** Resolves when nothing of the tree is left. */

@@ -1,5 +1,5 @@
 import type { Claim, Navvy } from "../../broker/index.js";
-import type { Beat, Owner, Phase, Reported } from "../../protocol/index.js";
+import type { Beat, Gpu, Owner, Phase, Reported } from "../../protocol/index.js";
 import type { Api, OpenAttempt } from "../api/api.js";
 import type { AgentConfig } from "../config.js";
 import type { BundleCache } from "../host/bundle-cache.js";
@@ -23,6 +23,7 @@ import type { LogShipperParts } from "./log-shipper.js";
 import type { ReportsParts } from "./reports.js";
 import { SetupLog } from "./setup-log.js";
 import { setupPlaceOf } from "./setup-place.js";
+import { TaskUsage } from "./usage.js";
 
 /** What every attempt of an agent works with. */
 export interface AttemptParts {
@@ -39,6 +40,8 @@ export interface AttemptParts {
   /** What tasks may ask of the agent. */
   api: Api;
   secrets: Secrets;
+  /** The machine's GPUs with their figures as last measured. */
+  gpus: () => Gpu[];
   /** Whether the lease is young enough to start a process under it. */
   isLeaseFresh: (owner: Owner) => boolean;
 }
@@ -74,11 +77,8 @@ function folderOf(config: AgentConfig, claim: Claim): AttemptFolder {
   return attemptFolder(config.folder, keyOf(claim), claim.record);
 }
 
-function plumb(
-  { config, navvy, runner, api, secrets: all }: AttemptParts,
-  { claim, slot }: { claim: Claim; slot: Slot },
-  setupLog: SetupLog,
-): Plumbing {
+function plumb(parts: AttemptParts, { claim, slot }: { claim: Claim; slot: Slot }, setupLog: SetupLog): Plumbing {
+  const { config, navvy, runner } = parts;
   const folder = folderOf(config, claim);
   const [revoked, cut] = [new AbortController(), new AbortController()];
   const store = claim.record.spec.artifactStore ?? config.artifactStore;
@@ -90,12 +90,12 @@ function plumb(
   });
   const target = { id: claim.id, attempt: claim.attempt };
   const isContained = claim.record.spec.container !== undefined;
-  const secrets = new AttemptSecrets({ config, secrets: all, record: claim.record, key: keyOf(claim), folder });
+  const secrets = new AttemptSecrets({ config, secrets: parts.secrets, record: claim.record, key: keyOf(claim), folder });
   setupLog.clean = secrets.clean;
   const place = setupPlaceOf(config, claim, { slot, folder });
   const programs = new Programs({ runner, key: setupKeyOf(keyOf(claim)), place, redacted: (spec) => secrets.through(spec) });
   const control = new Control();
-  const companions = new Companions(companionsOf(api, { claim, folder, isContained, control }), (err, name) =>
+  const companions = new Companions(companionsOf(parts, { claim, slot, folder, isContained, control }), (err, name) =>
     config.log.warn({ err, task: claim.id, companion: name }, "a companion of the attempt failed"),
   );
   const common = {
@@ -117,8 +117,11 @@ function plumb(
 }
 
 /** What goes along with every attempt's process. */
-function companionsOf(api: Api, parts: OpenAttempt): Companion[] {
-  return [api.companionOf(parts)];
+function companionsOf(parts: AttemptParts, of: OpenAttempt & { slot: Slot }): Companion[] {
+  const { runner, gpus, api } = parts;
+  const { claim, slot, folder } = of;
+  const held = () => (slot.gpus.length === 0 ? [] : gpus().filter(({ index }) => slot.gpus.includes(index)));
+  return [api.companionOf(of), new TaskUsage({ runner, claim, folder, gpus: held })];
 }
 
 /** What the host journal keeps of an attempt that is about to run. */

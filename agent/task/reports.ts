@@ -100,16 +100,15 @@ export class Reports {
   /**
    * Takes in what was appended. What comes in a moment after that waits for more of its kind: a round costs the same whether it is one
    * line or thousands.
-   * @returns whether there was any
+   * @returns whether there is more: it need not be looked soon otherwise
    */
   async drain(): Promise<boolean> {
-    const now = performance.now();
-    if (now > this.#lookAt) await this.#look();
-    if (now < this.#dueAt) return false;
+    if (performance.now() > this.#lookAt) await this.#look();
+    if (performance.now() < this.#dueAt) return false;
     for (let rounds = 0; rounds < MAX_ROUNDS; rounds++) {
       if (await this.#round()) continue;
       if (rounds > 0) this.#dueAt = performance.now() + GATHER_MS;
-      return rounds > 0;
+      return false;
     }
     return true;
   }

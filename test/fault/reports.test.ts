@@ -5,7 +5,9 @@ import { startNats } from "../support/nats.js";
 
 /** A rank writes `$1` points of its own metric into `$2`. */
 const RANKS = `
-rank() { i=0; while [ $i -lt $1 ]; do echo "{\\"t\\":\\"scalar\\",\\"k\\":\\"$3\\",\\"v\\":$i}" >> "$2"; i=$((i+1)); sleep 0.01; done; }
+rank() { i=0; while [ $i -lt $1 ]; do echo "{\\"t\\":\\"scalar\\",\\"k\\":\\"$3\\",\\"v\\":$i}" >> "$2"
+  [ $((i%20)) != 0 ] || echo "{\\"t\\":\\"media\\",\\"name\\":\\"$3\\",\\"text\\":\\"$i\\",\\"step\\":$i}" >> "$2"
+  i=$((i+1)); sleep 0.01; done; }
 rank 200 "$NAVVY_EVENTS" main & rank 200 "$NAVVY_DIR/events-rank1.jsonl" rank1 &
 (sleep 1; rank 100 "$NAVVY_DIR/events-rank2.jsonl" rank2; printf '{"t":"scalar","k":"rank2","v":100}' >> "$NAVVY_DIR/events-rank2.jsonl") & wait`;
 
@@ -28,6 +30,10 @@ test("reports in several files, late ones too, are taken in once each and in ord
   await using _third = await start(first.workDir);
   const done = await c.ended(id);
   expect(done).toMatchObject({ status: "completed", attempt: 1, losses: 0 });
+  const shown: Record<string, number[]> = {};
+  for await (const { name, step } of c.navvy.metrics.media({ id, attempt: 1 })) (shown[name] ??= []).push(step);
+  expect(shown.rank1).toEqual([0, 20, 40, 60, 80, 100, 120, 140, 160, 180]);
+  expect(shown.main).toEqual(shown.rank1);
   for (const [key, count] of [
     ["main", 200],
     ["rank1", 200],
@@ -37,4 +43,4 @@ test("reports in several files, late ones too, are taken in once each and in ord
     const points = await c.navvy.metrics.series({ id, attempt: 1 }, key);
     expect(points.map((point) => [point.step, point.value])).toEqual(Array.from({ length: count }, (_, i) => [i, i]));
   }
-});
+}, 120_000);

@@ -5,6 +5,8 @@ export const MAX_METRICS = 5_000;
 export const MAX_NAME_CHARACTERS = 256;
 /** What the names of the metrics in the record may take in all. */
 const MAX_NAMES_BYTES = 8 * 1024;
+/** What the agent measures of a task has its place whatever the task names. */
+const SYSTEM = { prefix: "system/", metrics: 40 };
 const SHOWN_CHARACTERS = 60;
 
 /** What of an attempt's metrics an adopting agent must know. */
@@ -82,19 +84,20 @@ export class Figures {
         );
       return false;
     }
-    if (this.#steps.size < MAX_METRICS) return true;
+    if (this.#steps.size < MAX_METRICS + placesFor(key)) return true;
     if (this.#dropped++ === 0) this.#tell("metrics", `${tooMany}: points of further ones are left out, the first was of ${key}`);
     return false;
   }
 
   #hasRoom(key: string): boolean {
     const bytes = this.#namesBytes + Buffer.byteLength(key);
-    if (this.#metrics.size >= MAX_SUMMARY_METRICS || bytes > MAX_NAMES_BYTES) return false;
+    if (this.#metrics.size >= MAX_SUMMARY_METRICS + placesFor(key) || bytes > MAX_NAMES_BYTES + placesFor(key) * 64) return false;
     this.#namesBytes = bytes;
     return true;
   }
 }
 
+const placesFor = (key: string) => (key.startsWith(SYSTEM.prefix) ? SYSTEM.metrics : 0);
 const overLimit = `longer than ${MAX_NAME_CHARACTERS}`;
 const tooLong = `names are ${overLimit} characters`;
 const tooMany = `a task has at most ${MAX_METRICS} different metrics`;

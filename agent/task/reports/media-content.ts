@@ -78,12 +78,12 @@ function binned(values: number[]): object {
   let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
   for (const value of finite) [low, high] = [Math.min(low, value), Math.max(high, value)];
   if (finite.length === 0) return { edges: [0, 1], counts: [0], notFinite: none };
-  const isOne = low === high;
-  const bins = isOne ? 1 : BINS;
   // In halves: between the lowest and the highest number lies more than a number can say.
-  const width = isOne ? 1 : high / bins - low / bins;
-  const counts = new Array<number>(bins).fill(0);
-  for (const value of finite) counts[Math.min(bins - 1, Math.floor(value / width - low / width))]!++;
+  const step = high / BINS - low / BINS;
+  const isOne = step === 0;
+  const [bins, width] = isOne ? [1, 1] : [BINS, step];
+  const counts = Array.from({ length: bins }, () => 0);
+  for (const value of finite) counts[isOne ? 0 : Math.min(bins - 1, Math.floor(value / width - low / width))]!++;
   const edges = Array.from({ length: bins + 1 }, (_, i) => (i === bins && !isOne ? high : low + i * width));
   return { edges, counts, ...(none > 0 ? { notFinite: none } : {}) };
 }

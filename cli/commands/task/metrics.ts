@@ -1,7 +1,7 @@
 import type { MetricSummary, Point } from "../../../protocol/index.js";
 import type { Call, Handler } from "../../call.js";
 import type { View } from "../../output/output.js";
-import { figure } from "../../output/quantities.js";
+import { figure, size } from "../../output/quantities.js";
 import { findTask } from "../../references.js";
 import { listMedia } from "./media.js";
 
@@ -13,16 +13,22 @@ interface MetricsOptions {
 
 type Row = MetricSummary & { key: string };
 
+/** What the agent measured has a unit that is known. */
+function worded(key: string, value: number): string {
+  if (!Number.isFinite(value) || !/^system\/(?:.*\/)?(?:memory|memory_peak|io_read|io_write)$/.test(key)) return figure(value);
+  return `${size(value)}${key.includes("/io_") ? "/s" : ""}`;
+}
+
 const SUMMARIES: View<Row> = {
   kind: "metric",
   name: (row) => row.key,
   empty: "no metrics",
   columns: [
     { title: "METRIC", value: (row) => row.key, isFlexible: true },
-    { title: "LAST", value: (row) => figure(row.last), align: "right" },
+    { title: "LAST", value: (row) => worded(row.key, row.last), align: "right" },
     { title: "STEP", value: (row) => String(row.lastStep), align: "right" },
-    { title: "MIN", value: (row) => `${figure(row.min)} @${row.minStep}`, align: "right" },
-    { title: "MAX", value: (row) => `${figure(row.max)} @${row.maxStep}`, align: "right" },
+    { title: "MIN", value: (row) => `${worded(row.key, row.min)} @${row.minStep}`, align: "right" },
+    { title: "MAX", value: (row) => `${worded(row.key, row.max)} @${row.maxStep}`, align: "right" },
     { title: "POINTS", value: (row) => String(row.count), align: "right" },
   ],
 };
