@@ -44,7 +44,7 @@ print(json.dumps({"gaps": sorted(gaps), "sent": sent, "data": data, "steps": [li
 test("an agent that is killed and started again answers its tasks where it did before, and remembers what they told it", async () => {
   await using nats = await startNats();
   await using c = await client(nats);
-  const keep = { adoptWithin: "60s", lease: "20s" };
+  const keep = { adoptWithin: "60s" };
   await using first = await spawnAgent(nats, keep);
   const id = await c.submit(["python3", "-c", POSTER]);
   await eventually("it has begun", async () => (await c.logOf(id)).includes("begun"), { timeoutMs: 20_000 });
