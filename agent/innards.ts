@@ -9,6 +9,7 @@ import { Coordinator } from "./coordinator/coordinator.js";
 import { Floors } from "./floors.js";
 import { BundleCache } from "./host/bundle-cache.js";
 import type { GpuCare } from "./host/gpus/care.js";
+import { InputCache, tidyInputs } from "./host/input-cache.js";
 import type { Journal } from "./host/journal.js";
 import type { Machine } from "./host/machine.js";
 import { Repositories } from "./host/repositories.js";
@@ -25,6 +26,7 @@ import { register } from "./register.js";
 import type { Engines } from "./runners/engines.js";
 import type { Runner } from "./runners/runner.js";
 import type { Running } from "./running.js";
+import type { Secrets } from "./secrets/secrets.js";
 import { Environments } from "./setup/environments.js";
 import type { Slots } from "./slots.js";
 import { Attempt, type AttemptParts } from "./task/attempt.js";
@@ -39,6 +41,7 @@ export interface AgentInnards {
   spawner: SpawnerClient;
   engines: Engines;
   runner: Runner;
+  secrets: Secrets;
   journal: Journal;
   running: Running;
   slots: Slots;
@@ -52,6 +55,7 @@ export interface AgentInnards {
   environments: Environments;
   /** What tasks may ask of the agent. */
   api: Api;
+  inputs: InputCache;
   cleaner: CleanLoop;
   coordinator: Coordinator;
   /** Attempts that ended here and whose end could not be recorded. */
@@ -72,13 +76,15 @@ export async function startLoops(parts: AgentInnards): Promise<void> {
     onMade: () => parts.cleaner?.soon(),
   });
   parts.api = await Api.open({ config, navvy });
+  parts.inputs = await openInputs(parts);
   const attemptParts = attemptPartsOf(parts);
   parts.spawner.on("ending", (key, by) => running.byKey(key)?.ending(by));
   parts.lease = await startLease(parts, attemptParts);
-  parts.spool = new SpoolLoop({ running, runner: attemptParts.runner, maxBytes: config.maxSpoolBytes, log: config.log });
+  parts.spool = new SpoolLoop({ running, runner: attemptParts.runner, config });
   parts.containers = new ContainersLoop({ ...parts, log: config.log });
   parts.engines.onChange(() => void registerAnew(parts));
-  parts.cleaner = new CleanLoop({ config, environments: parts.environments });
+  parts.secrets.onChange(() => void (parts.claims && registerAnew(parts)));
+  parts.cleaner = new CleanLoop({ config, environments: parts.environments, inputs: parts.inputs });
   const floors = new Floors(config);
   parts.lanes = await Lanes.open(navvy, { served: config.serves, onChange: (lanes) => parts.claims?.lanesChanged(lanes), log: config.log });
   parts.claims = new ClaimLoop({
@@ -123,10 +129,23 @@ export async function haltLoops(parts: Partial<AgentInnards>): Promise<void> {
   await parts.spawner?.detach();
 }
 
+async function openInputs(parts: AgentInnards): Promise<InputCache> {
+  const dir = join(parts.config.folder, "inputs");
+  await tidyInputs(dir);
+  return new InputCache({
+    dir,
+    maxBytes: parts.config.maxInputsBytes,
+    fetch: (ref, path, signal) => parts.navvy.artifacts.fetch(ref, path, signal),
+    onKept: () => parts.cleaner?.soon(),
+  });
+}
+
 function attemptPartsOf(parts: AgentInnards): AttemptParts {
-  const { config, navvy, engines, runner, journal, environments, api } = parts;
+  const { config, navvy, engines, runner, journal, environments, api, inputs, secrets } = parts;
   return {
     config,
+    inputs,
+    secrets,
     navvy,
     environments,
     api,
@@ -167,7 +186,7 @@ function startLease(parts: AgentInnards, attemptParts: AttemptParts): Promise<Le
         await parts.keeper.settled();
       } else await goOn(parts, owner);
       isFirst = false;
-      await patiently(() => register({ navvy, config, machine: parts.machine, engines: parts.engines, session: owner.session }));
+      await patiently(() => register({ ...parts, session: owner.session }));
       parts.claims?.kick();
     },
   });
@@ -175,9 +194,9 @@ function startLease(parts: AgentInnards, attemptParts: AttemptParts): Promise<Le
 
 /** What this agent offers has changed. */
 async function registerAnew(parts: AgentInnards): Promise<void> {
-  const { navvy, config, machine, engines, lease } = parts;
+  parts.claims.refresh();
   parts.claims.kick();
-  await patiently(() => register({ navvy, config, machine, engines, session: lease.owner.session }));
+  await patiently(() => register({ ...parts, session: parts.lease.owner.session }));
 }
 
 /** One attempt from claim, or adoption, to free slot. */

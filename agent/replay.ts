@@ -4,10 +4,12 @@ import type { Navvy } from "../broker/index.js";
 import { NavvyError, type TaskRecord } from "../protocol/index.js";
 import type { AgentConfig } from "./config.js";
 import { BundleCache } from "./host/bundle-cache.js";
+import { passingCache } from "./host/input-cache.js";
 import { Repositories } from "./host/repositories.js";
 import { taskEnvironment } from "./task/environment.js";
-import { folderAt } from "./task/folder.js";
+import { folderAt, layLibrary, libraryIn, shellIn } from "./task/folder.js";
 import { layOut } from "./task/prepare.js";
+import { programOf } from "./task/program.js";
 import { SetupLog } from "./task/setup-log.js";
 
 const GIT_LIMIT_MS = 15 * 60_000;
@@ -31,6 +33,10 @@ export interface Replay {
   cwd: string;
   /** What the task's process gets beside what its agent's host has: no connection of navvy, no GPUs of that host. */
   env: Record<string, string>;
+  /** With its parameters in it. */
+  command: string[];
+  /** For the front of PATH. */
+  path: string[];
   commit?: string;
 }
 
@@ -57,7 +63,7 @@ export async function layOutReplay(options: ReplayOptions): Promise<Replay> {
           inherited: options.inherited,
           fetch: (sha256, file, signal) => navvy.objects.getToFile(sha256, file, signal),
         }),
-        objects: navvy.objects,
+        inputs: passingCache(cache, (ref, path, signal) => navvy.artifacts.fetch(ref, path, signal)),
         setupLog: new TellingLog(folder, say),
         learn: (facts) => (commit = facts.commit ?? commit),
       },
@@ -65,6 +71,7 @@ export async function layOutReplay(options: ReplayOptions): Promise<Replay> {
       folder,
     );
     await writeFile(folder.params, JSON.stringify(record.spec.parameters, null, 2));
+    await layLibrary(libraryIn(into));
     const config = { name: record.attempts[0]?.agent ?? "", folder: into } as AgentConfig;
     const { PATH: _path, ...env } = taskEnvironment({
       config,
@@ -74,7 +81,8 @@ export async function layOutReplay(options: ReplayOptions): Promise<Replay> {
       inherited: {},
       prepared: { env: {}, path: [] },
     });
-    return { folder: into, cwd, env, ...(commit === undefined ? {} : { commit }) };
+    const { command } = programOf(record.spec);
+    return { folder: into, cwd, env, command, path: [shellIn(libraryIn(into))], ...(commit === undefined ? {} : { commit }) };
   } finally {
     await rm(cache, { recursive: true, force: true });
   }

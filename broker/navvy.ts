@@ -8,7 +8,9 @@ import { Logs } from "./logs.js";
 import { Metrics } from "./metrics.js";
 import { Objects } from "./objects.js";
 import { Queues } from "./queues.js";
+import { Secrets } from "./secrets.js";
 import { setUp } from "./setup.js";
+import { Storage } from "./storage/index.js";
 import { Tasks } from "./tasks/index.js";
 
 export interface NavvyOptions extends ConnectOptions {
@@ -27,6 +29,8 @@ export interface Navvy extends AsyncDisposable {
   readonly objects: Objects;
   readonly events: Events;
   readonly fleet: Fleet;
+  readonly storage: Storage;
+  readonly secrets: Secrets;
   /** Sends what is under way, then closes the connection. */
   close(): Promise<void>;
 }
@@ -62,6 +66,8 @@ function verbs(bus: Awaited<ReturnType<typeof openBus>>): Navvy {
   const queues = new Queues(bus, events);
   const tasks = new Tasks(bus, queues, events);
   const objects = new Objects(bus);
+  const artifacts = new Artifacts(objects);
+  const fleet = new Fleet(bus);
   const close = async () => {
     await Promise.race([events.flush(), new Promise((resolve) => setTimeout(resolve, FLUSH_MS).unref())]);
     await bus.close();
@@ -72,10 +78,12 @@ function verbs(bus: Awaited<ReturnType<typeof openBus>>): Navvy {
     queues,
     objects,
     events,
-    logs: new Logs(bus, tasks),
+    logs: new Logs(bus, tasks, objects),
     metrics: new Metrics(bus),
-    artifacts: new Artifacts(objects),
-    fleet: new Fleet(bus),
+    artifacts,
+    fleet,
+    storage: new Storage({ bus, tasks, objects, artifacts, events }),
+    secrets: new Secrets(bus, fleet),
     close,
     [Symbol.asyncDispose]: close,
   };

@@ -7,8 +7,11 @@ import { contextCommand } from "./commands/context.js";
 import { devCommand } from "./commands/dev.js";
 import { doctorCommand } from "./commands/doctor.js";
 import { helpCommand } from "./commands/help.js";
+import { modelCommand } from "./commands/model.js";
 import { queueCommand } from "./commands/queue.js";
+import { reportCommand } from "./commands/report.js";
 import { runCommand } from "./commands/run.js";
+import { secretCommand } from "./commands/secret.js";
 import { logsCommand, psCommand, taskCommand, waitCommand } from "./commands/task.js";
 import { topCommand } from "./commands/top.js";
 import { versionCommand } from "./commands/version.js";
@@ -34,8 +37,8 @@ export function makeProgram(): Command {
   program.commandsGroup("Day one:");
   for (const add of [devCommand, runCommand, psCommand, logsCommand, waitCommand, whyCommand, topCommand, doctorCommand]) add(program);
   program.commandsGroup("Everything else:");
-  for (const add of [taskCommand, queueCommand, agentCommand, artifactCommand, watchCommand, contextCommand, helpCommand, versionCommand])
-    add(program);
+  const nouns = [taskCommand, queueCommand, agentCommand, secretCommand, artifactCommand, modelCommand, reportCommand];
+  for (const add of [...nouns, watchCommand, contextCommand, helpCommand, versionCommand]) add(program);
   completionCommand(program);
   program.addHelpText("beforeAll", ({ command }) => refuseUnknown(command));
   program.addHelpText("afterAll", `\nMore global flags, for credentials and TLS (navvy help environment):\n${HIDDEN_FLAGS}`);

@@ -3,7 +3,7 @@ import { Needs } from "./needs.js";
 import { ON_DISCONNECT } from "./states.js";
 import { CLASSES, EVENT_KINDS } from "./subjects.js";
 
-const Bytes = z.custom<Uint8Array>((value) => value instanceof Uint8Array, "expected bytes");
+export const Bytes = z.custom<Uint8Array>((value) => value instanceof Uint8Array, "expected bytes");
 
 /** A queued message: a hint that a task waits. The record is the truth. */
 export const Ticket = z.object({ type: z.literal("navvy.ticket.v1"), id: z.string(), ticket: z.number().int() });
@@ -95,6 +95,10 @@ export const AgentRecord = z.object({
   engine: z.string().optional(),
   /** Size of the disk under its work folder. */
   diskBytes: z.number().optional(),
+  /** Names of the secrets that its tasks may ask for. */
+  secrets: z.array(z.string()).optional(),
+  /** Its public key (X25519, base64): values that are sealed to it are for it alone. */
+  sealingKey: z.string().optional(),
   registeredAt: z.string(),
   /** Set when it left in good order. */
   leftAt: z.string().optional(),
@@ -157,7 +161,8 @@ export type LogStream = (typeof LOG_STREAMS)[number];
 
 /**
  * A piece of what a task printed, byte-exact; stream `navvy` is what happened before and around it: code, image, set-up, each with
- * its section. `offset` counts bytes of this stream; chunks may arrive twice, never with a gap.
+ * its section. `offset` counts bytes of this stream; chunks may arrive twice, never with a gap. One with `omitted` stands for bytes that
+ * were left out.
  */
 export const LogChunk = z.object({
   type: z.literal("navvy.log.v1"),
@@ -166,6 +171,8 @@ export const LogChunk = z.object({
   at: z.string(),
   /** Of stream `navvy`: which part of the preparations it belongs to. */
   section: z.string().optional(),
+  /** So many bytes were left out from `offset` on; `data` is empty. */
+  omitted: z.number().int().positive().optional(),
   data: Bytes,
 });
 export type LogChunk = z.infer<typeof LogChunk>;

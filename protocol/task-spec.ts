@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { SecretUse } from "./secrets.js";
 import { ON_DISCONNECT } from "./states.js";
 
 /** A parameter's value keeps its type on the wire: no strings made of numbers. */
@@ -29,6 +30,10 @@ export const InputRef = z.object({
   sha256: z.string(),
   sizeBytes: z.number(),
   from: z.object({ task: z.string(), artifact: z.string() }).optional(),
+  /** A folder of so many files; `sha256` is that of its tree. */
+  files: z.number().int().optional(),
+  /** URL of the store that holds it. Absent: the fleet's own object store. */
+  store: z.string().optional(),
 });
 export type InputRef = z.infer<typeof InputRef>;
 
@@ -116,6 +121,8 @@ export type Setup = z.infer<typeof Setup>;
 /** Between SIGTERM and SIGKILL, for a task that says nothing and has no shorter time limit. */
 export const DEFAULT_GRACE_MS = 30_000;
 
+export const PARAMETERS_AS = ["flags", "hydra"] as const;
+
 /** What to run and how: the part of a record that a draft's owner may edit. */
 export const TaskSpec = z.object({
   /** Program and arguments. Empty: nothing to run (a template that is filled in later). */
@@ -128,8 +135,14 @@ export const TaskSpec = z.object({
   setup: Setup.optional(),
   container: Container.optional(),
   inputs: z.record(z.string(), InputRef).default({}),
+  /** URL of the store for its artifacts, where the agent allows it. Default: the agent's. */
+  artifactStore: z.string().optional(),
   env: z.record(z.string(), z.string()).default({}),
+  /** By the variable or file that the task knows each by. Values never stand in a record. */
+  secrets: z.record(z.string(), SecretUse).optional(),
   parameters: Parameters.default({}),
+  /** Its parameters follow the command as arguments too: `--lr 0.1`, or `lr=0.1` as Hydra takes them. Absent: they do not. */
+  parametersAs: z.enum(PARAMETERS_AS).optional(),
   resources: Resources.default({ gpus: 0 }),
   /** The process may run this long; then it is ended as `timed_out`. */
   timeLimitMs: z.number().positive().optional(),
@@ -139,6 +152,8 @@ export const TaskSpec = z.object({
   retries: z.object({ limit: z.number().int().min(0), backoffMs: z.number().min(0) }).default({ limit: 0, backoffMs: 1000 }),
   /** How often a machine may be lost under it before it is given up. */
   lostLimit: z.number().int().min(0).default(3),
+  /** Bytes of its log that are kept, half from the start and half from the end. Default: its agent's, 2 GiB. */
+  logLimitBytes: z.number().int().positive().optional(),
   /** Default: what its queue says, else freeze. */
   onDisconnect: z.enum(ON_DISCONNECT).optional(),
 });

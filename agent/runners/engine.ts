@@ -113,13 +113,14 @@ export class Engine {
   }
 
   /** Undefined: it is not on this machine. */
-  async image(reference: string): Promise<{ id: string; digest?: string; path?: string } | undefined> {
+  async image(reference: string): Promise<{ id: string; digest?: string; path?: string; pythonPath?: string } | undefined> {
     const { ok, stdout } = await this.run(["image", "inspect", reference]);
     if (!ok) return undefined;
     const [found] = JSON.parse(stdout) as [{ Id: string; RepoDigests?: string[] | null; Config?: { Env?: string[] | null } }];
     const digest = found.RepoDigests?.[0]?.split("@")[1];
-    const path = found.Config?.Env?.find((each) => each.startsWith("PATH="))?.slice("PATH=".length);
-    return { id: found.Id, ...(digest ? { digest } : {}), ...(path ? { path } : {}) };
+    const variable = (name: string) => found.Config?.Env?.find((each) => each.startsWith(`${name}=`))?.slice(name.length + 1);
+    const [path, pythonPath] = [variable("PATH"), variable("PYTHONPATH")];
+    return { id: found.Id, ...(digest ? { digest } : {}), ...(path ? { path } : {}), ...(pythonPath ? { pythonPath } : {}) };
   }
 
   /** Fetches an image with the host's own credentials; its progress goes into a file. */

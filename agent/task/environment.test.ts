@@ -2,8 +2,10 @@ import { pino } from "pino";
 import { expect, test } from "vitest";
 import { newTaskRecord } from "../../test/support/records.js";
 import { resolveConfig } from "../config.js";
-import { gpuVariables, parameterVariables, taskEnvironment } from "./environment.js";
+import { gpuVariables, taskEnvironment } from "./environment.js";
 import { attemptFolder } from "./folder.js";
+import { parameterVariables } from "./parameter-words.js";
+import { SEEN_INSIDE } from "./seen.js";
 
 const config = (allowControllers: boolean) =>
   resolveConfig({
@@ -73,4 +75,19 @@ test("parameters become variables; those of General without their section", () =
     NAVVY_PARAM_MODEL_LAYERS: "[1,2]",
     NAVVY_PARAM_MODEL_NAME: "x",
   });
+});
+
+test("navvy.py and navvy-report are found on the host and in a container, in front of what the task or its image names itself", () => {
+  const record = newTaskRecord({ spec: { env: { PYTHONPATH: "/mine:/yours" } } });
+  const parts = { config: config(false), slot: { pool: "compute" as const, gpus: [] }, inherited: { PATH: "/bin" } };
+  const folder = attemptFolder("/w/a", "k.1", record);
+  const onHost = taskEnvironment({ ...parts, record, folder, prepared: { env: {}, path: [] } });
+  expect([onHost.PYTHONPATH, onHost.PATH]).toEqual(["/w/a/library/dist/task/python:/mine:/yours", "/w/a/bin:/bin"]);
+  const image = { reference: "i", id: "i", path: "/image/bin", pythonPath: "/image/py" };
+  const prepared = { env: {}, path: ["/made/bin"], image };
+  const inside = taskEnvironment({ ...parts, record: newTaskRecord({}), folder: SEEN_INSIDE, prepared });
+  expect([inside.PYTHONPATH, inside.PATH]).toEqual([
+    "/navvy/node_modules/navvy/dist/task/python:/image/py",
+    "/made/bin:/navvy/node_modules/navvy/dist/task/shell:/image/bin",
+  ]);
 });

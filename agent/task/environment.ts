@@ -1,10 +1,13 @@
 import { delimiter, join } from "node:path";
-import { type Parameters, type ParameterValue, PROTOCOL, type TaskRecord } from "../../protocol/index.js";
+import { PROTOCOL, type TaskRecord } from "../../protocol/index.js";
 import type { AgentConfig } from "../config.js";
 import { devicesOf } from "../slot-gpus.js";
 import type { Slot } from "../slots.js";
+import { libraryIn, pythonIn, shellIn } from "./folder.js";
+import { parameterVariables } from "./parameter-words.js";
 import type { Prepared } from "./prepare.js";
-import type { SeenFolder } from "./seen.js";
+import { programOf } from "./program.js";
+import { LIBRARY_INSIDE, type SeenFolder } from "./seen.js";
 
 /** What the agent's own environment hands on. Everything else, credentials above all, stays with the agent. */
 const INHERITED = [
@@ -44,6 +47,7 @@ export interface EnvironmentParts {
 /** The whole environment of an attempt's process (docs/protocol.md lists it). */
 export function taskEnvironment({ config, record, slot, folder, inherited, prepared }: EnvironmentParts): Record<string, string> {
   const env = commonEnvironment(config, inherited, { folder, prepared });
+  const isContained = prepared.image !== undefined;
   Object.assign(env, {
     NAVVY_TASK_ID: record.id,
     NAVVY_TASK_NAME: record.name,
@@ -57,15 +61,18 @@ export function taskEnvironment({ config, record, slot, folder, inherited, prepa
     NAVVY_ARTIFACTS: folder.artifacts,
     NAVVY_OUTPUT: folder.output,
     NAVVY_EVENTS: folder.events,
+    NAVVY_SUMMARY: folder.summary,
     NAVVY_GRACE_MS: String(record.spec.graceMs),
     ...parameterVariables(record.spec.parameters),
     ...(prepared.image && record.spec.git ? safeDirectory(folder) : {}),
-    ...gpuVariables(slot, prepared.image !== undefined),
+    ...gpuVariables(slot, isContained),
     ...(slot.pool === "service" && config.allowControllers ? connectionVariables(config) : {}),
     ...prepared.env,
-    ...record.spec.env,
+    ...programOf(record.spec).env,
   });
-  return env;
+  const library = isContained ? LIBRARY_INSIDE : libraryIn(config.folder);
+  const own = env.PYTHONPATH ?? prepared.image?.pythonPath;
+  return { ...env, PYTHONPATH: [pythonIn(library), ...(own ? [own] : [])].join(delimiter) };
 }
 
 /** The code is the agent's user's, and whoever the container runs as may look at its history all the same. */
@@ -89,7 +96,9 @@ export function setupEnvironment(parts: EnvironmentParts, isShared: boolean): Re
   const installers = Object.entries(inherited).filter(
     (entry): entry is [string, string] => handedOn.test(entry[0]) && entry[1] !== undefined,
   );
-  const own = isShared ? { ...commonEnvironment(config, inherited, parts), ...record.spec.env, ...prepared.env } : taskEnvironment(parts);
+  const own = isShared
+    ? { ...commonEnvironment(config, inherited, parts), ...programOf(record.spec).env, ...prepared.env }
+    : taskEnvironment(parts);
   return { PIP_DISABLE_PIP_VERSION_CHECK: "1", PIP_NO_INPUT: "1", ...Object.fromEntries(installers), ...own };
 }
 
@@ -123,25 +132,8 @@ function hostVariables(
  * hands it to its whole group when it is told so.
  */
 function insideVariables({ home }: SeenFolder, { path, image }: EnvironmentParts["prepared"]): Record<string, string> {
-  const env: Record<string, string> = { HOME: home, TINI_KILL_PROCESS_GROUP: "1" };
-  if (path.length > 0) env.PATH = [...path, image?.path ?? DEFAULT_PATH].join(delimiter);
-  return env;
-}
-
-/** `General/lr` → NAVVY_PARAM_LR; other sections carry their name: NAVVY_PARAM_OPTIMIZER_LR. */
-export function parameterVariables(parameters: Parameters): Record<string, string> {
-  const variables: Record<string, string> = {};
-  for (const [section, values] of Object.entries(parameters)) {
-    for (const [name, value] of Object.entries(values)) {
-      const path = section === "General" ? name : `${section}_${name}`;
-      variables[`NAVVY_PARAM_${path.toUpperCase().replace(/[^A-Z0-9]+/g, "_")}`] = asText(value);
-    }
-  }
-  return variables;
-}
-
-function asText(value: ParameterValue): string {
-  return typeof value === "string" ? value : JSON.stringify(value);
+  const paths = [...path, shellIn(LIBRARY_INSIDE), image?.path ?? DEFAULT_PATH];
+  return { HOME: home, TINI_KILL_PROCESS_GROUP: "1", PATH: paths.join(delimiter) };
 }
 
 /**

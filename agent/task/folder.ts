@@ -14,6 +14,8 @@ export interface AttemptFolder {
   params: string;
   events: string;
   output: string;
+  /** Markdown for people. */
+  summary: string;
   /** HOME in a container. */
   home: string;
   stdout: string;
@@ -26,6 +28,8 @@ export interface AttemptFolder {
   /** How far the log was shipped, and what was reported: for an agent that adopts the attempt. */
   shipped: string;
   taken: string;
+  /** Which folders are one artifact each. */
+  wholeFolders: string;
 }
 
 export function attemptFolder(agentFolder: string, key: string, record: TaskRecord): AttemptFolder {
@@ -42,6 +46,7 @@ export function folderAt(root: string, params?: string): AttemptFolder {
     params: params ?? join(root, "params.json"),
     events: join(root, "events.jsonl"),
     output: join(root, "output"),
+    summary: join(root, "summary.md"),
     home: join(root, "home"),
     stdout: join(root, "stdout"),
     stderr: join(root, "stderr"),
@@ -51,6 +56,7 @@ export function folderAt(root: string, params?: string): AttemptFolder {
     exitFile: join(root, "exit.json"),
     shipped: join(root, "shipped.json"),
     taken: join(root, "taken.json"),
+    wholeFolders: join(root, "folders.json"),
   };
 }
 
@@ -70,11 +76,17 @@ export async function makeFolder(folder: AttemptFolder, record: TaskRecord): Pro
   });
   if (record.spec.container === undefined) return;
   // What is mounted must be there before.
-  await Promise.all([mkdir(folder.home), ...[folder.events, folder.output].map((file) => writeFile(file, "", { flag: "a" }))]);
+  await Promise.all([
+    mkdir(folder.home),
+    ...[folder.events, folder.output, folder.summary].map((file) => writeFile(file, "", { flag: "a" })),
+  ]);
 }
 
-/** What a container gets of navvy: the library `navvy/task`, which needs nothing else. */
+/** What tasks get of navvy, in containers too: `navvy/task`, `navvy.py` and `navvy-report`, which need nothing else. */
 export const libraryIn = (agentFolder: string) => join(agentFolder, "library");
+/** For PYTHONPATH and for PATH. */
+export const pythonIn = (library: string) => join(library, "dist", "task", "python");
+export const shellIn = (library: string) => join(library, "dist", "task", "shell");
 
 /** What the trainer-progress endpoint's clients send along: the file must be there, the address itself says who they are. */
 export const trainerTokenIn = (agentFolder: string) => join(libraryIn(agentFolder), "trainer-token");
@@ -90,7 +102,7 @@ function hasParameters(record: TaskRecord): boolean {
 
 /**
  * Lays down what every attempt of the agent may use: `node_modules/navvy`, found by walking up from any work folder, so
- * that tasks import `navvy/task` and `navvy/controller` without installing; and `bin/` for PATH with `navvy` and `tsx`.
+ * that tasks import `navvy/task` and `navvy/controller` without installing; and `bin/` for PATH with `navvy`, `navvy-report` and `tsx`.
  */
 export async function makeAgentFolder(agentFolder: string): Promise<void> {
   const root = packageRoot();
@@ -102,7 +114,9 @@ export async function makeAgentFolder(agentFolder: string): Promise<void> {
   await link(root, join(agentFolder, "node_modules", "navvy"));
   await link(join(root, "dist", "cli", "main.js"), join(agentFolder, "bin", "navvy"));
   await link(tsx, join(agentFolder, "bin", "tsx"));
-  await layLibrary(root, libraryIn(agentFolder));
+  const library = libraryIn(agentFolder);
+  await layLibrary(library);
+  await link(join(shellIn(library), "navvy-report"), join(agentFolder, "bin", "navvy-report"));
   await writeFile(trainerTokenIn(agentFolder), "navvy\n");
 }
 
@@ -110,7 +124,8 @@ export async function makeAgentFolder(agentFolder: string): Promise<void> {
  * Copied, not linked: an engine that runs beside a container with this agent finds nothing but the agent's work folder. Over what is
  * there: containers that an earlier run left have the folder itself mounted.
  */
-async function layLibrary(root: string, library: string): Promise<void> {
+export async function layLibrary(library: string): Promise<void> {
+  const root = packageRoot();
   await cp(join(root, "dist", "task"), join(library, "dist", "task"), { recursive: true });
   const { name, version, type, exports } = JSON.parse(await readFile(join(root, "package.json"), "utf8")) as Record<string, unknown>;
   await writeFile(join(library, "package.json"), JSON.stringify({ name, version, type, exports }, null, 2));

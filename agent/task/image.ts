@@ -11,6 +11,8 @@ export interface Image {
   digest?: string;
   /** PATH inside, where it sets one. */
   path?: string;
+  /** PYTHONPATH likewise. */
+  pythonPath?: string;
 }
 
 export interface ImageParts {

@@ -10,6 +10,7 @@ import { type AttemptFolder, libraryIn } from "./folder.js";
 import type { Image } from "./image.js";
 import { keyOf } from "./key.js";
 import type { Prepared } from "./prepare.js";
+import { programOf } from "./program.js";
 import { attemptMounts, enginePath, SEEN_INSIDE, toInside } from "./seen.js";
 
 /** What an attempt starts with. */
@@ -22,17 +23,17 @@ export interface Ready {
 /** What the runner is told of an attempt: its program, and what it is held to, also without us. */
 export function runSpecOf(config: AgentConfig, claim: Claim, { slot, folder, prepared }: Ready): RunSpec {
   const { record } = claim;
-  const { command, timeLimitMs, graceMs, resources } = record.spec;
+  const { timeLimitMs, graceMs, resources } = record.spec;
   const { stdout, stderr, exitFile } = folder;
-  const { image, cwd } = prepared;
+  const { image, cwd, secrets } = prepared;
   const seen = image ? SEEN_INSIDE : folder;
   return {
     key: keyOf(claim),
-    argv: command,
+    argv: programOf(record.spec).command,
     cwd: image ? (toInside(folder, cwd) ?? seen.work) : cwd,
-    env: taskEnvironment({ config, record, slot, folder: seen, inherited: process.env, prepared }),
+    env: { ...taskEnvironment({ config, record, slot, folder: seen, inherited: process.env, prepared }), ...secrets?.env },
     ...(image ? { container: containerOf(config, claim, { slot, folder, prepared: { ...prepared, image } }) } : {}),
-    ...{ stdout, stderr, exitFile, graceMs },
+    ...{ stdout, stderr, exitFile, graceMs, ...secrets?.output },
     onDisconnect: record.onDisconnect ?? "freeze",
     ...(config.maxPids > 0 ? { maxPids: config.maxPids } : {}),
     ...(resources.memoryBytes === undefined ? {} : { maxMemoryBytes: resources.memoryBytes }),
@@ -59,7 +60,10 @@ export function containerOf(config: AgentConfig, claim: Claim, ready: Ready & { 
     ...(resources.cpus === undefined ? {} : { cpus: resources.cpus }),
     ...(resources.memoryBytes === undefined ? {} : { memoryBytes: resources.memoryBytes }),
     ...(gpus ? { gpus } : {}),
-    mounts: [...mounts, ...prepared.mounts].map((mount) => ({ ...mount, source: enginePath(mount.source, config) })),
+    mounts: [...mounts, ...prepared.mounts, ...(prepared.secrets?.mounts ?? [])].map((mount) => ({
+      ...mount,
+      source: enginePath(mount.source, config),
+    })),
     args: [...config.containers.args, ...args],
     labels: {
       ...ownLabels(config),

@@ -6,8 +6,14 @@ import type { AttemptFolder } from "./folder.js";
 /** Where a container finds the attempt's folder, in every container the same. */
 export const INSIDE = "/navvy";
 
+/** Where it finds what navvy lays down for its programs: a program in the work folder finds `navvy/task` there. */
+export const LIBRARY_INSIDE = `${INSIDE}/node_modules/navvy`;
+
 /** The paths of an attempt that its task is told. */
-export type SeenFolder = Pick<AttemptFolder, "root" | "work" | "inputs" | "artifacts" | "params" | "events" | "output" | "home">;
+export type SeenFolder = Pick<
+  AttemptFolder,
+  "root" | "work" | "inputs" | "artifacts" | "params" | "events" | "output" | "summary" | "home"
+>;
 
 /** The attempt's folder as it is seen in a container. */
 export const SEEN_INSIDE: SeenFolder = {
@@ -18,20 +24,21 @@ export const SEEN_INSIDE: SeenFolder = {
   params: `${INSIDE}/params.json`,
   events: `${INSIDE}/events.jsonl`,
   output: `${INSIDE}/output`,
+  summary: `${INSIDE}/summary.md`,
   home: `${INSIDE}/home`,
 };
 
 /**
- * What a container gets of the attempt's folder: what is the task's, and nothing of the agent's own accounts. The library
- * `navvy/task` lies where a program in the work folder finds it.
+ * What a container gets of the attempt's folder: what is the task's, and nothing of the agent's own accounts; and the library for
+ * its programs.
  */
 export function attemptMounts(folder: AttemptFolder, { hasInputs, library }: { hasInputs: boolean; library: string }): Mount[] {
   const of = (name: keyof SeenFolder, readOnly = false): Mount => ({ source: folder[name], target: SEEN_INSIDE[name], readOnly });
   return [
-    ...[of("work"), of("artifacts"), of("home"), of("events"), of("output")],
+    ...[of("work"), of("artifacts"), of("home"), of("events"), of("output"), of("summary")],
     of("params", true),
     ...(hasInputs ? [of("inputs", true)] : []),
-    { source: library, target: `${INSIDE}/node_modules/navvy`, readOnly: true },
+    { source: library, target: LIBRARY_INSIDE, readOnly: true },
   ];
 }
 

@@ -2,13 +2,21 @@ import { type Command, Option } from "commander";
 import { collect, collectPair, parseCount, parseDuration, parseSize } from "../arguments.js";
 import { act } from "../call.js";
 import { keepHeapSmall } from "./agent/small-heap.js";
+import { type ArtifactFlags, addArtifactFlags } from "./agent-flags/artifacts.js";
 import { addCleanFlags, type CleanFlags } from "./agent-flags/clean.js";
 import { type AgentContainerOptions, addAgentContainerFlags } from "./agent-flags/container.js";
 import { type AgentGitOptions, addAgentGitFlags } from "./agent-flags/git.js";
 import { type AgentGpuOptions, addAgentGpuFlags } from "./agent-flags/gpus.js";
+import { type AgentSecretOptions, addAgentSecretFlags } from "./agent-flags/secrets.js";
 
 /** Flags of `navvy agent start`. */
-export interface AgentStartOptions extends AgentContainerOptions, AgentGitOptions, CleanFlags, AgentGpuOptions {
+export interface AgentStartOptions
+  extends AgentContainerOptions,
+    AgentGitOptions,
+    AgentSecretOptions,
+    CleanFlags,
+    ArtifactFlags,
+    AgentGpuOptions {
   name?: string;
   queue?: string[];
   slots?: number;
@@ -16,6 +24,7 @@ export interface AgentStartOptions extends AgentContainerOptions, AgentGitOption
   adoptWithin?: number;
   maxPids?: number;
   maxSpool?: number;
+  logLimit?: number;
   forget?: boolean;
   /** False for `--no-facades`. */
   facades: boolean;
@@ -116,6 +125,11 @@ function startCommand(agent: Command): void {
         .argParser(parseSize)
         .env("NAVVY_MAX_SPOOL"),
     )
+    .addOption(
+      new Option("--log-limit <size>", "of a task's log so much is kept, half from the start and half from the end (default: 2G)")
+        .argParser(parseSize)
+        .env("NAVVY_LOG_LIMIT"),
+    )
     .option("--forget", "begin without the host journal of an earlier run; it is moved aside")
     .option("--no-facades", "open no local port: MLflow and trainers in tasks are not pointed to this agent")
     .addOption(new Option("--order <order>", "between queues").choices(["strict", "fair"]).default("strict"))
@@ -126,7 +140,9 @@ function startCommand(agent: Command): void {
   addAgentGpuFlags(start);
   addAgentContainerFlags(start);
   addAgentGitFlags(start);
+  addAgentSecretFlags(start);
   addCleanFlags(start);
+  addArtifactFlags(start);
   start.action(
     act(async () => {
       keepHeapSmall();

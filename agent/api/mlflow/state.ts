@@ -116,9 +116,9 @@ export class MlflowState implements Lasting {
 
   /** Resolves when all that is so now stands in the file. */
   save(): Promise<void> {
-    this.#next ??= this.#last = this.#last.then(() => {
+    this.#next ??= this.#last = this.#last.then(async () => {
       this.#next = undefined;
-      return this.#file.write(JSON.parse(JSON.stringify(this.#kept(), mapsAsEntries)));
+      await this.#file.write(JSON.parse(JSON.stringify(this.#kept(), mapsAsEntries)));
     });
     return this.#next;
   }

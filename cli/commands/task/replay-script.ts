@@ -16,11 +16,12 @@ export function splitSecrets(env: Record<string, string>): { shown: Record<strin
 }
 
 /** Lines that a shell reads with `.`: exports, and what is left to the reader. */
-export function environmentFile(env: Record<string, string>): string {
+export function environmentFile(env: Record<string, string>, path: readonly string[]): string {
   const { shown, secret } = splitSecrets(env);
   const exports = Object.entries(shown).filter(([name]) => /^[A-Za-z_]\w*$/.test(name));
   return [
     ...exports.map(([name, value]) => `export ${name}=${quoted(value)}`),
+    ...path.map((folder) => `export PATH=${quoted(folder)}:"$PATH"`),
     ...Object.keys(secret).map((name) => `# ${name} is left out: export it yourself`),
     "",
   ].join("\n");

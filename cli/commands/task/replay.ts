@@ -31,8 +31,8 @@ export const replay: Handler<[string], ReplayFlags> = async (call, reference) =>
     inherited: process.env,
     say: (line) => out.talk(line),
   });
-  const lines = scriptLines(task.spec, { folder: into, cwd: laid.cwd, env: laid.env });
-  await writeFile(join(into, "env.sh"), environmentFile(laid.env));
+  const lines = scriptLines({ ...task.spec, command: laid.command }, { folder: into, cwd: laid.cwd, env: laid.env });
+  await writeFile(join(into, "env.sh"), environmentFile(laid.env, laid.path));
   const script = join(into, "replay.sh");
   await writeFile(script, ["#!/bin/sh", `# ${task.name.replaceAll("\n", " ")} (${task.id})`, "set -e", ...lines, ""].join("\n"));
   await chmod(script, 0o755);

@@ -1,0 +1,102 @@
+import { fileURLToPath } from "node:url";
+import { execa, execaSync } from "execa";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type AgentProcess, type Client, client, spawnAgent } from "../support/agent.js";
+import { eventually } from "../support/eventually.js";
+import { tempFolder } from "../support/folder.js";
+import { type Nats, startNats } from "../support/nats.js";
+
+const MAIN = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
+const PYTHON = execaSync("python3", ["-c", "import sys; print(sys.executable)"]).stdout;
+
+let nats: Nats;
+let agent: AgentProcess;
+let fleet: Client;
+beforeAll(async () => {
+  nats = await startNats();
+  agent = await spawnAgent(nats, { slots: 3 });
+  fleet = await client(nats);
+}, 60_000);
+afterAll(async () => {
+  await fleet[Symbol.asyncDispose]();
+  await agent[Symbol.asyncDispose]();
+  await nats[Symbol.asyncDispose]();
+});
+
+test("a Python task imports navvy without installing it, reads its parameters and reports; its own PYTHONPATH holds too", async () => {
+  const code = `
+import navvy, os, sys
+print(navvy.params.lr, navvy.param("Data/seed"), navvy.attempt, os.environ["PYTHONPATH"].split(":")[-1])
+for step in range(3):
+    navvy.log({"loss": 1 / (step + 1), "val/acc": float("nan")}, step=step)
+    navvy.progress(step + 1, 3, "step")
+navvy.output("accuracy", {"top1": 0.9})
+navvy.artifact("models/best.pt", b"weights", kind="model")
+navvy.note("warn", "mind\\nthe gap")`;
+  const id = await fleet.submit([PYTHON, "-c", code], {
+    parameters: { "General/lr": 0.1, "Data/seed": 7 },
+    spec: { env: { PYTHONPATH: "/mine" } },
+  });
+  const { status, reported } = await fleet.ended(id);
+  expect([status, await fleet.logOf(id), await fleet.logOf(id, "err")]).toEqual(["completed", "0.1 7 1 /mine\n", ""]);
+  expect(reported.metrics.loss).toMatchObject({ last: 1 / 3, lastStep: 2, count: 3 });
+  expect(reported.metrics["val/acc"]?.count).toBe(3);
+  expect(reported).toMatchObject({ progress: { n: 3, of: 3, unit: "step" }, outputs: { accuracy: { top1: 0.9 } } });
+  expect(reported.artifacts).toMatchObject([{ name: "models/best.pt", sizeBytes: 7, kind: "model" }]);
+  expect(reported.notes).toMatchObject([{ level: "warn", text: "mind\nthe gap" }]);
+});
+
+test("a Python task that is aborted saves its checkpoint within the grace", async () => {
+  const code = `
+import navvy, time
+@navvy.on_abort
+def save():
+    navvy.artifact("checkpoint.pt", b"state")
+navvy.progress(1)
+time.sleep(60)`;
+  const id = await fleet.submit([PYTHON, "-c", code]);
+  await eventually("it trains", async () => (await fleet.record(id)).reported.progress?.n === 1, { timeoutMs: 30_000 });
+  await fleet.navvy.tasks.abort(id, { reason: "enough" });
+  const { status, outcome, reported } = await fleet.ended(id);
+  expect([status, outcome?.kind]).toEqual(["aborted", "aborted"]);
+  expect(reported.artifacts.map(({ name }) => name)).toEqual(["checkpoint.pt"]);
+});
+
+test("a shell script reports by navvy-report, and by the navvy command with the same words", async () => {
+  const script = `set -e
+    navvy-report scalar loss 0.5 --step 1; navvy-report progress 2 4 epoch; navvy-report output name="it's" accuracy=json:0.9
+    echo model > made.bin; navvy-report artifact made.bin --kind model; navvy-report note warn 'disk "sda" is slow'
+    navvy report scalar loss 0.25 --step 2; navvy report note info 'by the command'
+    navvy report scalar loss x || echo "ended with $?"`;
+  const id = await fleet.submit(["sh", "-c", script]);
+  const { status, reported } = await fleet.ended(id);
+  expect([status, await fleet.logOf(id)]).toEqual(["completed", "ended with 2\n"]);
+  expect(await fleet.logOf(id, "err")).toContain("is a number, not 'x'");
+  expect(reported.metrics.loss).toMatchObject({ last: 0.25, lastStep: 2, count: 2 });
+  expect(reported).toMatchObject({ progress: { n: 2, of: 4, unit: "epoch" }, outputs: { name: "it's", accuracy: 0.9 } });
+  expect(reported.artifacts).toMatchObject([{ name: "made.bin", kind: "model" }]);
+  expect(reported.notes.map(({ text }) => text)).toEqual(['disk "sda" is slow', "by the command"]);
+});
+
+test("parameters go in as arguments and in the command, one that is missing is named, and a replay runs the same", async () => {
+  await using temp = await tempFolder();
+  const env = { NAVVY_SERVER: nats.url };
+  const navvy = (...args: string[]) => execa(process.execPath, [MAIN, ...args], { cwd: temp.path, env, reject: false });
+  const show = "import sys; print(sys.argv[1:])";
+  const flags = ["-p", "General/lr=0.1", "-p", "General/name=it's $HOME", "-p", "Data/seed=7", "-p", "General/on=false"];
+  const command = ["--", PYTHON, "-c", show, "run-${params.Data.seed}", "$${params.no}"];
+  const ran = await navvy("run", "-n", "asks", ...flags, "--params-as", "flags", ...command);
+  const words = `['run-7', '\${params.no}', '--lr', '0.1', '--name', "it's $HOME", '--no-on', '--Data.seed', '7']`;
+  expect([ran.exitCode, ran.stdout]).toEqual([0, words]);
+  const replayed = await navvy("task", "replay", "asks", "--into", "again", "--run");
+  expect(replayed.stdout).toBe(words);
+  const hydra = await navvy("run", ...flags, "--params-as", "hydra", "--", PYTHON, "-c", show);
+  expect(hydra.stdout).toBe(`['lr=0.1', "name='it\\\\'s $HOME'", 'on=false', 'Data.seed=7']`);
+  const shell = await navvy("run", ...flags, "-e", "ASKED=${params.name}", "--shell", 'echo "${params.name} $ASKED ${#ASKED}"');
+  expect(shell.stdout).toBe("it's $HOME it's $HOME 10");
+  const missing = await navvy("run", ...flags, "--", PYTHON, "-c", show, "${params.lrr}");
+  expect(missing.exitCode).not.toBe(0);
+  const [failed] = await fleet.list({ status: "failed" });
+  expect(failed?.outcome).toMatchObject({ kind: "setup_failed", reason: expect.stringContaining("asks for ${params.lrr}") });
+  expect(failed?.outcome?.tail).toContain("it has: lr, name, on, Data.seed");
+});
