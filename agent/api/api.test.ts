@@ -103,6 +103,16 @@ test("a body that is too large is refused before it is read, and one without a l
   await expect(stat(eventsFile(folder, "http"))).rejects.toThrow("ENOENT");
 });
 
+test("bodies that come together may not fill the agent's memory", async () => {
+  const { attempt } = await open({ heldBytes: 5_000 });
+  const [greedy, other] = [await attempt("one"), await attempt("two")];
+  const begun = `POST /v1/events HTTP/1.1\r\nhost: x\r\ncontent-length: 4000\r\n\r\n${"x".repeat(3_000)}`;
+  await raw(greedy.socket, begun);
+  expect(await (await raw(greedy.socket, begun)).ended).toMatch(/^HTTP\/1.1 503 /);
+  const note = { path: "/v1/events", method: "POST", body: `{"t":"note","text":"${"x".repeat(3_000)}"}` };
+  expect(await ask({ socketPath: other.socket, ...note })).toMatchObject({ status: 200 });
+});
+
 test("one task's connections are limited, and take nothing from another's", async () => {
   const { attempt } = await open({ connections: 4 });
   const [greedy, other] = [await attempt("one"), await attempt("two")];

@@ -19,7 +19,7 @@ import { type Told, toldTo } from "./told.js";
 
 export interface ApiParts {
   config: Pick<AgentConfig, "name" | "folder" | "facades" | "log">;
-  navvy: Pick<Navvy, "tasks" | "artifacts" | "objects">;
+  navvy: Pick<Navvy, "tasks" | "artifacts">;
   limits?: ApiLimits;
 }
 

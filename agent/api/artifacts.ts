@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { isNavvyError, NavvyError } from "../../protocol/index.js";
+import { NavvyError } from "../../protocol/index.js";
 import { SEEN_INSIDE } from "../task/seen.js";
 import type { Act, ApiAttempt } from "./call.js";
 import { SafeFolder } from "./safe-folder.js";
@@ -19,19 +19,13 @@ export const putArtifact: Act = async ({ attempt, request, query }, { name = "" 
   return { name, sizeBytes };
 };
 
-/** An artifact of any task of the fleet, from the store. */
+/** An artifact of any task of the fleet, from the store; of one that is a folder, a file by its path behind the artifact's name. */
 export const sendArtifact: Act = async ({ attempt, response }, { task = "", name = "" }) => {
-  const { tasks, artifacts, objects } = attempt.navvy;
+  const { tasks, artifacts } = attempt.navvy;
   const record = await tasks.get(taskId(task));
-  const { sha256, sizeBytes, kind } = await artifacts.resolve(record, name);
-  response.setHeader("navvy-sha256", sha256);
-  if (kind) response.setHeader("navvy-kind", encodeURIComponent(kind));
-  try {
-    await sendStream(response, objects.get(sha256), { sizeBytes });
-  } catch (error) {
-    if (!isNavvyError(error, "not_found")) throw error;
-    throw new NavvyError("not_found", `artifact ${JSON.stringify(name)} of task ${task} is not in the store any more`, { cause: error });
-  }
+  const found = (await artifacts.listAll(record)).find((one) => one.name === name && one.files === undefined);
+  if (found) response.setHeader("navvy-sha256", found.sha256);
+  await sendStream(response, artifacts.read(record, name), found ? { sizeBytes: found.sizeBytes } : {});
   return undefined;
 };
 

@@ -1,9 +1,14 @@
 import type { IncomingMessage } from "node:http";
 import { NavvyError } from "../../protocol/index.js";
-import type { Call } from "./call.js";
+import type { ApiAttempt, Call } from "./call.js";
 
-/** The whole of a request's body. @throws NavvyError too_large, timeout, aborted (the client went away) */
-export async function readBody({ request, limits }: Pick<Call, "request" | "limits">): Promise<Buffer> {
+type Body = Pick<Call, "request" | "limits" | "attempt">;
+
+/** Bytes of each attempt's bodies that are in memory just now. */
+const held = new WeakMap<ApiAttempt, number>();
+
+/** The whole of a request's body. @throws NavvyError too_large, timeout (too much at once, too slow), aborted (the client went away) */
+export async function readBody({ request, limits, attempt }: Body): Promise<Buffer> {
   const tooLarge = () =>
     new NavvyError("too_large", `the request's body is over the limit of ${limits.bodyBytes} bytes`, {
       fix: "send it in several requests",
@@ -18,18 +23,26 @@ export async function readBody({ request, limits }: Pick<Call, "request" | "limi
       sizeBytes += part.length;
       if (sizeBytes > limits.bodyBytes) throw tooLarge();
       parts.push(part);
+      hold(attempt, part.length);
+      if ((held.get(attempt) ?? 0) > limits.heldBytes)
+        throw new NavvyError("timeout", `requests of this task with more than ${limits.heldBytes} bytes are under way at once`);
     }
   } catch (error) {
     if (error instanceof NavvyError) throw error;
     throw new NavvyError("aborted", "the client went away in the middle of its request", { cause: error });
   } finally {
     clearTimeout(late);
+    hold(attempt, -parts.reduce((bytes, part) => bytes + part.length, 0));
   }
   return Buffer.concat(parts);
 }
 
+function hold(attempt: ApiAttempt, bytes: number): void {
+  held.set(attempt, (held.get(attempt) ?? 0) + bytes);
+}
+
 /** The body as a JSON object; an empty one is one without fields. @throws NavvyError invalid_argument, and as above */
-export async function readJson(call: Pick<Call, "request" | "limits">): Promise<Record<string, unknown>> {
+export async function readJson(call: Body): Promise<Record<string, unknown>> {
   const text = (await readBody(call)).toString("utf8");
   if (text.trim() === "") return {};
   try {

@@ -11,7 +11,7 @@ export interface ApiAttempt {
   agent: string;
   folder: AttemptFolder;
   isContained: boolean;
-  navvy: Pick<Navvy, "tasks" | "artifacts" | "objects">;
+  navvy: Pick<Navvy, "tasks" | "artifacts">;
   control: Control;
   /** For the agent's log: a request could not be answered by a fault of ours. */
   onFault: (error: unknown) => void;

@@ -68,6 +68,7 @@ export class Door {
     let late: NodeJS.Timeout | undefined;
     this.#idle.add(socket);
     const wait = (limitMs: number) => {
+      if (socket.destroyed) return; // its answer is over after it is
       this.#idle.add(socket);
       late = setTimeout(() => socket.destroy(), limitMs);
     };

@@ -9,6 +9,8 @@ export interface ApiLimits {
   /** For a body that is read as a whole. */
   bodyMs: number;
   bodyBytes: number;
+  /** All bodies of one attempt that are read as a whole at the same time. */
+  heldBytes: number;
   /** Without a byte in either direction, in the middle of a request. */
   idleMs: number;
   /** Between two requests of one connection. */
@@ -21,6 +23,7 @@ export const API_LIMITS: ApiLimits = {
   headMs: 10_000,
   bodyMs: 30_000,
   bodyBytes: 8 * 1024 * 1024,
+  heldBytes: 32 * 1024 * 1024,
   idleMs: 30_000,
   keepMs: 60_000,
 };

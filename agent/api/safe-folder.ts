@@ -91,7 +91,7 @@ export class SafeFolder {
   }
 
   async #within<T>(parts: string[], { makes = false }, act: (folder: string, last: string) => Promise<T>): Promise<T> {
-    let folder = await open(this.#root, O_RDONLY | O_DIRECTORY).catch(missing("the folder of the artifacts"));
+    let folder = await open(this.#root, O_RDONLY | O_DIRECTORY).catch(missing(parts.join("/")));
     let path = this.#root;
     try {
       for (const part of parts.slice(0, -1)) {
@@ -154,6 +154,6 @@ function inTheWay(name: string) {
 
 function missing(name: string) {
   return (error: NodeJS.ErrnoException): never => {
-    throw new NavvyError("not_found", `there is no file ${JSON.stringify(name)} among the artifacts`, { cause: error });
+    throw new NavvyError("not_found", `there is no file ${JSON.stringify(name)}`, { cause: error });
   };
 }

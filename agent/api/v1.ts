@@ -1,11 +1,9 @@
-import { createReadStream } from "node:fs";
-import { stat } from "node:fs/promises";
-import { join } from "node:path";
 import { NavvyError } from "../../protocol/index.js";
 import { parseReportLine } from "../task/report-line.js";
 import { putArtifact, sendArtifact } from "./artifacts.js";
 import { readBody, readJson } from "./body.js";
 import { type Act, type Route, sendJson } from "./call.js";
+import { SafeFolder } from "./safe-folder.js";
 import { sendStream } from "./stream.js";
 
 const MAX_LINE_BYTES = 1024 * 1024;
@@ -51,16 +49,15 @@ const getParams: Act = ({ attempt }) => Promise.resolve(attempt.claim.record.spe
 const getInputs: Act = ({ attempt }) =>
   Promise.resolve({ inputs: Object.entries(attempt.claim.record.spec.inputs).map(([name, input]) => ({ name, ...input })) });
 
+/** Of one that is a folder, a file by its path behind the input's name. */
 const getInput: Act = async ({ attempt, response }, { name = "" }) => {
   const { inputs } = attempt.claim.record.spec;
-  if (!Object.hasOwn(inputs, name))
+  if (!Object.hasOwn(inputs, name.split("/")[0] ?? ""))
     throw new NavvyError("not_found", `task ${attempt.claim.id} has no input ${JSON.stringify(name)}`, {
       why: Object.keys(inputs).length > 0 ? `it has: ${Object.keys(inputs).join(", ")}` : "it has none",
     });
-  const path = join(attempt.folder.inputs, name);
-  const found = await stat(path).catch(() => undefined);
-  if (!found?.isFile()) throw new NavvyError("not_found", `input ${JSON.stringify(name)} was removed from ${attempt.folder.inputs}`);
-  await sendStream(response, createReadStream(path, { end: Math.max(found.size - 1, 0) }), { sizeBytes: found.size });
+  const { handle, sizeBytes } = await new SafeFolder(attempt.folder.inputs, attempt.folder.root).open(name);
+  await sendStream(response, handle.createReadStream(), { sizeBytes });
   return undefined;
 };
 
@@ -90,7 +87,7 @@ export const V1: readonly Route[] = [
   { method: "GET", path: "v1/task", act: getTask },
   { method: "GET", path: "v1/params", act: getParams },
   { method: "GET", path: "v1/inputs", act: getInputs },
-  { method: "GET", path: "v1/inputs/:name", act: getInput },
+  { method: "GET", path: "v1/inputs/*name", act: getInput },
   { method: "GET", path: "v1/control", act: getControl },
   { method: "PUT", path: "v1/artifacts/*name", act: putArtifact },
   { method: "GET", path: "v1/artifacts/:task/*name", act: sendArtifact },

@@ -44,7 +44,7 @@ print(json.dumps({"gaps": sorted(gaps), "sent": sent, "data": data, "steps": [li
 test("an agent that is killed and started again answers its tasks where it did before, and remembers what they told it", async () => {
   await using nats = await startNats();
   await using c = await client(nats);
-  const keep = { adoptWithin: "60s", lease: "20s" };
+  const keep = { adoptWithin: "60s" };
   await using first = await spawnAgent(nats, keep);
   const id = await c.submit(["python3", "-c", POSTER]);
   await eventually("it has begun", async () => (await c.logOf(id)).includes("begun"), { timeoutMs: 20_000 });
@@ -65,5 +65,6 @@ test("an agent that is killed and started again answers its tasks where it did b
   expect(said.gaps).not.toEqual([]);
   expect(said.data).toMatchObject({ params: [{ key: "lr", value: "0.1" }], metrics: [{ key: "loss", value: 0.5, step: 3 }] });
   expect(said.data.tags).toContainEqual({ key: "__proto__", value: "kept" });
+  expect(ended.reported.metrics.by_port?.count).toBe(said.steps.length);
   expect([...new Set(said.steps)]).toEqual(Array.from({ length: said.sent }, (_, i) => i)); // one may have been taken and not answered for
 });

@@ -52,8 +52,8 @@ test("a Python program asks for its parameters and what it is", async () => {
   ]);
 });
 
-test("what it posts is taken line by line, and stands in the events file", async () => {
-  const { log, errors } = await python(`
+test("what it posts is taken line by line, and reported as what a file holds", async () => {
+  const { log, errors, reported } = await python(`
 lines = [{"t": "scalar", "k": "loss", "v": 0.5, "step": 1}, {"t": "new kind"}, {"t": "scalar", "v": 1}]
 body = "\\n".join(map(json.dumps, lines)) + "\\nnot json\\n"
 print(json.dumps([ask("POST", "/v1/events", body), ask("POST", "/v1/progress", {"n": 3, "of": 10, "unit": "epoch"}),
@@ -72,6 +72,7 @@ print(open(os.environ["NAVVY_DIR"] + "/events-http.jsonl").read(), end="")
     [400, { error: { code: "invalid_argument", fix: expect.stringContaining("epoch") } }],
   ]);
   expect(lines).toEqual([{ t: "scalar", k: "loss", v: 0.5, step: 1 }, { t: "new kind" }, { t: "progress", n: 3, of: 10, unit: "epoch" }]);
+  expect(reported).toMatchObject({ metrics: { loss: { last: 0.5, lastStep: 1, count: 1 } }, progress: { n: 3, of: 10, unit: "epoch" } });
 });
 
 test("it waits for a wish to abort, and is told the reason and the time it has left", async () => {
@@ -136,12 +137,12 @@ print(status, len(data), set(data), ask("GET", "/v1/artifacts/${id}/other")[1]["
 test("an input comes by its name", async () => {
   const { sha256, sizeBytes } = await fleet.navvy.objects.putBytes(Buffer.from("rows"));
   const { log } = await python(
-    `print(json.dumps([ask("GET", "/v1/inputs")[1], ask("GET", "/v1/inputs/data.csv")[1].decode(), ask("GET", "/v1/inputs/x")[0]]))`,
+    `print(json.dumps([ask("GET", "/v1/inputs")[1], ask("GET", "/v1/inputs/data.csv")[1].decode(), ask("GET", "/v1/inputs/x")[0], ask("GET", "/v1/inputs/data.csv/..%2F..%2Fparams.json")[0]]))`,
     {
       spec: { inputs: { "data.csv": { sha256, sizeBytes } } },
     },
   );
-  expect(JSON.parse(log)).toEqual([{ inputs: [{ name: "data.csv", sha256, sizeBytes }] }, "rows", 404]);
+  expect(JSON.parse(log)).toEqual([{ inputs: [{ name: "data.csv", sha256, sizeBytes }] }, "rows", 404, 400]);
 });
 
 test("a program in Node reaches the same by the port, and a token that is wrong nothing", async () => {

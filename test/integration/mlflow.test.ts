@@ -57,7 +57,7 @@ async function python(code: string, env: Record<string, string> = {}) {
 }
 
 test("a logger's run is the task: metrics become scalars, parameters are kept, and both are read back", async () => {
-  const { id, said } = await python(`
+  const { id, said, reported } = await python(`
 say(api("GET", "experiments/get-by-name", {"experiment_name": "digits"})["experiment"])
 say(api("POST", "runs/create", {"experiment_id": "0", "user_id": "ann", "run_name": "first", "start_time": 1795336200000,
   "tags": [{"key": "mlflow.user", "value": "ann"}, {"key": "mlflow.source.name", "value": "train.py"}, {"key": "mlflow.runName", "value": "first"}]})["run"]["info"])
@@ -103,6 +103,10 @@ say(lines())
     { t: "scalar", k: "worst", v: "-inf", step: 0, ts: 1795336202 },
     { t: "param", k: "seed", v: "7" },
   ]);
+  expect(reported).toMatchObject({
+    params: { lr: "0.1", optimizer: "adamw", seed: "7" },
+    metrics: { loss: { last: 0.25, lastStep: 2, count: 2 } },
+  });
 });
 
 test("runs below it have a prefix of their own, and are found by their tags", async () => {
