@@ -144,13 +144,13 @@ export class Objects implements ContentStore {
     return known ?? this.#upload(`upload ${path}`, { open, canReopen: true, check });
   }
 
-  #putLarge(path: string, { handle, check }: SteadyFile, signal: AbortSignal | undefined): Promise<Stored> {
+  #putLarge(path: string, { handle, sizeBytes, check }: SteadyFile, signal: AbortSignal | undefined): Promise<Stored> {
     const readAt = (buffer: Buffer, position: number) => {
       signal?.throwIfAborted();
       return fromFile(handle, position)(buffer);
     };
     return this.#cooled(`upload ${path}`, () =>
-      putChunked(this.#blobs, { readAt, check, translate: (error) => this.#translate(error, `upload ${path}`) }),
+      putChunked(this.#blobs, { sizeBytes, readAt, check, translate: (error) => this.#translate(error, `upload ${path}`) }),
     );
   }
 
