@@ -10,7 +10,7 @@ const AT_ONCE = 3;
 /** From this size on a second thread for the hashes is worth its start. */
 const THREAD_BYTES = 64 * 1024 * 1024;
 /** Looks at what is there already, at once. */
-const LOOKS = 8;
+const LOOKS = 32;
 
 /** Fills the buffer from a position of the source; fewer bytes than it holds mean the end. */
 export type ReadAt = (buffer: Buffer, position: number) => Promise<number>;
@@ -50,6 +50,11 @@ class ChunkedPut {
   readonly #storing = new Map<string, Promise<void>>();
   readonly #sent = new Set<string>();
   readonly #underway = new Set<Promise<void>>();
+  readonly #looks = new Set<Promise<void>>();
+  /** All so far was there, so most likely the rest is: nobody waits for looks then. */
+  #isScanning = false;
+  /** Something was not, and has not been sent yet. */
+  #isMissing = false;
   readonly #digester: Digester;
   /** Buffers of the digester that can be filled. */
   readonly #free: number[] = Array.from({ length: AT_ONCE }, (_, slot) => slot);
@@ -84,7 +89,7 @@ class ChunkedPut {
   }
 
   async close(): Promise<void> {
-    await Promise.allSettled(this.#underway);
+    await Promise.all([...this.#underway, ...this.#looks]);
     await this.#digester.close();
   }
 
@@ -107,13 +112,33 @@ class ChunkedPut {
     const { length } = bytes;
     const name = await (this.#whole ? this.#digester.digestBeside(slot, length) : this.#digester.digest(slot, length));
     this.#chunks[at] = name;
+    if (this.#isScanning) return this.#lookLater(name);
     const storing = this.#storing.get(name) ?? this.#storeNew(name, bytes);
     this.#storing.set(name, storing);
     await storing;
   }
 
   async #storeNew(name: string, bytes: Uint8Array): Promise<void> {
-    if (!(await this.#has(name))) await this.#send(name, bytes);
+    const isThere = await this.#has(name);
+    if (isThere) this.#isScanning ||= this.#sentBytes === 0;
+    else {
+      this.#isScanning = false;
+      await this.#send(name, bytes);
+    }
+  }
+
+  /** The buffer is free meanwhile: should it not be there, it is read once more at the end. */
+  async #lookLater(name: string): Promise<void> {
+    while (this.#looks.size >= LOOKS) await Promise.race(this.#looks);
+    const look = this.#has(name)
+      .then((isThere) => {
+        if (isThere) return;
+        this.#isScanning = false;
+        this.#isMissing = true;
+      })
+      .catch((error: unknown) => void (this.#failure ??= { error }))
+      .finally(() => this.#looks.delete(look));
+    this.#looks.add(look);
   }
 
   async #has(name: string): Promise<boolean> {
@@ -137,13 +162,14 @@ class ChunkedPut {
 
   async #settle(): Promise<void> {
     await Promise.all(this.#underway);
+    await Promise.all(this.#looks);
     if (this.#failure) throw this.#failure.error;
     await this.#source.check();
   }
 
   /** All chunks are there: then most likely the content is too. */
   async #known(): Promise<Stored | undefined> {
-    if (this.#sentBytes > 0) return undefined;
+    if (this.#sentBytes > 0 || this.#isMissing) return undefined;
     const known = await this.#blobs.get(knownName(this.#chunks));
     const sha256 = known && Buffer.from(known).toString("latin1");
     if (sha256 === undefined || !(await this.#has(listName(sha256)))) return undefined;
