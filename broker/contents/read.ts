@@ -3,7 +3,7 @@ import { type ChunkList, corruptContent, digestOf, knownName, listName } from ".
 import type { Blobs } from "./content-store.js";
 
 /** Chunks under way beside the one that is taken. */
-const AHEAD = 2;
+const AHEAD = 1;
 
 /** The content in order; each chunk is verified before it is given on, and the whole at its end. @throws NavvyError corrupt */
 export async function* readChunked(blobs: Blobs, list: ChunkList): AsyncGenerator<Uint8Array, void, undefined> {
