@@ -45,6 +45,7 @@ export class Agent {
     const navvy = await connect({
       ...config.connection,
       wait: true,
+      hashesBeside: false,
       onWaiting,
       actor: config.name,
       clientName: `navvy agent ${config.name}`,

@@ -1,88 +1,117 @@
 /**
- * Artifacts: our put and get against the client's own object store and against bare JetStream publishes of the same
- * bytes, in one run on one server. `npx tsx bench/artifacts.ts [MB]` prints MB/s and ratios, and writes them to
- * `bench/results/artifacts.json`.
+ * Artifacts: put, get and a second put of the same file against bare JetStream publishes and reads of the same bytes, eight messages
+ * of 512 KB in flight, and against the client's own object store; in one run on one server, by turns. `npx tsx bench/artifacts.ts [MiB]`
+ * prints MiB/s and ratios, and writes them to `bench/results/artifacts.json`. Every put is of other bytes: nothing of it is there.
  */
-import { randomBytes } from "node:crypto";
-import { mkdir, writeFile } from "node:fs/promises";
+import { randomFillSync } from "node:crypto";
+import { mkdir, open, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import Table from "cli-table3";
-import { DiscardPolicy } from "nats";
+import { AckPolicy, DeliverPolicy, DiscardPolicy } from "nats";
 import { MIB, type ObjectsBed, objectsBed } from "../test/support/objects.js";
 import { residentBytes, startFleet } from "./fleet.js";
 
-const SIZE_MIB = Number(process.argv[2] ?? 256);
-const RUNS = 3;
+const SIZE_MIB = Number(process.argv[2] ?? 1024);
+const RUNS = Number(process.argv[3] ?? 3);
+/** The client's own store is slow: it gets no more than that. */
+const CLIENT_MIB = Math.min(SIZE_MIB, 64);
 const WINDOW = 8;
-const CHUNK_BYTES = 512 * 1024;
+const MESSAGE_BYTES = 512 * 1024;
 const BARE = "bare";
 
-interface Row {
-  what: string;
-  putMibPerSecond: number;
-  getMibPerSecond: number | undefined;
+/** MiB/s. */
+interface Speeds {
+  barePut: number;
+  bareGet: number;
+  put: number;
+  get: number;
+  again: number;
 }
 
-const content = randomBytes(SIZE_MIB * MIB);
 await using bed = await objectsBed();
 await bed.bus.jsm.streams.add({ name: BARE, subjects: [BARE], discard: DiscardPolicy.New });
 
-const runs: Row[][] = [];
-for (let run = 0; run < RUNS; run++) runs.push([await ours(bed), await clients(bed), await bare(bed)]);
-const rows = (runs[0] ?? []).map((row, i) => ({
-  what: row.what,
-  putMibPerSecond: median(runs.map((run) => run[i]?.putMibPerSecond ?? 0)),
-  getMibPerSecond: row.getMibPerSecond && median(runs.map((run) => run[i]?.getMibPerSecond ?? 0)),
-}));
-const [own, client, floor] = rows as [Row, Row, Row];
+const rounds: Speeds[] = [];
+for (let run = 0; run < RUNS; run++) rounds.push(await round(bed, join(bed.folder, `file-${run}`)));
+const client = await clients(bed);
+const median = (of: (round: Speeds) => number) => rounds.map(of).toSorted((a, b) => a - b)[rounds.length >> 1] ?? 0;
+const speeds = Object.fromEntries(
+  (["barePut", "bareGet", "put", "get", "again"] as const).map((name) => [name, median((one) => one[name])]),
+) as unknown as Speeds;
 const ratios = {
-  putToClient: own.putMibPerSecond / client.putMibPerSecond,
-  getToClient: (own.getMibPerSecond ?? 0) / (client.getMibPerSecond ?? 1),
-  putToBarePublish: own.putMibPerSecond / floor.putMibPerSecond,
+  put: median(({ put, barePut }) => put / barePut),
+  get: median(({ get, bareGet }) => get / bareGet),
+  again: median(({ put, again }) => put / again),
+  putToClient: speeds.put / client.put,
+  getToClient: speeds.get / client.get,
 };
-print(rows);
-const agentMemory = await agentGrowth();
-console.log(`an agent whose task leaves ${SIZE_MIB} MiB grows by ${agentMemory.growthMib} MiB (from ${agentMemory.beforeMib} MiB)`);
-await save({ agentMemory, sizeMib: SIZE_MIB, runs: RUNS, node: process.version, natsServer: bed.nats.version, rows, ratios });
+print();
+const memory = await agentMemory();
+console.log(`an agent whose task leaves ${SIZE_MIB} MiB: ${memory.beforeMib} MiB before, at most ${memory.peakMib} MiB meanwhile`);
+const folder = new URL("results/", import.meta.url);
+await mkdir(folder, { recursive: true });
+const result = {
+  sizeMib: SIZE_MIB,
+  runs: RUNS,
+  node: process.version,
+  natsServer: bed.nats.version,
+  speeds,
+  ratios,
+  client,
+  memory,
+  rounds,
+};
+await writeFile(new URL("artifacts.json", folder), `${JSON.stringify(result, null, 2)}\n`);
 
-async function ours({ objects }: ObjectsBed): Promise<Row> {
+/** Each beside its own measure. */
+async function round({ objects, bus, stream }: ObjectsBed, file: string): Promise<Speeds> {
+  await writeRandom(file);
+  const barePut = SIZE_MIB / (await seconds(() => publishFile(bed, file)));
   let name = "";
-  const put = await seconds(async () => {
-    name = (await objects.putStream(slices())).sha256; // a stream: the same work as the others, no look whether it is there
-  });
-  const get = await seconds(async () => {
-    for await (const _ of objects.get(name));
-  });
-  await objects.delete(name);
-  return { what: "navvy", putMibPerSecond: SIZE_MIB / put, getMibPerSecond: SIZE_MIB / get };
+  const put = SIZE_MIB / (await seconds(async () => (name = (await objects.putFile(file)).sha256)));
+  const again = SIZE_MIB / (await seconds(() => objects.putFile(file)));
+  const bareGet = SIZE_MIB / (await seconds(() => consume(bed)));
+  const get = SIZE_MIB / (await seconds(() => drain(objects.get(name))));
+  await Promise.all([bus.jsm.streams.purge(BARE), bus.jsm.streams.purge(stream), rm(file)]);
+  return { barePut, bareGet, put, get, again };
 }
 
-async function clients({ bus }: ObjectsBed): Promise<Row> {
+/** Read from the file too, with no hash. */
+async function publishFile({ bus }: ObjectsBed, file: string): Promise<void> {
+  const handle = await open(file, "r");
+  const underway: Promise<unknown>[] = [];
+  for (let at = 0; at < SIZE_MIB * MIB; at += MESSAGE_BYTES) {
+    const { buffer } = await handle.read(Buffer.allocUnsafe(MESSAGE_BYTES), 0, MESSAGE_BYTES, at);
+    if (underway.length >= WINDOW) await underway.shift();
+    underway.push(bus.js.publish(BARE, buffer));
+  }
+  await Promise.all(underway);
+  await handle.close();
+}
+
+async function consume({ bus }: ObjectsBed): Promise<void> {
+  const { name } = await bus.jsm.consumers.add(BARE, { ack_policy: AckPolicy.None, deliver_policy: DeliverPolicy.All, mem_storage: true });
+  const messages = await (await bus.js.consumers.get(BARE, name)).consume({ max_messages: WINDOW });
+  let left = SIZE_MIB * MIB;
+  for await (const message of messages) if ((left -= message.data.length) <= 0) break;
+  await bus.jsm.consumers.delete(BARE, name);
+}
+
+async function clients({ bus }: ObjectsBed): Promise<{ put: number; get: number }> {
   const store = await bus.js.views.os(bus.assets.objects.name);
-  const meta = { name: "bench", options: { max_chunk_size: CHUNK_BYTES } };
-  const put = await seconds(() => store.put(meta, ReadableStream.from(slices()) as never, { timeout: 60_000 }));
+  const meta = { name: "bench", options: { max_chunk_size: MESSAGE_BYTES } };
+  const bytes = randomFillSync(Buffer.alloc(CLIENT_MIB * MIB));
+  const put = await seconds(() => store.put(meta, new Blob([bytes]).stream() as never, { timeout: 60_000 }));
   const get = await seconds(async () => {
     const found = await store.get("bench");
-    for await (const _ of (found?.data ?? []) as AsyncIterable<Uint8Array>);
+    await drain((found?.data ?? []) as AsyncIterable<Uint8Array>);
   });
   await store.delete("bench");
-  return { what: "the client's object store", putMibPerSecond: SIZE_MIB / put, getMibPerSecond: SIZE_MIB / get };
+  return { put: CLIENT_MIB / put, get: CLIENT_MIB / get };
 }
 
-async function bare({ bus }: ObjectsBed): Promise<Row> {
-  const put = await seconds(async () => {
-    const underway: Promise<unknown>[] = [];
-    for await (const slice of slices()) {
-      if (underway.length >= WINDOW) await underway.shift();
-      underway.push(bus.js.publish(BARE, slice));
-    }
-    await Promise.all(underway);
-  });
-  await bus.jsm.streams.purge(BARE);
-  return { what: `JetStream publishes, ${WINDOW} in flight, no hash`, putMibPerSecond: SIZE_MIB / put, getMibPerSecond: undefined };
-}
-
-/** The most that an agent's memory grows by while it uploads an artifact of that size, over what it is after a small one. */
-async function agentGrowth(): Promise<{ beforeMib: number; growthMib: number }> {
+/** The most that an agent takes while it uploads an artifact of that size, beside what it takes after small ones. */
+async function agentMemory(): Promise<{ beforeMib: number; peakMib: number }> {
   await using fleet = await startFleet({ slots: 1 });
   const pid = fleet.agent.pid ?? 0;
   const leave = async (mib: number) => {
@@ -99,11 +128,18 @@ async function agentGrowth(): Promise<{ beforeMib: number; growthMib: number }> 
   const watching = setInterval(() => void residentBytes(pid).then((bytes) => (peak = Math.max(peak, bytes))), 10);
   await leave(SIZE_MIB);
   clearInterval(watching);
-  return { beforeMib: Math.round(before / MIB), growthMib: Math.round((peak - before) / MIB) };
+  return { beforeMib: Math.round(before / MIB), peakMib: Math.round(peak / MIB) };
 }
 
-async function* slices(): AsyncGenerator<Uint8Array> {
-  for (let at = 0; at < content.length; at += CHUNK_BYTES) yield content.subarray(at, at + CHUNK_BYTES);
+async function writeRandom(file: string): Promise<void> {
+  const handle = await open(file, "w");
+  const block = Buffer.alloc(4 * MIB);
+  for (let mib = 0; mib < SIZE_MIB; mib += 4) await handle.write(randomFillSync(block));
+  await handle.close();
+}
+
+async function drain(content: AsyncIterable<Uint8Array>): Promise<void> {
+  for await (const _ of content);
 }
 
 async function seconds(work: () => Promise<unknown>): Promise<number> {
@@ -112,28 +148,14 @@ async function seconds(work: () => Promise<unknown>): Promise<number> {
   return (performance.now() - start) / 1000;
 }
 
-function median(values: number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0;
-}
-
-function print(measured: Row[]): void {
-  const table = new Table({ head: [`${SIZE_MIB} MiB, median of ${RUNS}`, "put MiB/s", "get MiB/s", "put ×", "get ×"] });
-  for (const row of measured) {
-    const get = row.getMibPerSecond;
-    table.push([
-      row.what,
-      row.putMibPerSecond.toFixed(0),
-      get?.toFixed(0) ?? "–",
-      (row.putMibPerSecond / client.putMibPerSecond).toFixed(1),
-      get ? (get / (client.getMibPerSecond ?? 1)).toFixed(1) : "–",
-    ]);
-  }
+function print(): void {
+  const table = new Table({ head: [`${SIZE_MIB} MiB, median of ${RUNS}`, "put MiB/s", "get MiB/s"] });
+  const whole = (speed: number) => speed.toFixed(0);
+  table.push(["navvy", whole(speeds.put), whole(speeds.get)], ["navvy, the same again", whole(speeds.again), ""]);
+  table.push([`JetStream, ${WINDOW} in flight, no hash`, whole(speeds.barePut), whole(speeds.bareGet)]);
+  table.push([`the client's object store, ${CLIENT_MIB} MiB`, whole(client.put), whole(client.get)]);
   console.log(table.toString());
-  console.log(`× the client's; of bare publishes navvy reaches ${(100 * ratios.putToBarePublish).toFixed(0)} %`);
-}
-
-async function save(result: unknown): Promise<void> {
-  const folder = new URL("results/", import.meta.url);
-  await mkdir(folder, { recursive: true });
-  await writeFile(new URL("artifacts.json", folder), `${JSON.stringify(result, null, 2)}\n`);
+  console.log(`of bare JetStream: put ${ratios.put.toFixed(2)}, get ${ratios.get.toFixed(2)}`);
+  console.log(`the second put takes ${ratios.again.toFixed(3)} of the first`);
+  console.log(`× the client's: put ${ratios.putToClient.toFixed(1)}, get ${ratios.getToClient.toFixed(1)}`);
 }

@@ -16,6 +16,8 @@ import { Tasks } from "./tasks/index.js";
 export interface NavvyOptions extends ConnectOptions {
   /** Copies of every stream, on a cluster. Default `NAVVY_REPLICAS`, else 1; said expressly, streams that have fewer get as many. */
   replicas?: number;
+  /** Whether a thread helps to hash large files, for 10 MB of memory as long. Default true. */
+  hashesBeside?: boolean;
 }
 
 /** A fleet, seen through one NATS connection: the verbs by noun. */
@@ -47,7 +49,7 @@ export async function connect(options: NavvyOptions = {}): Promise<Navvy> {
     await bus.close();
     throw error;
   }
-  return verbs(bus);
+  return verbs(bus, options);
 }
 
 function replicasOf({ replicas, env = process.env }: NavvyOptions): number | undefined {
@@ -61,11 +63,11 @@ function replicasOf({ replicas, env = process.env }: NavvyOptions): number | und
 /** Events are an echo: with the server away, leaving does not wait for them longer than this. */
 const FLUSH_MS = 5_000;
 
-function verbs(bus: Awaited<ReturnType<typeof openBus>>): Navvy {
+function verbs(bus: Awaited<ReturnType<typeof openBus>>, { hashesBeside = true }: NavvyOptions): Navvy {
   const events = new Events(bus);
   const queues = new Queues(bus, events);
   const tasks = new Tasks(bus, queues, events);
-  const objects = new Objects(bus);
+  const objects = new Objects(bus, { hashesBeside });
   const artifacts = new Artifacts(objects);
   const fleet = new Fleet(bus);
   const close = async () => {

@@ -43,8 +43,11 @@ export class Objects implements ContentStore {
   readonly #store: Store;
   readonly #blobs: ObjectBlobs;
   readonly #cooling: Cooling;
+  readonly #hashesBeside: boolean;
 
-  constructor(bus: Bus, options: { patienceMs?: number } = {}) {
+  /** `hashesBeside` (true): a thread helps while large files are put; it costs 10 MB as long. */
+  constructor(bus: Bus, options: { patienceMs?: number; hashesBeside?: boolean } = {}) {
+    this.#hashesBeside = options.hashesBeside ?? true;
     const link = new Link(bus.nc, options.patienceMs ?? PATIENCE_MS);
     const layout = new Layout(bus.assets.objects.name);
     this.#cooling = new Cooling(bus.trouble);
@@ -146,13 +149,19 @@ export class Objects implements ContentStore {
     return known ?? this.#upload(`upload ${path}`, { open, canReopen: true, check });
   }
 
-  #putLarge(path: string, { handle, check }: SteadyFile, signal: AbortSignal | undefined): Promise<Stored> {
+  #putLarge(path: string, { handle, sizeBytes, check }: SteadyFile, signal: AbortSignal | undefined): Promise<Stored> {
     const readAt = (buffer: Buffer, position: number) => {
       signal?.throwIfAborted();
       return fromFile(handle, position)(buffer);
     };
     return this.#cooled(`upload ${path}`, () =>
-      putChunked(this.#blobs, { readAt, check, translate: (error) => this.#translate(error, `upload ${path}`) }),
+      putChunked(this.#blobs, {
+        sizeBytes,
+        hashesBeside: this.#hashesBeside,
+        readAt,
+        check,
+        translate: (error) => this.#translate(error, `upload ${path}`),
+      }),
     );
   }
 

@@ -52,8 +52,8 @@ export function describe(name: string, bytes: Buffer): Metadata {
 /** Some lines as they are; JSON in one. */
 function previewOf(text: string, mediaType: string): string {
   const shown = mediaType === "application/json" ? text.replace(/\s+/g, " ") : text.split("\n").slice(0, 4).join("\n");
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they would do something to the terminal
-  const clean = shown.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, "").trim();
+  // Control characters would do something to the terminal.
+  const clean = shown.replace(/(?![\n\t])\p{Cc}/gu, "").trim();
   return clean.length <= MAX_PREVIEW_CHARACTERS ? clean : `${cut(clean)}…`;
 }
 

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { notFound } from "../objects/download.js";
 import { translateFile } from "../objects/files.js";
 import { fromFile } from "../objects/source.js";
@@ -34,13 +33,13 @@ export class BlobStore implements ContentStore {
       buffer.set(part);
       return part.length;
     };
-    return putChunked(this.#blobs, { readAt, check: async () => undefined });
+    return putChunked(this.#blobs, { sizeBytes: bytes.length, readAt, check: async () => undefined });
   }
 
   async *get(sha256: string): AsyncGenerator<Uint8Array, void, undefined> {
     const whole = await this.#blobs.get(requireSha256(sha256));
     if (whole) {
-      if ((await digestOf(whole)) !== sha256) throw corruptContent(sha256, `it holds ${whole.length} bytes that are not its own`);
+      if (digestOf(whole) !== sha256) throw corruptContent(sha256, `it holds ${whole.length} bytes that are not its own`);
       yield whole;
       return;
     }
@@ -81,7 +80,7 @@ export class BlobStore implements ContentStore {
         signal?.throwIfAborted();
         return fromFile(handle, position)(buffer);
       };
-      return putChunked(this.#blobs, { readAt, check });
+      return putChunked(this.#blobs, { sizeBytes, readAt, check });
     }
     const buffer = Buffer.allocUnsafe(sizeBytes);
     const bytes = buffer.subarray(0, await fromFile(handle)(buffer));
@@ -90,7 +89,7 @@ export class BlobStore implements ContentStore {
   }
 
   async #putWhole(bytes: Uint8Array): Promise<Stored> {
-    const sha256 = createHash("sha256").update(bytes).digest("hex");
+    const sha256 = digestOf(bytes);
     const existed = (await this.#blobs.size(sha256)) !== undefined;
     if (!existed) await this.#blobs.put(sha256, bytes);
     return { sha256, sizeBytes: bytes.length, existed };

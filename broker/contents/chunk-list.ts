@@ -1,4 +1,4 @@
-import { createHash, webcrypto } from "node:crypto";
+import { createHash } from "node:crypto";
 import { z } from "zod";
 import { NavvyError } from "../../protocol/index.js";
 import type { Blobs } from "./content-store.js";
@@ -52,9 +52,8 @@ export function encodeList(list: Omit<ChunkList, "type">): Uint8Array {
   return Buffer.from(JSON.stringify({ type: "navvy.chunks.v1", ...list }));
 }
 
-/** Of a whole buffer, beside the event loop. */
-export async function digestOf(bytes: Uint8Array): Promise<string> {
-  return Buffer.from(await webcrypto.subtle.digest("SHA-256", bytes)).toString("hex");
+export function digestOf(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
 }
 
 export function corruptContent(sha256: string, why: string, cause?: unknown): NavvyError {

@@ -3,17 +3,23 @@ import { NavvyError } from "../../protocol/index.js";
 import type { Stored } from "../objects/upload.js";
 import { CHUNK_BYTES, digestOf, encodeList, knownName, listName } from "./chunk-list.js";
 import type { Blobs } from "./content-store.js";
+import { Digester } from "./digester.js";
 
-/** Chunks in memory at once: one is read while others are on their way. */
-const AT_ONCE = 3;
+/** Chunks in memory at once: one is read while the other is on its way; with a thread beside a third is hashed. */
+const AT_ONCE = 2;
+/** From this size on a second thread for the hashes is worth its start. */
+const THREAD_BYTES = 64 * 1024 * 1024;
 /** Looks at what is there already, at once. */
-const LOOKS = 8;
+const LOOKS = 32;
 
 /** Fills the buffer from a position of the source; fewer bytes than it holds mean the end. */
 export type ReadAt = (buffer: Buffer, position: number) => Promise<number>;
 
 /** What is stored. */
 export interface ChunkedSource {
+  sizeBytes: number;
+  /** Hash in a thread beside where it pays: twice as fast, for 10 MB of memory. */
+  hashesBeside?: boolean;
   readAt: ReadAt;
   /** Throws when the source has changed since it was opened. */
   check: () => Promise<void>;
@@ -34,6 +40,8 @@ export async function putChunked(blobs: Blobs, source: ChunkedSource): Promise<S
     const error = source.translate?.(cause) ?? cause;
     await put.failed(error);
     throw error;
+  } finally {
+    await put.close();
   }
 }
 
@@ -44,7 +52,14 @@ class ChunkedPut {
   readonly #storing = new Map<string, Promise<void>>();
   readonly #sent = new Set<string>();
   readonly #underway = new Set<Promise<void>>();
-  readonly #free: Buffer[] = Array.from({ length: AT_ONCE }, () => Buffer.allocUnsafeSlow(CHUNK_BYTES));
+  readonly #looks = new Set<Promise<void>>();
+  /** All so far was there, so most likely the rest is: nobody waits for looks then. */
+  #isScanning = false;
+  /** Something was not, and has not been sent yet. */
+  #isMissing = false;
+  readonly #digester: Digester;
+  /** Buffers of the digester that can be filled. */
+  readonly #free: number[];
   #whole: Hash | undefined;
   #sizeBytes = 0;
   #sentBytes = 0;
@@ -53,13 +68,17 @@ class ChunkedPut {
   constructor(blobs: Blobs, source: ChunkedSource) {
     this.#blobs = blobs;
     this.#source = source;
+    const hasThread = (source.hashesBeside ?? false) && source.sizeBytes >= THREAD_BYTES;
+    this.#digester = new Digester({ count: hasThread ? AT_ONCE + 1 : AT_ONCE, bytes: CHUNK_BYTES, hasThread });
+    this.#free = [...this.#digester.buffers.keys()];
   }
 
   async run(): Promise<Stored> {
     for (let at = 0; ; at++) {
-      const buffer = await this.#room();
+      const slot = await this.#room();
+      const buffer = this.#digester.buffers[slot] as Buffer;
       const length = await this.#source.readAt(buffer, this.#sizeBytes);
-      if (length > 0) await this.#take(buffer, at, length);
+      if (length > 0) await this.#take(slot, at, length);
       if (length < buffer.length) break;
     }
     await this.#settle();
@@ -73,13 +92,18 @@ class ChunkedPut {
     for (const name of this.#sent) await this.#blobs.delete(name).catch(() => undefined);
   }
 
-  async #take(buffer: Buffer, at: number, length: number): Promise<void> {
-    const bytes = buffer.subarray(0, length);
-    const storing = this.#store(bytes, at)
+  async close(): Promise<void> {
+    await Promise.all([...this.#underway, ...this.#looks]);
+    await this.#digester.close();
+  }
+
+  async #take(slot: number, at: number, length: number): Promise<void> {
+    const bytes = (this.#digester.buffers[slot] as Buffer).subarray(0, length);
+    const storing = this.#store(slot, bytes, at)
       .catch((error: unknown) => void (this.#failure ??= { error }))
       .finally(() => {
         this.#underway.delete(storing);
-        this.#free.push(buffer);
+        this.#free.push(slot);
       });
     this.#underway.add(storing);
     if (this.#sentBytes > 0 && !this.#whole) this.#whole = await this.#hashBefore(this.#sizeBytes);
@@ -87,16 +111,38 @@ class ChunkedPut {
     this.#sizeBytes += length;
   }
 
-  async #store(bytes: Uint8Array, at: number): Promise<void> {
-    const name = await digestOf(bytes);
+  /** As long as there is no hash over the whole to be taken here, this thread takes some of the chunks'. */
+  async #store(slot: number, bytes: Uint8Array, at: number): Promise<void> {
+    const { length } = bytes;
+    const name = await (this.#whole ? this.#digester.digestBeside(slot, length) : this.#digester.digest(slot, length));
     this.#chunks[at] = name;
+    if (this.#isScanning) return this.#lookLater(name);
     const storing = this.#storing.get(name) ?? this.#storeNew(name, bytes);
     this.#storing.set(name, storing);
     await storing;
   }
 
   async #storeNew(name: string, bytes: Uint8Array): Promise<void> {
-    if (!(await this.#has(name))) await this.#send(name, bytes);
+    const isThere = await this.#has(name);
+    if (isThere) this.#isScanning ||= this.#sentBytes === 0;
+    else {
+      this.#isScanning = false;
+      await this.#send(name, bytes);
+    }
+  }
+
+  /** The buffer is free meanwhile: should it not be there, it is read once more at the end. */
+  async #lookLater(name: string): Promise<void> {
+    while (this.#looks.size >= LOOKS) await Promise.race(this.#looks);
+    const look = this.#has(name)
+      .then((isThere) => {
+        if (isThere) return;
+        this.#isScanning = false;
+        this.#isMissing = true;
+      })
+      .catch((error: unknown) => void (this.#failure ??= { error }))
+      .finally(() => this.#looks.delete(look));
+    this.#looks.add(look);
   }
 
   async #has(name: string): Promise<boolean> {
@@ -109,24 +155,25 @@ class ChunkedPut {
     return this.#blobs.put(name, bytes);
   }
 
-  async #room(): Promise<Buffer> {
+  async #room(): Promise<number> {
     for (;;) {
       if (this.#failure) throw this.#failure.error;
-      const buffer = this.#free.pop();
-      if (buffer) return buffer;
+      const slot = this.#free.pop();
+      if (slot !== undefined) return slot;
       await Promise.race(this.#underway);
     }
   }
 
   async #settle(): Promise<void> {
     await Promise.all(this.#underway);
+    await Promise.all(this.#looks);
     if (this.#failure) throw this.#failure.error;
     await this.#source.check();
   }
 
   /** All chunks are there: then most likely the content is too. */
   async #known(): Promise<Stored | undefined> {
-    if (this.#sentBytes > 0) return undefined;
+    if (this.#sentBytes > 0 || this.#isMissing) return undefined;
     const name = knownName(this.#chunks);
     const known = (await this.#has(name)) ? await this.#blobs.get(name) : undefined;
     const sha256 = known && Buffer.from(known).toString("latin1");
@@ -161,7 +208,7 @@ class ChunkedPut {
   async #again(at: number, name: string): Promise<Uint8Array> {
     const buffer = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, this.#sizeBytes - at * CHUNK_BYTES));
     const bytes = buffer.subarray(0, await this.#source.readAt(buffer, at * CHUNK_BYTES));
-    if ((await digestOf(bytes)) !== name) throw changed();
+    if (digestOf(bytes) !== name) throw changed();
     return bytes;
   }
 

@@ -1,3 +1,4 @@
+import type * as Client from "@aws-sdk/client-s3";
 import type { S3Client } from "@aws-sdk/client-s3";
 import { NavvyError } from "../../protocol/index.js";
 import type { Blobs } from "./content-store.js";
@@ -5,7 +6,7 @@ import { translateS3 } from "./s3-errors.js";
 import type { StorePlace } from "./store-url.js";
 
 type S3Place = Extract<StorePlace, { kind: "s3" }>;
-type Sdk = typeof import("@aws-sdk/client-s3");
+type Sdk = typeof Client;
 
 /** In one request; chunks are far below it, and so no upload in parts is ever left half done. */
 const MAX_GET_BYTES = 64 * 1024 * 1024;

@@ -35,12 +35,8 @@ const UNREACHABLE = new Set(["ECONNREFUSED", "ENOTFOUND", "ECONNRESET", "ETIMEDO
 /** Names bucket, key, cause and what to do; never a key or a secret. */
 export function translateS3(error: unknown, place: Extract<StorePlace, { kind: "s3" }>, name: string): unknown {
   if (error instanceof NavvyError) return error;
-  const {
-    name: kind = "",
-    message = "",
-    code = "",
-    $metadata,
-  } = error as Error & { code?: string; $metadata?: { httpStatusCode?: number } };
+  const said = error as Partial<Error> & { code?: string; $metadata?: { httpStatusCode?: number } };
+  const { name: kind = "", message = "", code = "", $metadata } = said;
   const at = `s3://${place.bucket}/${place.prefix ? `${place.prefix}/` : ""}${name}${place.endpoint ? ` at ${place.endpoint}` : ""}`;
   const status = $metadata?.httpStatusCode;
   const told = KNOWN[kind] ?? (status === 403 ? KNOWN.Forbidden : undefined);

@@ -51,7 +51,7 @@ function s3Place(url: URL, shown: string): StorePlace {
   if (endpoint) query.set("endpoint", endpoint);
   if (region) query.set("region", region);
   if (pathStyle) query.set("path-style", "true");
-  const normal = `s3://${bucket}${prefix ? `/${encodeURI(prefix)}` : ""}${query.size > 0 ? `?${query}` : ""}`;
+  const normal = `s3://${bucket}${prefix ? `/${encodeURI(prefix)}` : ""}${query.size > 0 ? `?${query.toString()}` : ""}`;
   return { kind: "s3", url: normal, bucket, prefix, ...(endpoint ? { endpoint } : {}), ...(region ? { region } : {}), pathStyle };
 }
 
