@@ -9,6 +9,7 @@ import type { Runner } from "../runners/runner.js";
 import type { Environments } from "../setup/environments.js";
 import { Programs, setupKeyOf } from "../setup/programs.js";
 import type { Slot } from "../slots.js";
+import { tensorboard } from "../tensorboard/companion.js";
 import { ArtifactUploads } from "./artifact-uploads.js";
 import { type Companion, Companions } from "./companions.js";
 import { type AttemptFolder, attemptFolder } from "./folder.js";
@@ -67,16 +68,16 @@ function plumb({ config, navvy, runner }: AttemptParts, { claim, slot }: { claim
   const target = { id: claim.id, attempt: claim.attempt };
   const isContained = claim.record.spec.container !== undefined;
   const programs = new Programs({ runner, key: setupKeyOf(keyOf(claim)), place: setupPlaceOf(config, claim, { slot, folder }) });
-  const companions = new Companions(companionsOf(), (err, name) =>
+  const companions = new Companions(companionsOf(claim, folder), (err, name) =>
     config.log.warn({ err, task: claim.id, companion: name }, "a companion of the attempt failed"),
   );
   const common = { folder, target, isContained, setupLog, programs, companions, uploads, signal: revoked.signal, revoked, cut };
   return { ...common, logs: navvy.logs, metrics: navvy.metrics };
 }
 
-/** What goes along with every attempt's process. */
-function companionsOf(): Companion[] {
-  return [];
+/** What goes along with an attempt's process. A task says itself that its event files are not to be read. */
+function companionsOf({ record }: Claim, folder: AttemptFolder): Companion[] {
+  return record.spec.env.NAVVY_TB === "off" ? [] : [tensorboard(folder)];
 }
 
 /** What the host journal keeps of an attempt that is about to run. */

@@ -14,6 +14,8 @@ export interface AttemptFolder {
   params: string;
   events: string;
   output: string;
+  /** For event files of TensorBoard; not there until the task makes it. */
+  tensorboard: string;
   /** HOME in a container. */
   home: string;
   stdout: string;
@@ -42,6 +44,7 @@ export function folderAt(root: string, params?: string): AttemptFolder {
     params: params ?? join(root, "params.json"),
     events: join(root, "events.jsonl"),
     output: join(root, "output"),
+    tensorboard: join(root, "tb"),
     home: join(root, "home"),
     stdout: join(root, "stdout"),
     stderr: join(root, "stderr"),
@@ -70,7 +73,11 @@ export async function makeFolder(folder: AttemptFolder, record: TaskRecord): Pro
   });
   if (record.spec.container === undefined) return;
   // What is mounted must be there before.
-  await Promise.all([mkdir(folder.home), ...[folder.events, folder.output].map((file) => writeFile(file, "", { flag: "a" }))]);
+  await Promise.all([
+    mkdir(folder.home),
+    mkdir(folder.tensorboard),
+    ...[folder.events, folder.output].map((file) => writeFile(file, "", { flag: "a" })),
+  ]);
 }
 
 /** What tasks get of navvy, in containers too: `navvy/task`, `navvy.py` and `navvy-report`, which need nothing else. */

@@ -10,7 +10,10 @@ export const INSIDE = "/navvy";
 export const LIBRARY_INSIDE = `${INSIDE}/node_modules/navvy`;
 
 /** The paths of an attempt that its task is told. */
-export type SeenFolder = Pick<AttemptFolder, "root" | "work" | "inputs" | "artifacts" | "params" | "events" | "output" | "home">;
+export type SeenFolder = Pick<
+  AttemptFolder,
+  "root" | "work" | "inputs" | "artifacts" | "params" | "events" | "output" | "tensorboard" | "home"
+>;
 
 /** The attempt's folder as it is seen in a container. */
 export const SEEN_INSIDE: SeenFolder = {
@@ -21,6 +24,7 @@ export const SEEN_INSIDE: SeenFolder = {
   params: `${INSIDE}/params.json`,
   events: `${INSIDE}/events.jsonl`,
   output: `${INSIDE}/output`,
+  tensorboard: `${INSIDE}/tb`,
   home: `${INSIDE}/home`,
 };
 
@@ -31,7 +35,7 @@ export const SEEN_INSIDE: SeenFolder = {
 export function attemptMounts(folder: AttemptFolder, { hasInputs, library }: { hasInputs: boolean; library: string }): Mount[] {
   const of = (name: keyof SeenFolder, readOnly = false): Mount => ({ source: folder[name], target: SEEN_INSIDE[name], readOnly });
   return [
-    ...[of("work"), of("artifacts"), of("home"), of("events"), of("output")],
+    ...[of("work"), of("artifacts"), of("home"), of("events"), of("output"), of("tensorboard")],
     of("params", true),
     ...(hasInputs ? [of("inputs", true)] : []),
     { source: library, target: LIBRARY_INSIDE, readOnly: true },

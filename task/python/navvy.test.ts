@@ -3,15 +3,13 @@ import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
-import { execa, execaSync } from "execa";
+import { execa } from "execa";
 import { expect, test } from "vitest";
 import { eventually } from "../../test/support/eventually.js";
+import { PYTHON } from "../../test/support/python.js";
 import { type Reporting, reporting } from "../../test/support/reporting.js";
 
 const FOLDER = dirname(fileURLToPath(import.meta.url));
-/** Not by name: what chooses among several versions takes longer than the program. */
-const PYTHON = execaSync("python3", ["-c", "import sys; print(sys.executable)"]).stdout;
-
 /** Runs a program that has imported navvy, with no package of the machine's but what the standard library has. */
 const python = (inside: Pick<Reporting, "env"> | undefined, code: string, env: Record<string, string> = {}) =>
   execa(PYTHON, ["-S", "-B", "-c", `import navvy\n${code}`], {

@@ -1,13 +1,13 @@
 import { fileURLToPath } from "node:url";
-import { execa, execaSync } from "execa";
+import { execa } from "execa";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type AgentProcess, type Client, client, spawnAgent } from "../support/agent.js";
 import { eventually } from "../support/eventually.js";
 import { tempFolder } from "../support/folder.js";
 import { type Nats, startNats } from "../support/nats.js";
+import { PYTHON } from "../support/python.js";
 
 const MAIN = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
-const PYTHON = execaSync("python3", ["-c", "import sys; print(sys.executable)"]).stdout;
 
 let nats: Nats;
 let agent: AgentProcess;
