@@ -100,6 +100,7 @@ export class Agent {
       ({ limitMs }) => within(limitMs, parts.coordinator.stop()),
       () => parts.containers.stop(),
       ({ limitMs }) => (parts.spool.stop(), within(limitMs, parts.cleaner.stop())),
+      ({ handsOver }) => parts.api.close({ isLast: !handsOver }),
       () => parts.beats.stop(),
       () => parts.lanes.close(),
       () => stopServing(),

@@ -1,7 +1,7 @@
 import { cpus } from "node:os";
 import { join } from "node:path";
 import type { Logger } from "pino";
-import { DEFAULT_LEASE_MS, type NavvyOptions } from "../broker/index.js";
+import { DEFAULT_LEASE_MS, type NavvyOptions, parseStoreUrl } from "../broker/index.js";
 import { checkName, DEFAULT_QUEUE, NavvyError, SERVICES_QUEUE } from "../protocol/index.js";
 import type { Runtime } from "./runners/engines.js";
 import { type ContainerRules, NO_RULES } from "./task/container-rules.js";
@@ -31,7 +31,7 @@ export interface AgentOptions {
   leaseMs?: number;
   /** Hand the connection to tasks in the service slots, so that controllers can work. Default true. */
   allowControllers?: boolean;
-  /** Below this much free disk nothing is claimed. Default 256 MiB. */
+  /** Below this much free disk nothing is claimed, and tasks whose output waits there stand still. Default 256 MiB. */
   minFreeDiskBytes?: number;
   /** Below this much available memory nothing is claimed. Default 128 MiB. */
   minFreeMemoryBytes?: number;
@@ -41,6 +41,8 @@ export interface AgentOptions {
   maxPids?: number;
   /** Bytes of one task's output that may wait here to be stored; beyond that it stands still. Default 1 GiB. */
   maxSpoolBytes?: number;
+  /** Bytes of a task's log that are kept, half from its start and half from its end, when the task says nothing. Default 2 GiB. */
+  logLimitBytes?: number;
   /** Which container engine tasks with an image run in; `process`: none. Default `auto`: the first that answers, if any. */
   runtime?: Runtime;
   /** What tasks may ask of their containers. Default: nothing that reaches the host. */
@@ -57,8 +59,14 @@ export interface AgentOptions {
   keepDays?: number;
   /** Bytes of environments that set-ups have made; beyond it those go that were not used for the longest time. Default 20 GiB. */
   maxEnvironmentsBytes?: number;
+  /** URL of the store for artifacts of tasks that name none: `file://` or `s3://`. Default: the fleet's own object store. */
+  artifactStore?: string;
+  /** Bytes of inputs that are kept for the next task that wants them; beyond it those go that were not used for the longest time. Default 20 GiB. */
+  maxInputsBytes?: number;
   /** With less free disk than that, kept folders and unused environments go, the oldest first. Default 1 GiB. */
   keepFreeDiskBytes?: number;
+  /** Answer what unchanged scripts call on a local port, and tell them of it by `MLFLOW_TRACKING_URI` and the like. Default true. */
+  facades?: boolean;
   /** Begin without the host journal of an earlier run, which is moved aside. Default false. */
   forget?: boolean;
   log: Logger;
@@ -69,7 +77,8 @@ export const CLEAN_POLICIES = ["always", "onSuccess", "never"] as const;
 export type CleanPolicy = (typeof CLEAN_POLICIES)[number];
 
 /** The options with every default in place. */
-export interface AgentConfig extends Required<Omit<AgentOptions, "hostWorkDir">> {
+export interface AgentConfig extends Required<Omit<AgentOptions, "hostWorkDir" | "artifactStore">> {
+  artifactStore: string | undefined;
   hostWorkDir: string | undefined;
   /** This agent's own folder. */
   folder: string;
@@ -129,12 +138,16 @@ export function resolveConfig(options: AgentOptions): AgentConfig {
     adoptWithinMs: options.adoptWithinMs ?? ADOPT_WITHIN_MS,
     maxPids: options.maxPids ?? 0,
     maxSpoolBytes: options.maxSpoolBytes ?? 1024 * MIB,
+    logLimitBytes: options.logLimitBytes ?? 2 * GIB,
     gitCacheBytes: options.gitCacheBytes ?? 20 * 1024 * MIB,
     gitLimitMs: options.gitLimitMs ?? GIT_LIMIT_MS,
     clean: options.clean ?? "always",
     keepDays: options.keepDays ?? 7,
     maxEnvironmentsBytes: options.maxEnvironmentsBytes ?? 20 * GIB,
+    artifactStore: options.artifactStore === undefined ? undefined : parseStoreUrl(options.artifactStore).url,
+    maxInputsBytes: options.maxInputsBytes ?? 20 * GIB,
     keepFreeDiskBytes: options.keepFreeDiskBytes ?? GIB,
+    facades: options.facades ?? true,
     forget: options.forget ?? false,
     log: options.log,
   };

@@ -2,12 +2,14 @@ import { join } from "node:path";
 import type { Claim, Navvy } from "../broker/index.js";
 import type { Owner } from "../protocol/index.js";
 import { adoptLeftovers } from "./adopt.js";
+import { Api } from "./api/api.js";
 import { beatView } from "./beat-view.js";
 import type { AgentConfig } from "./config.js";
 import { Coordinator } from "./coordinator/coordinator.js";
 import { Floors } from "./floors.js";
 import { BundleCache } from "./host/bundle-cache.js";
 import type { GpuCare } from "./host/gpus/care.js";
+import { InputCache, tidyInputs } from "./host/input-cache.js";
 import type { Journal } from "./host/journal.js";
 import type { Machine } from "./host/machine.js";
 import { Repositories } from "./host/repositories.js";
@@ -49,6 +51,9 @@ export interface AgentInnards {
   spool: SpoolLoop;
   containers: ContainersLoop;
   environments: Environments;
+  /** What tasks may ask of the agent. */
+  api: Api;
+  inputs: InputCache;
   cleaner: CleanLoop;
   coordinator: Coordinator;
   /** Attempts that ended here and whose end could not be recorded. */
@@ -68,13 +73,15 @@ export async function startLoops(parts: AgentInnards): Promise<void> {
     ...{ dir: join(config.folder, "environments"), attempts: join(config.folder, "attempts"), log: config.log },
     onMade: () => parts.cleaner?.soon(),
   });
+  parts.api = await Api.open({ config, navvy });
+  parts.inputs = await openInputs(parts);
   const attemptParts = attemptPartsOf(parts);
   parts.spawner.on("ending", (key, by) => running.byKey(key)?.ending(by));
   parts.lease = await startLease(parts, attemptParts);
-  parts.spool = new SpoolLoop({ running, runner: attemptParts.runner, maxBytes: config.maxSpoolBytes, log: config.log });
+  parts.spool = new SpoolLoop({ running, runner: attemptParts.runner, config });
   parts.containers = new ContainersLoop({ ...parts, log: config.log });
   parts.engines.onChange(() => void registerAnew(parts));
-  parts.cleaner = new CleanLoop({ config, environments: parts.environments });
+  parts.cleaner = new CleanLoop({ config, environments: parts.environments, inputs: parts.inputs });
   const floors = new Floors(config);
   parts.lanes = await Lanes.open(navvy, { served: config.serves, onChange: (lanes) => parts.claims?.lanesChanged(lanes), log: config.log });
   parts.claims = new ClaimLoop({
@@ -106,6 +113,7 @@ export async function startLoops(parts: AgentInnards): Promise<void> {
 /** Ends what was begun when something else could not be: what runs is left to the next start. */
 export async function haltLoops(parts: Partial<AgentInnards>): Promise<void> {
   parts.spool?.stop();
+  void parts.api?.close({ isLast: false });
   void parts.containers?.stop();
   void parts.cleaner?.stop();
   parts.keeper?.stop();
@@ -118,12 +126,25 @@ export async function haltLoops(parts: Partial<AgentInnards>): Promise<void> {
   await parts.spawner?.detach();
 }
 
+async function openInputs(parts: AgentInnards): Promise<InputCache> {
+  const dir = join(parts.config.folder, "inputs");
+  await tidyInputs(dir);
+  return new InputCache({
+    dir,
+    maxBytes: parts.config.maxInputsBytes,
+    fetch: (ref, path, signal) => parts.navvy.artifacts.fetch(ref, path, signal),
+    onKept: () => parts.cleaner?.soon(),
+  });
+}
+
 function attemptPartsOf(parts: AgentInnards): AttemptParts {
-  const { config, navvy, engines, runner, journal, environments } = parts;
+  const { config, navvy, engines, runner, journal, environments, api, inputs } = parts;
   return {
     config,
+    inputs,
     navvy,
     environments,
+    api,
     runner,
     journal,
     engines,

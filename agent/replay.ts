@@ -4,6 +4,7 @@ import type { Navvy } from "../broker/index.js";
 import { NavvyError, type TaskRecord } from "../protocol/index.js";
 import type { AgentConfig } from "./config.js";
 import { BundleCache } from "./host/bundle-cache.js";
+import { passingCache } from "./host/input-cache.js";
 import { Repositories } from "./host/repositories.js";
 import { taskEnvironment } from "./task/environment.js";
 import { folderAt, layLibrary, libraryIn, shellIn } from "./task/folder.js";
@@ -62,7 +63,7 @@ export async function layOutReplay(options: ReplayOptions): Promise<Replay> {
           inherited: options.inherited,
           fetch: (sha256, file, signal) => navvy.objects.getToFile(sha256, file, signal),
         }),
-        objects: navvy.objects,
+        inputs: passingCache(cache, (ref, path, signal) => navvy.artifacts.fetch(ref, path, signal)),
         setupLog: new TellingLog(folder, say),
         learn: (facts) => (commit = facts.commit ?? commit),
       },

@@ -13,6 +13,8 @@ export interface FollowOptions {
   untilCaughtUp?: boolean;
   /** Leave out what the messages hold. */
   headersOnly?: boolean;
+  /** Called once: what was stored at the beginning has been taken. */
+  onCaughtUp?: (() => void) | undefined;
   signal?: AbortSignal | undefined;
 }
 
@@ -52,6 +54,7 @@ interface Reader {
   next: FollowOptions["from"];
   /** Deliveries of the present consumer so far. */
   delivered: number;
+  isCaughtUp?: boolean;
   consumer?: string | undefined;
   /** Ends the pull that is parked. */
   cancel?: AbortController;
@@ -62,6 +65,7 @@ async function* readBatch(reader: Reader): AsyncGenerator<PulledMessage, boolean
   const { options, bus } = reader;
   const pending = await prepare(reader);
   if (reader.consumer === undefined) return false;
+  if (pending === 0) caughtUp(reader);
   if (options.untilCaughtUp && pending === 0) return true;
   const queue: PulledMessage[] = [];
   let ended: PullEnd | undefined;
@@ -87,10 +91,17 @@ async function* readBatch(reader: Reader): AsyncGenerator<PulledMessage, boolean
     reader.delivered++;
     reader.next = message.sequence + 1;
     yield message;
+    if (message.pending === 0) caughtUp(reader);
     if (options.untilCaughtUp && message.pending === 0) return true;
   }
   if (ended === "unanswered") lost(reader);
   return options.untilCaughtUp === true && ended === "drained" && !bus.nc.isClosed();
+}
+
+function caughtUp(reader: Reader): void {
+  if (reader.isCaughtUp) return;
+  reader.isCaughtUp = true;
+  reader.options.onCaughtUp?.();
 }
 
 /** A message or the consumer went missing: go on with a new consumer at the next sequence. */

@@ -55,3 +55,25 @@ test("a log whose start has expired is given from where it begins", () => {
   expect(text(assembler.take(1, chunk(100, "tail")))).toBe("");
   expect(text(assembler.rest())).toBe("tail");
 });
+
+test("what was left out is given in its place, once, and counts as there", () => {
+  const assembler = new LogAssembler();
+  const mark = { ...chunk(3, ""), omitted: 100 };
+  const given = [chunk(103, "tail"), chunk(0, "abc"), mark, mark].flatMap((one) => [...assembler.take(1, one)]);
+  expect(given.map(({ omitted, data }) => omitted ?? Buffer.from(data).toString())).toEqual(["abc", 100, "tail"]);
+  expect(assembler.has(1, { out: 107 })).toBe(true);
+});
+
+test("after marks that differ (an agent died between them) the first one counts, and no byte is given twice", () => {
+  const assembler = new LogAssembler();
+  const given = [chunk(0, "ab"), { ...chunk(2, ""), omitted: 10 }, { ...chunk(2, ""), omitted: 6 }, chunk(8, "12345678")];
+  const pieces = given.flatMap((one) => [...assembler.take(1, one)]);
+  expect(pieces.map(({ omitted, data }) => omitted ?? Buffer.from(data).toString())).toEqual(["ab", 10, "5678"]);
+});
+
+test("bytes that have expired are told by their number, and no more is held for them than a window", () => {
+  const assembler = new LogAssembler();
+  const given = Array.from({ length: 1_000 }, (_, i) => [...assembler.take(1, chunk(50 + i, "x"))]).flat();
+  expect(given[0]).toMatchObject({ omitted: 50 });
+  expect(text(given)).toBe("x".repeat(1_000));
+});

@@ -1,6 +1,10 @@
 import type { LogChunk, LogStream } from "../protocol/index.js";
 import type { LogPiece } from "./logs.js";
 
+/** A publisher has fewer chunks under way than that: what is still missing then will not come. */
+const MOST_EARLY = 64;
+const NOTHING = new Uint8Array();
+
 interface StreamState {
   next: number;
   /** Chunks that came before their turn, by offset. */
@@ -9,7 +13,8 @@ interface StreamState {
 
 /**
  * Puts an attempt's chunks back in order by their offsets: publishes are windowed and repeated after an outage, so one
- * may come twice or before its turn. Memory is bounded by the publisher's window.
+ * may come twice or before its turn. Memory is bounded by the publisher's window. Bytes that are not there (left out by a limit,
+ * expired) are given as a piece of their own, which says how many they are.
  */
 export class LogAssembler {
   readonly #only: number | undefined;
@@ -21,24 +26,24 @@ export class LogAssembler {
     this.#only = only;
   }
 
+  /** The newest attempt that has been seen; 0: none. */
+  get attempt(): number {
+    return this.#attempt;
+  }
+
   *take(attempt: number, chunk: LogChunk): Generator<LogPiece> {
     if (attempt < this.#attempt || (this.#only !== undefined && attempt !== this.#only)) return;
     if (attempt > this.#attempt) this.#begin(attempt);
     const state = this.#stream(chunk.stream);
     if (chunk.offset > state.next) state.early.set(chunk.offset, chunk);
     else yield* this.#give(chunk, state);
-    for (let early = state.early.get(state.next); early; early = state.early.get(state.next)) {
-      state.early.delete(early.offset);
-      yield* this.#give(early, state);
-    }
+    yield* this.#giveEarly(state);
+    if (state.early.size > MOST_EARLY) yield* this.#giveUp(state);
   }
 
   /** What is left behind a hole, when the log is over: a stream whose start has expired begins behind one. */
   *rest(): Generator<LogPiece> {
-    for (const state of this.#streams.values()) {
-      for (const chunk of [...state.early.values()].sort((a, b) => a.offset - b.offset)) yield* this.#give(chunk, state);
-      state.early.clear();
-    }
+    for (const state of this.#streams.values()) while (state.early.size > 0) yield* this.#giveUp(state);
   }
 
   /** All these bytes per stream have been given out. */
@@ -59,12 +64,30 @@ export class LogAssembler {
     return state;
   }
 
+  *#giveEarly(state: StreamState): Generator<LogPiece> {
+    for (const chunk of [...state.early.values()].sort((a, b) => a.offset - b.offset)) {
+      if (chunk.offset > state.next) return;
+      state.early.delete(chunk.offset);
+      yield* this.#give(chunk, state);
+    }
+  }
+
+  /** Goes on behind the next hole. */
+  *#giveUp(state: StreamState): Generator<LogPiece> {
+    const offset = Math.min(...state.early.keys());
+    const after = state.early.get(offset);
+    if (!after) return;
+    yield* this.#give({ ...after, offset: state.next, omitted: offset - state.next, data: NOTHING }, state);
+    yield* this.#giveEarly(state);
+  }
+
   *#give(chunk: LogChunk, state: StreamState): Generator<LogPiece> {
-    const end = chunk.offset + chunk.data.length;
+    const { stream, at, section, omitted } = chunk;
+    const end = chunk.offset + (omitted ?? chunk.data.length);
     if (end <= state.next) return; // a repeat, or an empty chunk
-    const data = chunk.offset < state.next ? chunk.data.subarray(state.next - chunk.offset) : chunk.data;
+    const given = Math.max(0, state.next - chunk.offset);
     state.next = end;
-    const { stream, at, section } = chunk;
-    yield { attempt: this.#attempt, stream, at, ...(section === undefined ? {} : { section }), data };
+    const content = omitted === undefined ? { data: chunk.data.subarray(given) } : { omitted: omitted - given, data: NOTHING };
+    yield { attempt: this.#attempt, stream, at, ...(section === undefined ? {} : { section }), ...content };
   }
 }

@@ -1,8 +1,11 @@
-import { decode, encode, isEnded, LogChunk, type LogStream, type TaskRecord } from "../protocol/index.js";
+import { encode, type LogChunk, type LogStream, type TaskRecord } from "../protocol/index.js";
 import type { Bus } from "./bus.js";
-import { follow } from "./follow.js";
-import { LogAssembler } from "./log-assembler.js";
+import type { LogFrame } from "./log-frame.js";
+import { readLog } from "./logs/read.js";
+import { type Roll, type RollTarget, rollLog } from "./logs/roll.js";
+import type { Objects } from "./objects.js";
 import { publishPatiently } from "./publish-patiently.js";
+import { countSubjects } from "./subject-counts.js";
 import type { Tasks } from "./tasks/index.js";
 
 /** A piece of an attempt's log, in order, without gap or repeat. */
@@ -12,6 +15,8 @@ export interface LogPiece {
   at: string;
   /** Of stream `navvy`: which part of the preparations it belongs to. */
   section?: string;
+  /** So many bytes are not there: left out by a limit, or expired. `data` is empty then. */
+  omitted?: number;
   data: Uint8Array;
 }
 
@@ -20,84 +25,60 @@ export interface ReadLogOptions {
   attempt?: number;
   /** History first, then live, until the task has ended. */
   follow?: boolean;
+  /** Only what was read from then on, and up to then: RFC 3339 in UTC. A follow ends there. */
+  since?: string | undefined;
+  until?: string | undefined;
+  /** Called once when all that was stored at the beginning has been given: what comes from here on is live. */
+  onCaughtUp?: (() => void) | undefined;
   signal?: AbortSignal;
 }
 
-/** After a task has ended without its log's end (its machine was lost), what is still on its way gets this long. */
-const STRAGGLER_MS = 1_500;
-
-/** What tasks print: chunks on a stream, one subject per attempt. */
+/** What tasks print: chunks on a stream, one subject per attempt, until the attempt is over and its log rolled into an object. */
 export class Logs {
   readonly #bus: Bus;
   readonly #tasks: Tasks;
+  readonly #objects: Objects;
 
-  constructor(bus: Bus, tasks: Tasks) {
+  constructor(bus: Bus, tasks: Tasks, objects: Objects) {
     this.#bus = bus;
     this.#tasks = tasks;
+    this.#objects = objects;
   }
 
-  /** Publishes one chunk, over outages; safe to repeat. */
-  publish(target: { id: string; attempt: number }, chunk: Omit<LogChunk, "type">, signal?: AbortSignal): Promise<void> {
+  /** Publishes one chunk, over outages; safe to repeat. `frame`: it holds the chunk's bytes, and is not used until this resolves. */
+  publish(
+    target: { id: string; attempt: number },
+    chunk: Omit<LogChunk, "type">,
+    { signal, frame }: { signal?: AbortSignal; frame?: LogFrame | undefined } = {},
+  ): Promise<void> {
     const message: LogChunk = { type: "navvy.log.v1", ...chunk };
-    const msgID = `${target.id}.${target.attempt}.${chunk.stream}.${chunk.offset}.${chunk.data.length}`;
-    return publishPatiently(
-      this.#bus,
-      { subject: this.#bus.subjects.log(target.id, target.attempt), data: encode(message), msgID, what: "logs" },
-      signal,
-    );
+    const data = frame ? frame.seal(message) : encode(message);
+    const length = chunk.omitted === undefined ? chunk.data.length : `omitted-${chunk.omitted}`;
+    const msgID = `${target.id}.${target.attempt}.${chunk.stream}.${chunk.offset}.${length}`;
+    return publishPatiently(this.#bus, { subject: this.#bus.subjects.log(target.id, target.attempt), data, msgID, what: "logs" }, signal);
   }
 
-  /** A task's log. Chunks of an attempt that was superseded never show once the newer one has begun. */
-  async *read(task: Pick<TaskRecord, "id" | "attempt" | "status">, options: ReadLogOptions = {}): AsyncGenerator<LogPiece> {
-    const stop = new AbortController();
-    const cancel = () => stop.abort();
-    options.signal?.addEventListener("abort", cancel, { once: true });
-    if (options.signal?.aborted) cancel();
-    const only = options.attempt ?? (options.follow ? undefined : task.attempt);
-    const assembler = new LogAssembler(only);
-    const watch = options.follow ? await this.#stopAtEnd(task.id, { assembler, cancel, only }) : undefined;
-    const source = follow(this.#bus, {
-      stream: this.#bus.assets.streams.log.name,
-      subject: `${this.#bus.subjects.root}.log.${task.id}.${only ?? "*"}`,
-      from: "start",
-      untilCaughtUp: !options.follow,
-      signal: stop.signal,
-    });
-    try {
-      for await (const message of source) {
-        const attempt = Number(this.#bus.subjects.parse(message.subject)?.[2]);
-        yield* assembler.take(attempt, decode(LogChunk, message.data, message.subject));
-        watch?.check();
-      }
-      yield* assembler.rest();
-    } finally {
-      options.signal?.removeEventListener("abort", cancel);
-      watch?.close();
-    }
+  /** Moves the log of an attempt that is over from the stream into one object; safe to repeat, by several at once. */
+  roll(target: RollTarget): Promise<Roll> {
+    return rollLog({ bus: this.#bus, bucket: this.#tasks.bucket, objects: this.#objects }, target);
   }
 
-  /** Ends a follow once the record has ended and the log of its last attempt is complete. */
-  async #stopAtEnd(id: string, parts: { assembler: LogAssembler; cancel: () => void; only: number | undefined }) {
-    let ended: TaskRecord | undefined;
-    let timer: NodeJS.Timeout | undefined;
-    const check = () => {
-      if (!ended) return;
-      const attempt = parts.only ?? ended.attempt;
-      const bytes = ended.attempts.find((known) => known.attempt === attempt)?.logBytes;
-      if (ended.attempt === 0 || (bytes && parts.assembler.has(attempt, bytes))) parts.cancel();
-      else timer ??= setTimeout(parts.cancel, STRAGGLER_MS);
-    };
-    const watch = await this.#tasks.watch(id, {
-      onTask: (record) => {
-        const isOver = isEnded(record.status) || (parts.only !== undefined && record.attempt > parts.only);
-        ended = isOver ? record : undefined;
-        clearTimeout(timer);
-        timer = undefined;
-        check();
-      },
-      onGone: parts.cancel,
+  /** The attempts of which the stream holds something, with the number of messages. */
+  async standing(): Promise<(RollTarget & { messages: number })[]> {
+    const { subjects, assets } = this.#bus;
+    return (await countSubjects(this.#bus, assets.streams.log.name, `${subjects.root}.log.>`)).map(({ subject, messages }) => {
+      const [, id = "", attempt] = subjects.parse(subject) ?? [];
+      return { id, attempt: Number(attempt), messages };
     });
-    const close = () => (clearTimeout(timer), watch.close());
-    return { check, close };
+  }
+
+  /**
+   * A task's log, from where it stands: its object once it was rolled, else the stream. Chunks of an attempt that was superseded never
+   * show once the newer one has begun.
+   */
+  async *read(task: Pick<TaskRecord, "id" | "attempt">, options: ReadLogOptions = {}): AsyncGenerator<LogPiece> {
+    const { since, until } = options;
+    for await (const piece of readLog({ bus: this.#bus, tasks: this.#tasks, objects: this.#objects }, task, options))
+      if ((since === undefined || piece.at >= since) && (until === undefined || piece.at <= until)) yield piece;
   }
 }

@@ -1,9 +1,17 @@
-import { decode, encode, fromColumns, MetricBatch, type Point, toColumns } from "../protocol/index.js";
+import { decode, encode, fromColumns, MediaItem, MetricBatch, type Point, toColumns, unpack } from "../protocol/index.js";
 import type { Bus } from "./bus.js";
 import { follow } from "./follow.js";
 import { publishPatiently } from "./publish-patiently.js";
 
-/** Points of metrics on a stream, one subject per attempt; their summary stands in the record. */
+type Target = { id: string; attempt: number };
+
+export interface ReadMetricsOptions {
+  /** Go on live until the signal. */
+  follow?: boolean;
+  signal?: AbortSignal;
+}
+
+/** Points of metrics, and media, on a stream, one subject per attempt; the points' summary stands in the record. */
 export class Metrics {
   readonly #bus: Bus;
 
@@ -12,32 +20,24 @@ export class Metrics {
   }
 
   /** Publishes one batch, over outages. `sequence` counts the attempt's batches from 0 and makes a repeat count once. */
-  publish(target: { id: string; attempt: number; signal?: AbortSignal }, points: Point[], sequence: number): Promise<void> {
-    const message = {
-      subject: this.#bus.subjects.metric(target.id, target.attempt),
-      data: encode(toColumns(points, sequence)),
-      msgID: `${target.id}.${target.attempt}.m${sequence}`,
-      what: "metrics" as const,
-    };
-    return publishPatiently(this.#bus, message, target.signal);
+  publish(target: Target & { signal?: AbortSignal }, points: Point[], sequence: number): Promise<void> {
+    return this.#publish(target, sequence, encode(toColumns(points, sequence)));
+  }
+
+  /** The same for one piece of media; it counts as a batch. */
+  publishMedia(target: Target & { signal?: AbortSignal }, item: Omit<MediaItem, "type" | "sequence">, sequence: number): Promise<void> {
+    return this.#publish(target, sequence, encode({ type: "navvy.media.v1", sequence, ...item }));
   }
 
   /** An attempt's points in order of reporting, batch by batch; `follow` goes on live until the signal. */
-  async *read(target: { id: string; attempt: number }, options: { follow?: boolean; signal?: AbortSignal } = {}): AsyncGenerator<Point[]> {
-    const seen = new Set<number>();
-    const source = follow(this.#bus, {
-      stream: this.#bus.assets.streams.metric.name,
-      subject: this.#bus.subjects.metric(target.id, target.attempt),
-      from: "start",
-      untilCaughtUp: !options.follow,
-      signal: options.signal,
-    });
-    for await (const message of source) {
-      const batch = decode(MetricBatch, message.data, message.subject);
-      if (seen.has(batch.sequence)) continue;
-      seen.add(batch.sequence);
-      yield fromColumns(batch);
-    }
+  async *read(target: Target, options: ReadMetricsOptions = {}): AsyncGenerator<Point[]> {
+    for await (const { value, what } of this.#messages(target, options, MetricBatch.shape.type.value))
+      yield fromColumns(decode(MetricBatch, value, what));
+  }
+
+  /** An attempt's media in order of reporting. What an item's `sha256` names is an object. */
+  async *media(target: Target, options: ReadMetricsOptions = {}): AsyncGenerator<MediaItem> {
+    for await (const { value, what } of this.#messages(target, options, MediaItem.shape.type.value)) yield decode(MediaItem, value, what);
   }
 
   /** One metric's whole series. */
@@ -45,5 +45,34 @@ export class Metrics {
     const points: Point[] = [];
     for await (const batch of this.read(target)) points.push(...batch.filter((point) => point.key === key));
     return points;
+  }
+
+  #publish({ id, attempt, signal }: Target & { signal?: AbortSignal }, sequence: number, data: Uint8Array): Promise<void> {
+    const subject = this.#bus.subjects.metric(id, attempt);
+    return publishPatiently(this.#bus, { subject, data, msgID: `${id}.${attempt}.m${sequence}`, what: "metrics" }, signal);
+  }
+
+  /** Those of one type, each once; a newer navvy may have put others between them. */
+  async *#messages(
+    { id, attempt }: Target,
+    options: ReadMetricsOptions,
+    type: string,
+  ): AsyncGenerator<{ value: Uint8Array; what: string }> {
+    const seen = new Set<number>();
+    const source = follow(this.#bus, {
+      stream: this.#bus.assets.streams.metric.name,
+      subject: this.#bus.subjects.metric(id, attempt),
+      from: "start",
+      untilCaughtUp: !options.follow,
+      signal: options.signal,
+    });
+    for await (const message of source) {
+      const head = unpack(message.data, message.subject) as { type?: unknown; sequence?: unknown } | null;
+      if (head?.type !== type) continue;
+      const sequence = Number(head.sequence);
+      if (seen.has(sequence)) continue;
+      seen.add(sequence);
+      yield { value: message.data, what: message.subject };
+    }
   }
 }

@@ -9,6 +9,7 @@ import { Metrics } from "./metrics.js";
 import { Objects } from "./objects.js";
 import { Queues } from "./queues.js";
 import { setUp } from "./setup.js";
+import { Storage } from "./storage/index.js";
 import { Tasks } from "./tasks/index.js";
 
 export interface NavvyOptions extends ConnectOptions {
@@ -27,6 +28,7 @@ export interface Navvy extends AsyncDisposable {
   readonly objects: Objects;
   readonly events: Events;
   readonly fleet: Fleet;
+  readonly storage: Storage;
   /** Sends what is under way, then closes the connection. */
   close(): Promise<void>;
 }
@@ -62,6 +64,7 @@ function verbs(bus: Awaited<ReturnType<typeof openBus>>): Navvy {
   const queues = new Queues(bus, events);
   const tasks = new Tasks(bus, queues, events);
   const objects = new Objects(bus);
+  const artifacts = new Artifacts(objects);
   const close = async () => {
     await Promise.race([events.flush(), new Promise((resolve) => setTimeout(resolve, FLUSH_MS).unref())]);
     await bus.close();
@@ -72,10 +75,11 @@ function verbs(bus: Awaited<ReturnType<typeof openBus>>): Navvy {
     queues,
     objects,
     events,
-    logs: new Logs(bus, tasks),
+    logs: new Logs(bus, tasks, objects),
     metrics: new Metrics(bus),
-    artifacts: new Artifacts(objects),
+    artifacts,
     fleet: new Fleet(bus),
+    storage: new Storage({ bus, tasks, objects, artifacts, events }),
     close,
     [Symbol.asyncDispose]: close,
   };

@@ -1,12 +1,15 @@
 import { createHash } from "node:crypto";
-import { type FileHandle, open, rename, rm } from "node:fs/promises";
-import { nuid } from "nats";
-import { NavvyError } from "../protocol/index.js";
 import type { Bus } from "./bus.js";
+import { type ChunkList, listName, readList, WHOLE_BYTES } from "./contents/chunk-list.js";
+import type { ContentStore } from "./contents/content-store.js";
+import { putChunked } from "./contents/put.js";
+import { chunkedParts, readChunked } from "./contents/read.js";
+import { type SteadyFile, whileSteady } from "./contents/steady-file.js";
+import { requireSha256, takeBytes, takeToFile } from "./contents/take.js";
+import { ObjectBlobs } from "./objects/blobs.js";
 import { Cooling } from "./objects/cooling.js";
-import { discard } from "./objects/discard.js";
 import { download, notFound } from "./objects/download.js";
-import { openFile, translateFile } from "./objects/files.js";
+import { translateFile } from "./objects/files.js";
 import { Layout, type Meta } from "./objects/layout.js";
 import { Link } from "./objects/link.js";
 import { Metas } from "./objects/metas.js";
@@ -16,11 +19,7 @@ import { type Store, type Stored, type UploadSource, upload } from "./objects/up
 
 export type { Stored } from "./objects/upload.js";
 
-const MIB = 1024 * 1024;
-/** Files up to this size are read twice, to send nothing when the content is there; larger ones are read once. */
-const HASH_FIRST_BYTES = 64 * MIB;
-const HASH_STEP_BYTES = MIB;
-const GET_BYTES_DEFAULT = 16 * MIB;
+const HASH_STEP_BYTES = 1024 * 1024;
 const PATIENCE_MS = 60_000;
 
 /** What the store says about an object without reading it. */
@@ -36,11 +35,13 @@ export interface ObjectInfo {
  * Artifacts, code bundles and finished logs: content by its sha256, in NATS's own object-store layout (the `nats`
  * command line reads it), without the client's object store, which is ten times slower and holds it all in memory.
  *
- * Memory stays flat whatever the size. A server restart in the middle is survived: what was not acknowledged is sent
+ * Files of more than 16 MiB are stored in chunks, each an object of its own, so that only what is not there is sent; smaller ones
+ * are one object. Memory stays flat whatever the size. A server restart in the middle is survived: what was not acknowledged is sent
  * again, a download goes on behind the last chunk. `patienceMs` (60 s) without any answer ends it.
  */
-export class Objects {
+export class Objects implements ContentStore {
   readonly #store: Store;
+  readonly #blobs: ObjectBlobs;
   readonly #cooling: Cooling;
 
   constructor(bus: Bus, options: { patienceMs?: number } = {}) {
@@ -48,19 +49,20 @@ export class Objects {
     const layout = new Layout(bus.assets.objects.name);
     this.#cooling = new Cooling(bus.trouble);
     this.#store = { bus, link, layout, metas: new Metas(bus, link, layout) };
+    this.#blobs = new ObjectBlobs(this.#store);
   }
 
-  /** @throws NavvyError not_found (no such file), disk_full (the server's), timeout, nats_unreachable */
+  /**
+   * A file that changes meanwhile is tried again, a few times.
+   * @throws NavvyError not_found (no such file), conflict (it went on changing), disk_full (the server's), timeout, nats_unreachable
+   */
   async putFile(path: string, signal?: AbortSignal): Promise<Stored> {
-    const { handle, sizeBytes } = await openFile(path);
+    const put = (file: SteadyFile) =>
+      file.sizeBytes > WHOLE_BYTES ? this.#putLarge(path, file, signal) : this.#putSmall(path, file, signal);
     try {
-      const fill = () => (signal ? cutBy(signal, fromFile(handle)) : fromFile(handle));
-      const known = sizeBytes <= HASH_FIRST_BYTES ? await this.#alreadyThere(fill()) : undefined;
-      return known ?? (await this.#upload(`upload ${path}`, { open: fill, canReopen: true }));
+      return await whileSteady(path, put, signal);
     } catch (error) {
       throw translateFile(error, path);
-    } finally {
-      await handle.close();
     }
   }
 
@@ -79,49 +81,27 @@ export class Objects {
    * @throws NavvyError not_found, corrupt, timeout, nats_unreachable
    */
   async *get(sha256: string): AsyncGenerator<Uint8Array, void, undefined> {
-    const meta = await this.#existing(sha256);
     try {
-      yield* download(this.#store, meta);
+      const { meta, list } = await this.#look(sha256);
+      if (meta) yield* download(this.#store, meta);
+      else if (list) yield* readChunked(this.#blobs, list);
+      else throw notFound(sha256);
     } catch (error) {
       throw this.#translate(error, `read object ${sha256}`);
     }
   }
 
   /** The file appears under its name only when it is whole and verified; what was there is replaced. */
-  async getToFile(sha256: string, path: string, signal?: AbortSignal): Promise<void> {
-    const part = `${path}.${nuid.next()}.part`;
-    try {
-      const handle = await open(part, "wx");
-      try {
-        for await (const bytes of this.get(sha256)) {
-          signal?.throwIfAborted();
-          await writeAll(handle, bytes);
-        }
-      } finally {
-        await handle.close();
-      }
-      await rename(part, path);
-    } catch (error) {
-      await rm(part, { force: true });
-      throw translateFile(error, path);
-    }
+  getToFile(sha256: string, path: string, signal?: AbortSignal): Promise<void> {
+    return takeToFile(this, sha256, { path, signal });
   }
 
   /**
    * Small objects only: all of it in memory, at most `maxBytes` (default 16 MiB).
    * @throws NavvyError too_large, not_found, corrupt
    */
-  async getBytes(sha256: string, options: { maxBytes?: number } = {}): Promise<Uint8Array> {
-    const maxBytes = options.maxBytes ?? GET_BYTES_DEFAULT;
-    const { sizeBytes } = await this.#existing(sha256);
-    if (sizeBytes > maxBytes) {
-      throw new NavvyError("too_large", `object ${sha256} is ${sizeBytes} bytes, over the limit of ${maxBytes}`, {
-        detail: { sizeBytes, maxBytes },
-      });
-    }
-    const parts: Uint8Array[] = [];
-    for await (const bytes of this.get(sha256)) parts.push(bytes);
-    return Buffer.concat(parts);
+  getBytes(sha256: string, options: { maxBytes?: number } = {}): Promise<Uint8Array> {
+    return takeBytes(this, sha256, options);
   }
 
   async has(sha256: string): Promise<boolean> {
@@ -130,48 +110,85 @@ export class Objects {
 
   /** Undefined when there is no such object. */
   async info(sha256: string): Promise<ObjectInfo | undefined> {
-    const meta = await this.#read(sha256);
-    if (!meta) return undefined;
-    return { sha256, sizeBytes: meta.sizeBytes, chunks: meta.chunks, storedAt: meta.storedAt };
+    const { meta, list, listedAt } = await this.#look(sha256);
+    if (meta) return { sha256, sizeBytes: meta.sizeBytes, chunks: meta.chunks, storedAt: meta.storedAt };
+    return list && { sha256, sizeBytes: list.sizeBytes, chunks: list.chunks.length, storedAt: listedAt ?? "" };
   }
 
-  /** False when there was nothing to delete. A reader in the middle of it gets `not_found`. */
-  async delete(sha256: string): Promise<boolean> {
-    const { layout, metas } = this.#store;
+  /** Names of the objects that the content is made of. */
+  async *partsOf(sha256: string): AsyncGenerator<string, void, undefined> {
+    const { list } = await this.#look(sha256);
+    if (list) yield* chunkedParts(list);
+    else yield sha256;
+  }
+
+  /**
+   * Of content in chunks its list: the chunks may be others' too. A chunk or a list goes by its own name.
+   * False when there was nothing to delete. A reader in the middle of it gets `not_found`.
+   * @param revision of its meta message: only while nobody stored the same content again
+   */
+  async delete(name: string, revision?: number): Promise<boolean> {
+    const sha256 = requireSha256(name.replace(/\.(chunks|known)$/, ""));
     try {
-      const gone = await metas.delete(requireSha256(sha256));
-      if (!gone) return false;
-      await discard(this.#store, layout.chunks(gone.nuid));
-      await metas.forget(sha256);
-      return true;
+      const isGone = await this.#blobs.delete(name, revision);
+      if (revision !== undefined) return isGone;
+      return isGone || (name === sha256 && (await this.#blobs.delete(`${name}.chunks`)));
     } catch (error) {
-      throw this.#translate(error, `delete object ${sha256}`);
+      throw this.#translate(error, `delete object ${name}`);
     }
+  }
+
+  /** Read twice, to send nothing when it is there. */
+  async #putSmall(path: string, { handle, check }: SteadyFile, signal: AbortSignal | undefined): Promise<Stored> {
+    const open = () => (signal ? cutBy(signal, fromFile(handle)) : fromFile(handle));
+    const known = await this.#alreadyThere(open());
+    await check();
+    return known ?? this.#upload(`upload ${path}`, { open, canReopen: true, check });
+  }
+
+  #putLarge(path: string, { handle, check }: SteadyFile, signal: AbortSignal | undefined): Promise<Stored> {
+    const readAt = (buffer: Buffer, position: number) => {
+      signal?.throwIfAborted();
+      return fromFile(handle, position)(buffer);
+    };
+    return this.#cooled(`upload ${path}`, () =>
+      putChunked(this.#blobs, { readAt, check, translate: (error) => this.#translate(error, `upload ${path}`) }),
+    );
   }
 
   async #alreadyThere(fill: Fill): Promise<Stored | undefined> {
     const { sha256, sizeBytes } = await hashAll(fill);
-    return (await this.has(sha256)) ? { sha256, sizeBytes, existed: true } : undefined;
+    return (await this.#claim(sha256)) ? { sha256, sizeBytes, existed: true } : undefined;
   }
 
   #upload(doing: string, source: UploadSource): Promise<Stored> {
+    return this.#cooled(doing, () => upload(this.#store, source));
+  }
+
+  #cooled(doing: string, act: () => Promise<Stored>): Promise<Stored> {
     return this.#cooling.upload(() =>
-      upload(this.#store, source).catch((error: unknown) => {
+      act().catch((error: unknown) => {
         throw this.#translate(error, doing);
       }),
     );
   }
 
-  async #existing(sha256: string): Promise<Meta> {
-    const meta = await this.#read(sha256);
-    if (!meta) throw notFound(sha256);
-    return meta;
+  async #claim(sha256: string): Promise<boolean> {
+    try {
+      return await this.#blobs.claim(sha256);
+    } catch (error) {
+      throw this.#translate(error, `look up object ${sha256}`);
+    }
   }
 
-  async #read(sha256: string): Promise<Meta | undefined> {
+  async #look(sha256: string): Promise<{ meta?: Meta; list?: ChunkList; listedAt?: string }> {
+    requireSha256(sha256);
     try {
-      const meta = await this.#store.metas.read(requireSha256(sha256));
-      return meta?.isDeleted ? undefined : meta;
+      const meta = await this.#blobs.read(sha256);
+      if (meta) return { meta };
+      const listed = await this.#blobs.read(listName(sha256));
+      const list = listed && (await readList(this.#blobs, sha256));
+      return list ? { list, listedAt: listed.storedAt } : {};
     } catch (error) {
       throw this.#translate(error, `look up object ${sha256}`);
     }
@@ -192,15 +209,4 @@ async function hashAll(fill: Fill): Promise<{ sha256: string; sizeBytes: number 
     sizeBytes += length;
     if (length < buffer.length) return { sha256: hash.digest("hex"), sizeBytes };
   }
-}
-
-async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {
-  for (let written = 0; written < bytes.length; ) written += (await handle.write(bytes, written)).bytesWritten;
-}
-
-function requireSha256(sha256: string): string {
-  if (/^[0-9a-f]{64}$/.test(sha256)) return sha256;
-  throw new NavvyError("invalid_argument", `${JSON.stringify(sha256)} is not a sha256`, {
-    why: "expected 64 hexadecimal digits in lower case",
-  });
 }

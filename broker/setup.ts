@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { NavvyError } from "../protocol/index.js";
 import type { Bus } from "./bus.js";
 import { isOff, JS_ERROR, jetStreamCode, translateFirst } from "./nats-error.js";
@@ -23,6 +24,22 @@ interface SetUp {
  * @throws NavvyError jetstream_unavailable, permission_denied, timeout, disk_full, invalid_argument (replicas that the servers can not hold)
  */
 export async function setUp(bus: Bus, options: SetUpOptions = {}): Promise<void> {
+  const deadline = performance.now() + PATIENCE_MS;
+  for (;;) {
+    try {
+      return await setUpOnce(bus, options);
+    } catch (error) {
+      // In a cluster that may pass: servers that have just started do not all know each other, and what another set-up tries out
+      // takes room for a moment.
+      if (!isClustered(bus) || !isNoRoom((error as Error).cause) || performance.now() > deadline) throw error;
+      await delay(RETRY_MS * (1 + Math.random())); // not all of them at the same moment again
+    }
+  }
+}
+
+const RETRY_MS = 200;
+
+async function setUpOnce(bus: Bus, options: SetUpOptions): Promise<void> {
   const { replicas = 1, wait } = options;
   const parts = { bus, patienceMs: wait ? Number.POSITIVE_INFINITY : PATIENCE_MS };
   const configs = streamConfigs(bus.assets).map((config) => ({ ...config, num_replicas: replicas }));
@@ -103,15 +120,18 @@ async function add(parts: SetUp, config: NamedStream): Promise<void> {
   }
 }
 
+function isClustered(bus: Bus): boolean {
+  return bus.nc.info?.cluster !== undefined;
+}
+
 /** A single server without JetStream says so at once; in a cluster the same is said while a leader is elected. */
 async function ask<T>({ bus, patienceMs }: SetUp, request: () => Promise<T>): Promise<T> {
-  const isClustered = bus.nc.info?.cluster !== undefined;
   let off: unknown;
   const answered = await persist(
     bus,
     () =>
       request().catch((error: unknown) => {
-        if (!isOff(error) || isClustered) throw error;
+        if (!isOff(error) || isClustered(bus)) throw error;
         off = error;
       }),
     { patienceMs },

@@ -1,3 +1,4 @@
+import type { KvEntry } from "nats";
 import type { z } from "zod";
 import { isNavvyError } from "../protocol/index.js";
 import type { Bucket, Entry } from "./bucket.js";
@@ -6,12 +7,21 @@ import { translate } from "./nats-error.js";
 import { persist } from "./persist.js";
 import { Watch } from "./watch.js";
 
+/** So few are read one by one. A watch makes a consumer, which in a cluster all servers have to agree on: too much for every few seconds. */
+const FEW_KEYS = 64;
+
 /** Beyond this many keys a second listing is not worth what it costs: who needs a single key for sure reads that key. */
 const CHECKED_KEYS = 5_000;
 
+interface SnapshotOptions {
+  keys?: string;
+  mayMiss?: boolean;
+  onUnreadable?: (key: string, error: unknown) => void;
+}
+
 /**
- * All current entries of a bucket by one watch (100,000 records in about a second). The client's `keys()` loses entries
- * when its loop awaits. Entries of a newer navvy or that can not be read are left out and given to `onUnreadable`.
+ * All current entries of a bucket: few of them key by key, more by one watch (100,000 records in about a second). The client's `keys()`
+ * loses entries when its loop awaits. Entries of a newer navvy or that can not be read are left out and given to `onUnreadable`.
  *
  * A watch misses a key that is written while the list is on its way: the server skips the message that the write replaced, and
  * gives its successor only after "that was all". So the keys are listed once more, and those that are missing read one by one;
@@ -20,8 +30,12 @@ const CHECKED_KEYS = 5_000;
 export async function snapshot<S extends z.ZodType>(
   bus: Bus,
   bucket: Bucket<S>,
-  options: { keys?: string; mayMiss?: boolean; onUnreadable?: (key: string, error: unknown) => void } = {},
+  options: SnapshotOptions = {},
 ): Promise<Entry<z.infer<S>>[]> {
+  return (await fewEntries(bus, bucket, options)) ?? watched(bus, bucket, options);
+}
+
+async function watched<S extends z.ZodType>(bus: Bus, bucket: Bucket<S>, options: SnapshotOptions): Promise<Entry<z.infer<S>>[]> {
   const entries = new Map<string, Entry<z.infer<S>>>();
   const seen = new Set<string>();
   let ready = () => {};
@@ -34,13 +48,8 @@ export async function snapshot<S extends z.ZodType>(
     onEntry: (entry) => {
       seen.add(entry.key);
       entries.delete(entry.key);
-      try {
-        const read = bucket.read(entry);
-        if (read) entries.set(entry.key, read);
-      } catch (error) {
-        if (!isNavvyError(error)) throw error;
-        options.onUnreadable?.(entry.key, error);
-      }
+      const read = decoded(bucket, entry, options);
+      if (read) entries.set(entry.key, read);
     },
   });
   await isReady;
@@ -53,6 +62,30 @@ export async function snapshot<S extends z.ZodType>(
     }
   }
   return [...entries.values()];
+}
+
+/** Undefined where there are more than a few, or where a copy that was asked has not yet heard of one. */
+async function fewEntries<S extends z.ZodType>(
+  bus: Bus,
+  bucket: Bucket<S>,
+  options: SnapshotOptions,
+): Promise<Entry<z.infer<S>>[] | undefined> {
+  const { state } = await bucket.ask("count keys", () => bus.jsm.streams.info(`KV_${bucket.name}`));
+  if (state.messages > FEW_KEYS) return undefined;
+  const keys = await keysOf(bus, bucket, options.keys);
+  const found = await Promise.all(keys.map((key) => bucket.ask(`read ${key}`, async () => (await bucket.handle()).get(key))));
+  const all = found.filter((entry) => entry !== null);
+  return all.length === keys.length ? all.flatMap((entry) => decoded(bucket, entry, options) ?? []) : undefined;
+}
+
+function decoded<S extends z.ZodType>(bucket: Bucket<S>, entry: KvEntry, { onUnreadable }: SnapshotOptions): Entry<z.infer<S>> | undefined {
+  try {
+    return bucket.read(entry);
+  } catch (error) {
+    if (!isNavvyError(error)) throw error;
+    onUnreadable?.(entry.key, error);
+    return undefined;
+  }
 }
 
 /** Also of what was deleted: its marker is a message too. */

@@ -11,6 +11,25 @@ export function parseDuration(text: string): number {
   return [...parts].reduce((sum, [, amount, unit]) => sum + Number(amount) * (UNIT_MS[unit ?? "s"] ?? 0), 0);
 }
 
+const RFC_3339 = /^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:\d\d)$/;
+
+/** `10m` (so long ago) or `2026-05-01T12:00:00Z`. Gives RFC 3339 in UTC. */
+export function parseTime(text: string): string {
+  if (RFC_3339.test(text) && !Number.isNaN(Date.parse(text))) return new Date(text).toISOString();
+  if (!/^\d+(\.\d+)?(ms|[smhd])/.test(text))
+    throw new InvalidArgumentError("A time looks like 10m or 1h30m (so long ago), or 2026-05-01T12:00:00Z (with its zone).");
+  return new Date(Date.now() - parseDuration(text)).toISOString();
+}
+
+/** A regular expression of JavaScript. */
+export function parsePattern(text: string): RegExp {
+  try {
+    return new RegExp(text, "u");
+  } catch (error) {
+    throw new InvalidArgumentError(`${(error as Error).message}. It is a regular expression; \\ takes a sign for itself: \\[.`);
+  }
+}
+
 /** `512M`, `2G`, or bytes; in powers of 1024. */
 export function parseSize(text: string): number {
   const match = /^(\d+(?:\.\d+)?)\s*([KMGT]?)i?B?$/i.exec(text.trim());

@@ -7,6 +7,7 @@ import { contextCommand } from "./commands/context.js";
 import { devCommand } from "./commands/dev.js";
 import { doctorCommand } from "./commands/doctor.js";
 import { helpCommand } from "./commands/help.js";
+import { modelCommand } from "./commands/model.js";
 import { queueCommand } from "./commands/queue.js";
 import { reportCommand } from "./commands/report.js";
 import { runCommand } from "./commands/run.js";
@@ -35,8 +36,8 @@ export function makeProgram(): Command {
   program.commandsGroup("Day one:");
   for (const add of [devCommand, runCommand, psCommand, logsCommand, waitCommand, whyCommand, topCommand, doctorCommand]) add(program);
   program.commandsGroup("Everything else:");
-  const others = [taskCommand, queueCommand, agentCommand, artifactCommand, reportCommand, watchCommand, contextCommand, helpCommand];
-  for (const add of [...others, versionCommand]) add(program);
+  const nouns = [taskCommand, queueCommand, agentCommand, artifactCommand, modelCommand, reportCommand, watchCommand, contextCommand];
+  for (const add of [...nouns, helpCommand, versionCommand]) add(program);
   completionCommand(program);
   program.addHelpText("beforeAll", ({ command }) => refuseUnknown(command));
   program.addHelpText("afterAll", `\nMore global flags, for credentials and TLS (navvy help environment):\n${HIDDEN_FLAGS}`);

@@ -1,7 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import { dirname, resolve, sep } from "node:path";
-import type { Navvy } from "../broker/index.js";
-import { type ArtifactRef, type MetricSummary, NavvyError, type Point, type TaskRecord } from "../protocol/index.js";
+import { inputRefOf, type Navvy } from "../broker/index.js";
+import { type ArtifactRef, type InputRef, type MetricSummary, NavvyError, type Point, type TaskRecord } from "../protocol/index.js";
 import { alive } from "./alive.js";
 
 /** A task's metrics: figures from its record, points from the metric stream. */
@@ -74,6 +74,10 @@ export class TaskArtifact {
   get sizeBytes(): number {
     return this.#ref.sizeBytes;
   }
+  /** As another task's input. */
+  get asInput(): InputRef {
+    return inputRefOf(this.#ref, this.taskId);
+  }
 
   /**
    * Writes it into a folder (default: the working directory) under its own name; it appears whole and verified.
@@ -90,13 +94,13 @@ export class TaskArtifact {
       );
     }
     await mkdir(dirname(file), { recursive: true });
-    await alive(() => this.#navvy.objects.getToFile(this.sha256, file));
+    await alive(() => this.#navvy.artifacts.fetch(this.#ref, file));
     return file;
   }
 
   /** The content in memory. @throws NavvyError too_large (over 16 MiB), not_found, corrupt */
   bytes(): Promise<Uint8Array> {
-    return alive(() => this.#navvy.objects.getBytes(this.sha256));
+    return alive(() => this.#navvy.artifacts.stores.at(this.#ref.store).getBytes(this.sha256));
   }
 
   /** The content as UTF-8. @throws NavvyError too_large, not_found, corrupt */

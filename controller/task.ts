@@ -1,5 +1,13 @@
 import type { Navvy } from "../broker/index.js";
-import { isNavvyError, NavvyError, type Outcome, type ParameterValue, type TaskRecord, type TaskStatus } from "../protocol/index.js";
+import {
+  isNavvyError,
+  NavvyError,
+  type Outcome,
+  type ParameterValue,
+  parseCondition,
+  type TaskRecord,
+  type TaskStatus,
+} from "../protocol/index.js";
 import { alive } from "./alive.js";
 import { attach } from "./attach.js";
 import { uploadCode } from "./code.js";
@@ -127,6 +135,13 @@ export class Task {
   get metrics(): TaskMetrics {
     return new TaskMetrics(this.#navvy, this.#record);
   }
+  /**
+   * Whether what it has reported, as last read, meets a condition: `val/acc.max > 0.9 and epoch >= 10`. What was not reported meets
+   * none. @throws NavvyError invalid_argument, with a caret below the place
+   */
+  meets(condition: string): boolean {
+    return parseCondition(condition).meets(this.#record);
+  }
   get artifacts(): TaskArtifacts {
     return new TaskArtifacts(this.#navvy, this.#record);
   }
@@ -158,7 +173,7 @@ export class Task {
 
   /** Gives a draft a file of another task: it will lie at `$NAVVY_INPUTS/<name>`. @throws NavvyError not_draft */
   setInput(name: string, artifact: TaskArtifact): Promise<Task> {
-    const input = { sha256: artifact.sha256, sizeBytes: artifact.sizeBytes, from: { task: artifact.taskId, artifact: artifact.name } };
+    const input = artifact.asInput;
     return this.#editing(() =>
       this.#navvy.tasks.edit(
         this.id,

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { MediaItem } from "./media.js";
 import {
   AgentRecord,
   Beat,
@@ -12,6 +13,8 @@ import {
   SessionRecord,
   Ticket,
 } from "./messages.js";
+import { GcRecord, Retention } from "./retention.js";
+import { RolledLogHead } from "./rolled-log.js";
 import { TaskRecord } from "./task-record.js";
 
 const MESSAGES = [
@@ -25,6 +28,10 @@ const MESSAGES = [
   FleetEvent,
   LogChunk,
   MetricBatch,
+  RolledLogHead,
+  Retention,
+  GcRecord,
+  MediaItem,
   ControlRequest,
   ControlReply,
 ];

@@ -3,7 +3,7 @@ import { Needs } from "./needs.js";
 import { ON_DISCONNECT } from "./states.js";
 import { CLASSES, EVENT_KINDS } from "./subjects.js";
 
-const Bytes = z.custom<Uint8Array>((value) => value instanceof Uint8Array, "expected bytes");
+export const Bytes = z.custom<Uint8Array>((value) => value instanceof Uint8Array, "expected bytes");
 
 /** A queued message: a hint that a task waits. The record is the truth. */
 export const Ticket = z.object({ type: z.literal("navvy.ticket.v1"), id: z.string(), ticket: z.number().int() });
@@ -157,7 +157,8 @@ export type LogStream = (typeof LOG_STREAMS)[number];
 
 /**
  * A piece of what a task printed, byte-exact; stream `navvy` is what happened before and around it: code, image, set-up, each with
- * its section. `offset` counts bytes of this stream; chunks may arrive twice, never with a gap.
+ * its section. `offset` counts bytes of this stream; chunks may arrive twice, never with a gap. One with `omitted` stands for bytes that
+ * were left out.
  */
 export const LogChunk = z.object({
   type: z.literal("navvy.log.v1"),
@@ -166,6 +167,8 @@ export const LogChunk = z.object({
   at: z.string(),
   /** Of stream `navvy`: which part of the preparations it belongs to. */
   section: z.string().optional(),
+  /** So many bytes were left out from `offset` on; `data` is empty. */
+  omitted: z.number().int().positive().optional(),
   data: Bytes,
 });
 export type LogChunk = z.infer<typeof LogChunk>;

@@ -18,6 +18,9 @@ export const TASK_TYPES = [
   "custom",
 ] as const;
 
+/** Of one artifact. */
+export const MAX_PREVIEW_CHARACTERS = 200;
+
 export const ArtifactRef = z.object({
   name: z.string(),
   /** sha256 of the content, hex: the object's name in the object store. */
@@ -26,6 +29,15 @@ export const ArtifactRef = z.object({
   attempt: z.number().int(),
   uploadedAt: z.string(),
   kind: z.string().optional(),
+  /** A folder of so many files: `sha256` is that of its tree (`navvy.folder.v1`), `sizeBytes` the size of all its files. */
+  files: z.number().int().optional(),
+  /** URL of the store that holds it. Absent: the fleet's own object store. */
+  store: z.string().optional(),
+  mediaType: z.string().optional(),
+  /** Its beginning or what it is, for people; only while the record has room. */
+  preview: z.string().max(MAX_PREVIEW_CHARACTERS).optional(),
+  /** Of a model: what its task called it. */
+  version: z.string().optional(),
 });
 export type ArtifactRef = z.infer<typeof ArtifactRef>;
 
@@ -48,6 +60,19 @@ export const MetricSummary = z.object({
 });
 export type MetricSummary = z.infer<typeof MetricSummary>;
 
+/** An attempt's log as one object, rolled out of the log stream. */
+export const RolledLog = z.object({
+  /** sha256 of the compressed content, hex: the object's name. */
+  sha256: z.string(),
+  /** Compressed. */
+  sizeBytes: z.number(),
+  /** How far each stream of the log reaches in it. */
+  bytes: z.record(z.string(), z.number()),
+  /** Sequence of the last message of the log stream that is in it: only what came later is still read from there. */
+  upTo: z.number().int(),
+});
+export type RolledLog = z.infer<typeof RolledLog>;
+
 export const Attempt = z.object({
   attempt: z.number().int(),
   agent: z.string(),
@@ -64,6 +89,7 @@ export const Attempt = z.object({
   gpus: z.array(z.string()).optional(),
   /** Bytes that each stream of its log holds, once it has ended in good order: a reader that has them has all. */
   logBytes: z.record(z.string(), z.number()).optional(),
+  log: RolledLog.optional(),
 });
 export type Attempt = z.infer<typeof Attempt>;
 
@@ -78,7 +104,14 @@ export const Reported = z.object({
   metricsOmitted: z.number().int().default(0),
   artifacts: z.array(ArtifactRef).default([]),
   progress: z.object({ n: z.number(), of: z.number().optional(), unit: z.string().optional() }).optional(),
-  notes: z.array(z.object({ at: z.string(), level: z.enum(["info", "warn", "error"]), text: z.string() })).default([]),
+  /** One with a `key` takes the place of an earlier one with it. */
+  notes: z
+    .array(z.object({ at: z.string(), level: z.enum(["info", "warn", "error"]), text: z.string(), key: z.string().optional() }))
+    .default([]),
+  /** Parameters that the task found out or chose itself. */
+  params: z.record(z.string(), ParameterValue).optional(),
+  /** Its page for people, Markdown, as an object. */
+  summary: z.object({ sha256: z.string(), sizeBytes: z.number() }).optional(),
 });
 export type Reported = z.infer<typeof Reported>;
 
@@ -144,6 +177,8 @@ export const TaskRecord = z.object({
   attempts: z.array(Attempt).default([]),
   outcome: Outcome.optional(),
   endedAt: z.string().optional(),
+  /** When retention took parts of an ended task away: `logs`, `metrics`, `artifacts`. */
+  expired: z.record(z.string(), z.string()).optional(),
 
   reported: Reported.default({ outputs: {}, metrics: {}, metricsOmitted: 0, artifacts: [], notes: [] }),
 });

@@ -29,6 +29,10 @@ export const InputRef = z.object({
   sha256: z.string(),
   sizeBytes: z.number(),
   from: z.object({ task: z.string(), artifact: z.string() }).optional(),
+  /** A folder of so many files; `sha256` is that of its tree. */
+  files: z.number().int().optional(),
+  /** URL of the store that holds it. Absent: the fleet's own object store. */
+  store: z.string().optional(),
 });
 export type InputRef = z.infer<typeof InputRef>;
 
@@ -130,6 +134,8 @@ export const TaskSpec = z.object({
   setup: Setup.optional(),
   container: Container.optional(),
   inputs: z.record(z.string(), InputRef).default({}),
+  /** URL of the store for its artifacts, where the agent allows it. Default: the agent's. */
+  artifactStore: z.string().optional(),
   env: z.record(z.string(), z.string()).default({}),
   parameters: Parameters.default({}),
   /** Its parameters follow the command as arguments too: `--lr 0.1`, or `lr=0.1` as Hydra takes them. Absent: they do not. */
@@ -143,6 +149,8 @@ export const TaskSpec = z.object({
   retries: z.object({ limit: z.number().int().min(0), backoffMs: z.number().min(0) }).default({ limit: 0, backoffMs: 1000 }),
   /** How often a machine may be lost under it before it is given up. */
   lostLimit: z.number().int().min(0).default(3),
+  /** Bytes of its log that are kept, half from the start and half from the end. Default: its agent's, 2 GiB. */
+  logLimitBytes: z.number().int().positive().optional(),
   /** Default: what its queue says, else freeze. */
   onDisconnect: z.enum(ON_DISCONNECT).optional(),
 });

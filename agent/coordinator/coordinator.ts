@@ -5,6 +5,7 @@ import { Ghosts } from "./ghosts.js";
 import { HashedLanes } from "./hashed-lanes.js";
 import { OpenTasks } from "./open-tasks.js";
 import { Reaper } from "./reaper.js";
+import { Roller } from "./roller.js";
 import { Scheduler } from "./scheduler.js";
 import { Sweeper } from "./sweeper.js";
 
@@ -19,7 +20,7 @@ const SWEEP_EVERY_MS = 5_000;
 const LANES_EVERY_MS = 60_000;
 
 /**
- * The duties of the fleet, done by whichever agent holds the leader's key: reaper, sweeper, scheduler. Each is a set of
+ * The duties of the fleet, done by whichever agent holds the leader's key: reaper, sweeper, scheduler, roller. Each is a set of
  * idempotent compare-and-sets, so a leader that froze in the middle of a pass and wakes up beside a new one does no harm.
  */
 export class Coordinator {
@@ -31,6 +32,7 @@ export class Coordinator {
   readonly #hashedLanes: HashedLanes;
   #open: OpenTasks | undefined;
   #scheduler: Scheduler | undefined;
+  #roller: Roller | undefined;
   #timer: NodeJS.Timeout | undefined;
   #turn: Promise<void> | undefined;
   #isStopped = false;
@@ -91,11 +93,13 @@ export class Coordinator {
     this.#reaper.forget();
     this.#scheduler = scheduler;
     this.#open = await OpenTasks.open(navvy, (task) => scheduler.consider(task));
+    this.#roller = new Roller({ navvy, log, open: this.#open });
   }
 
   #retire(): void {
     this.#open?.close();
     this.#scheduler?.close();
+    this.#roller?.close();
     this.#open = undefined;
     this.#scheduler = undefined;
   }

@@ -1,6 +1,7 @@
 import { statfs } from "node:fs/promises";
 import type { AgentConfig } from "../config.js";
 import type { Disposable } from "../host/disposable.js";
+import type { InputCache } from "../host/input-cache.js";
 import type { Environments } from "../setup/environments.js";
 import { isExpired, keptFolders } from "../task/kept.js";
 
@@ -9,13 +10,14 @@ const EVERY_MS = 60_000;
 const AT_MOST_EVERY_MS = 1_000;
 
 export interface CleanParts {
-  config: Pick<AgentConfig, "folder" | "keepDays" | "maxEnvironmentsBytes" | "keepFreeDiskBytes" | "log">;
+  config: Pick<AgentConfig, "folder" | "keepDays" | "maxEnvironmentsBytes" | "maxInputsBytes" | "keepFreeDiskBytes" | "log">;
   environments: Environments;
+  inputs: InputCache;
 }
 
 /**
- * Keeps what stays on the agent's disk within its bounds: kept folders for their days, environments within their size, and of both
- * only as much as leaves the disk free enough to go on taking work.
+ * Keeps what stays on the agent's disk within its bounds: kept folders for their days, environments and inputs within their sizes, and of
+ * all only as much as leaves the disk free enough to go on taking work.
  */
 export class CleanLoop {
   readonly #parts: CleanParts;
@@ -52,23 +54,24 @@ export class CleanLoop {
   }
 
   async #clean(): Promise<void> {
-    const { config, environments } = this.#parts;
+    const { config, environments, inputs } = this.#parts;
     try {
       for (const kept of await keptFolders(config)) if (isExpired(config, kept)) await this.#dispose(kept, "its days are over");
-      await this.#boundEnvironments();
-      if (await this.#isShort()) await this.#makeRoom([...(await keptFolders(config)), ...(await environments.idle())]);
+      await this.#bound(environments, config.maxEnvironmentsBytes, "over the limit of --max-environments");
+      await this.#bound(inputs, config.maxInputsBytes, "over the limit of --max-inputs");
+      if (await this.#isShort())
+        await this.#makeRoom([...(await keptFolders(config)), ...(await environments.idle()), ...(await inputs.idle())]);
     } catch (error) {
       config.log.warn({ err: error }, "the agent's folder could not be cleaned up");
     }
   }
 
-  async #boundEnvironments(): Promise<void> {
-    const { config, environments } = this.#parts;
-    let bytes = await environments.size();
-    if (bytes <= config.maxEnvironmentsBytes) return;
-    for (const idle of oldestFirst(await environments.idle())) {
-      if (bytes <= config.maxEnvironmentsBytes) return;
-      await this.#dispose(idle, "over the limit of --max-environments");
+  async #bound(cache: Pick<Environments, "size" | "idle">, maxBytes: number, why: string): Promise<void> {
+    let bytes = await cache.size();
+    if (bytes <= maxBytes) return;
+    for (const idle of oldestFirst(await cache.idle())) {
+      if (bytes <= maxBytes) return;
+      await this.#dispose(idle, why);
       bytes -= idle.sizeBytes ?? 0;
     }
   }

@@ -1,31 +1,56 @@
 import { lstat, readdir, stat } from "node:fs/promises";
 import { join, relative, sep } from "node:path";
-import type { Objects } from "../../broker/index.js";
+import { type ContentStore, putFolder } from "../../broker/index.js";
 import { type ArtifactRef, isNavvyError, MANIFEST_NAME, NavvyError } from "../../protocol/index.js";
 import { patiently } from "../patiently.js";
+import { describeFile } from "./artifact-preview.js";
+import { StateFile } from "./state-file.js";
+
+/** A record has little room: previews of an attempt's artifacts take no more of it than that. */
+const MAX_PREVIEWS_CHARACTERS = 3_000;
+
+export interface ArtifactUploadsOptions {
+  attempt: number;
+  signal?: AbortSignal;
+  /** URL of the store, for the references. Absent: the fleet's own. */
+  store?: string | undefined;
+  /** Where it is kept which folders are one artifact each, for an agent that adopts the attempt. */
+  memory?: string;
+}
+
+interface Done {
+  mtimeMs: number;
+  sizeBytes: number;
+  ref: ArtifactRef;
+}
 
 /** Uploads what an attempt leaves; a file that was uploaded early and has not changed since goes only once. */
 export class ArtifactUploads {
-  readonly #objects: Objects;
-  readonly #attempt: number;
-  readonly #signal: AbortSignal | undefined;
-  readonly #done = new Map<string, { mtimeMs: number; sizeBytes: number; ref: ArtifactRef }>();
+  /** It may be one that can not be opened: that is told to whoever uploads. */
+  readonly #store: () => ContentStore;
+  readonly #options: ArtifactUploadsOptions;
+  readonly #done = new Map<string, Done>();
+  readonly #memory: StateFile<Record<string, string>> | undefined;
+  /** Folders that are one artifact each: path → name. */
+  #folders: Promise<Record<string, string>> | undefined;
+  #previewCharacters = 0;
 
-  constructor(objects: Objects, options: { attempt: number; signal?: AbortSignal }) {
-    this.#objects = objects;
-    this.#attempt = options.attempt;
-    this.#signal = options.signal;
+  constructor(store: ContentStore | (() => ContentStore), options: ArtifactUploadsOptions) {
+    this.#store = typeof store === "function" ? store : () => store;
+    this.#options = options;
+    this.#memory = options.memory === undefined ? undefined : new StateFile(options.memory);
   }
 
-  /** @throws NavvyError not_found, invalid_argument (not a file), and what the object store says */
+  /** A file, or a folder as one artifact. @throws NavvyError not_found, invalid_argument (neither), conflict (it does not stop changing), and what the store says */
   async upload(name: string, path: string): Promise<ArtifactRef> {
     const found = await stat(path).catch(() => undefined);
     if (!found) throw new NavvyError("not_found", `there is no file ${path}`);
-    if (!found.isFile()) throw new NavvyError("invalid_argument", `${path} is not a file`, { fix: "leave folders in $NAVVY_ARTIFACTS" });
+    if (found.isDirectory()) return this.#uploadFolder(name, path);
+    if (!found.isFile()) throw new NavvyError("invalid_argument", `${path} is neither a file nor a folder`);
     const known = this.#done.get(name);
     if (known && known.mtimeMs === found.mtimeMs && known.sizeBytes === found.size) return known.ref;
-    const { sha256, sizeBytes } = await this.#objects.putFile(path, this.#signal);
-    const ref: ArtifactRef = { name, sha256, sizeBytes, attempt: this.#attempt, uploadedAt: new Date().toISOString() };
+    const { sha256, sizeBytes } = await this.#store().putFile(path, this.#options.signal);
+    const ref = { ...this.#refOf(name, { sha256, sizeBytes }), ...(await this.#describe(name, path)) };
     this.#done.set(name, { mtimeMs: found.mtimeMs, sizeBytes: found.size, ref });
     return ref;
   }
@@ -34,28 +59,24 @@ export class ArtifactUploads {
   uploadEarly(name: string, path: string): Promise<ArtifactRef | undefined> {
     return patiently(
       () => this.upload(name, path),
-      () => this.#signal?.aborted ?? false,
+      () => this.#options.signal?.aborted ?? false,
     );
   }
 
   /**
-   * Every file below the folder, named by its path there. Links are not followed: they could lead anywhere. One that can not
-   * be read keeps none of the others back. Each is told as soon as it is stored.
+   * Every file below the folder, named by its path there, and every folder that was reported as one artifact. Links are not
+   * followed: they could lead anywhere. One that can not be read keeps none of the others back. Each is told as soon as it is stored.
    * @returns what went wrong, in sentences
    */
   async collect(folder: string, onStored: (ref: ArtifactRef) => void): Promise<string[]> {
     const problems: string[] = [];
-    const top = await readdir(folder).catch(() => [] as string[]); // the task removed its folder
-    const names = top.length === 0 ? top : await readdir(folder, { recursive: true });
-    for (const entry of names.sort()) {
-      const path = join(folder, entry);
-      const found = await lstat(path).catch(() => undefined);
-      if (!found?.isFile()) continue;
-      const name = relative(folder, path).split(sep).join("/");
+    for await (const { name, path } of this.#left(folder)) {
       try {
         onStored(await this.upload(name, path));
       } catch (error) {
-        if (this.#signal?.aborted || (isNavvyError(error) && error.retryable)) throw error; // the store is away: all of it is tried again
+        const goesOnChanging = isNavvyError(error, "conflict");
+        // The store is away: all of it is tried again.
+        if (this.#options.signal?.aborted || (isNavvyError(error) && error.retryable && !goesOnChanging)) throw error;
         problems.push(`artifact ${name}: ${(error as Error).message}`);
       }
     }
@@ -64,7 +85,54 @@ export class ArtifactUploads {
 
   /** The whole list of an attempt's artifacts as an artifact. */
   async manifest(artifacts: ArtifactRef[]): Promise<ArtifactRef> {
-    const { sha256, sizeBytes } = await this.#objects.putBytes(Buffer.from(JSON.stringify(artifacts, null, 1)));
-    return { name: MANIFEST_NAME, sha256, sizeBytes, attempt: this.#attempt, uploadedAt: new Date().toISOString(), kind: "manifest" };
+    const stored = await this.#store().putBytes(Buffer.from(JSON.stringify(artifacts, null, 1)));
+    return { ...this.#refOf(MANIFEST_NAME, stored), kind: "manifest" };
+  }
+
+  async *#left(folder: string): AsyncGenerator<{ name: string; path: string }> {
+    const top = await readdir(folder).catch(() => [] as string[]); // the task removed its folder
+    if (top.length === 0) return;
+    const folders = await this.#readFolders();
+    const isWithin = (path: string) => Object.keys(folders).some((whole) => path.startsWith(`${whole}${sep}`));
+    for (const entry of (await readdir(folder, { recursive: true })).sort()) {
+      const path = join(folder, entry);
+      if (isWithin(path)) continue;
+      const found = await lstat(path).catch(() => undefined);
+      const whole = found?.isDirectory() ? folders[path] : undefined;
+      if (whole !== undefined) yield { name: whole, path };
+      else if (found?.isFile()) yield { name: relative(folder, path).split(sep).join("/"), path };
+    }
+  }
+
+  async #uploadFolder(name: string, path: string): Promise<ArtifactRef> {
+    await this.#remember(name, path);
+    const { leftOut, ...stored } = await putFolder(this.#store(), path, this.#options.signal);
+    const said = leftOut.length > 0 ? `; left out: ${leftOut.length}, such as ${leftOut[0]}` : "";
+    const preview = `${stored.files} files${said}`.slice(0, 200);
+    return { ...this.#refOf(name, stored), files: stored.files, mediaType: "inode/directory", preview };
+  }
+
+  async #remember(name: string, path: string): Promise<void> {
+    const folders = await this.#readFolders();
+    if (folders[path] === name) return;
+    folders[path] = name;
+    await this.#memory?.write(folders);
+  }
+
+  #readFolders(): Promise<Record<string, string>> {
+    this.#folders ??= Promise.resolve(this.#memory?.read()).then((known) => known ?? {});
+    return this.#folders;
+  }
+
+  async #describe(name: string, path: string): Promise<Partial<ArtifactRef>> {
+    const { mediaType, preview } = await describeFile(name, path);
+    if (preview === undefined || this.#previewCharacters + preview.length > MAX_PREVIEWS_CHARACTERS) return { mediaType };
+    this.#previewCharacters += preview.length;
+    return { mediaType, preview };
+  }
+
+  #refOf(name: string, { sha256, sizeBytes }: { sha256: string; sizeBytes: number }): ArtifactRef {
+    const { attempt, store } = this.#options;
+    return { name, sha256, sizeBytes, attempt, uploadedAt: new Date().toISOString(), ...(store === undefined ? {} : { store }) };
   }
 }

@@ -1,7 +1,9 @@
 import type { Claim, Navvy } from "../../broker/index.js";
 import type { Beat, Owner, Phase, Reported } from "../../protocol/index.js";
+import type { Api, OpenAttempt } from "../api/api.js";
 import type { AgentConfig } from "../config.js";
 import type { BundleCache } from "../host/bundle-cache.js";
+import type { InputCache } from "../host/input-cache.js";
 import type { Journal, JournalStart } from "../host/journal.js";
 import type { Repositories } from "../host/repositories.js";
 import type { Engines } from "../runners/engines.js";
@@ -12,6 +14,7 @@ import type { Slot } from "../slots.js";
 import { tensorboard } from "../tensorboard/companion.js";
 import { ArtifactUploads } from "./artifact-uploads.js";
 import { type Companion, Companions } from "./companions.js";
+import { Control } from "./control.js";
 import { type AttemptFolder, attemptFolder } from "./folder.js";
 import type { Images } from "./image.js";
 import { keyOf } from "./key.js";
@@ -27,10 +30,13 @@ export interface AttemptParts {
   runner: Runner;
   journal: Journal;
   bundles: BundleCache;
+  inputs: InputCache;
   engines: Engines;
   images: Images;
   repositories: Repositories;
   environments: Environments;
+  /** What tasks may ask of the agent. */
+  api: Api;
   /** Whether the lease is young enough to start a process under it. */
   isLeaseFresh: (owner: Owner) => boolean;
 }
@@ -42,6 +48,8 @@ export interface Plumbing extends LogShipperParts, ReportsParts {
   programs: Programs;
   /** What goes along with the process. */
   companions: Companions;
+  /** What the process may ask: whether it is to end. */
+  control: Control;
   /** Fires when the lease is revoked: nothing may be published or recorded any more. */
   revoked: AbortController;
   /** Fires when what is under way before or after the process need not go on. */
@@ -61,23 +69,32 @@ function folderOf(config: AgentConfig, claim: Claim): AttemptFolder {
   return attemptFolder(config.folder, keyOf(claim), claim.record);
 }
 
-function plumb({ config, navvy, runner }: AttemptParts, { claim, slot }: { claim: Claim; slot: Slot }, setupLog: SetupLog): Plumbing {
+function plumb({ config, navvy, runner, api }: AttemptParts, { claim, slot }: { claim: Claim; slot: Slot }, setupLog: SetupLog): Plumbing {
   const folder = folderOf(config, claim);
   const [revoked, cut] = [new AbortController(), new AbortController()];
-  const uploads = new ArtifactUploads(navvy.objects, { attempt: claim.attempt, signal: AbortSignal.any([revoked.signal, cut.signal]) });
+  const store = claim.record.spec.artifactStore ?? config.artifactStore;
+  const uploads = new ArtifactUploads(() => navvy.artifacts.stores.at(store), {
+    attempt: claim.attempt,
+    signal: AbortSignal.any([revoked.signal, cut.signal]),
+    store,
+    memory: folder.wholeFolders,
+  });
   const target = { id: claim.id, attempt: claim.attempt };
   const isContained = claim.record.spec.container !== undefined;
   const programs = new Programs({ runner, key: setupKeyOf(keyOf(claim)), place: setupPlaceOf(config, claim, { slot, folder }) });
-  const companions = new Companions(companionsOf(claim, folder), (err, name) =>
+  const control = new Control();
+  const companions = new Companions(companionsOf(api, { claim, folder, isContained, control }), (err, name) =>
     config.log.warn({ err, task: claim.id, companion: name }, "a companion of the attempt failed"),
   );
-  const common = { folder, target, isContained, setupLog, programs, companions, uploads, signal: revoked.signal, revoked, cut };
-  return { ...common, logs: navvy.logs, metrics: navvy.metrics };
+  const common = { folder, target, isContained, setupLog, programs, companions, control, uploads, signal: revoked.signal, revoked, cut };
+  const logLimitBytes = claim.record.spec.logLimitBytes ?? config.logLimitBytes;
+  return { ...common, logs: navvy.logs, metrics: navvy.metrics, objects: navvy.objects, logLimitBytes, log: config.log };
 }
 
 /** What goes along with an attempt's process. A task says itself that its event files are not to be read. */
-function companionsOf({ record }: Claim, folder: AttemptFolder): Companion[] {
-  return record.spec.env.NAVVY_TB === "off" ? [] : [tensorboard(folder)];
+function companionsOf(api: Api, parts: OpenAttempt): Companion[] {
+  const all = [api.companionOf(parts)];
+  return parts.claim.record.spec.env.NAVVY_TB === "off" ? all : [...all, tensorboard(parts.folder)];
 }
 
 /** What the host journal keeps of an attempt that is about to run. */

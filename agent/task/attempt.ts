@@ -83,8 +83,7 @@ export class Attempt {
     this.#ending = new Ending({
       runner: parts.runner,
       key: this.key,
-      cut: made.plumbing.cut,
-      setup: made.plumbing.programs,
+      ...{ cut: made.plumbing.cut, setup: made.plumbing.programs, control: made.plumbing.control },
       onAborting: () => (this.#noter.phase = "aborting"),
       onFailed: (error) => parts.config.log.error({ err: error, task: claim.id }, "could not kill"),
     });
@@ -172,8 +171,8 @@ export class Attempt {
     return this.#ending.stage === "running" && !isGoing;
   }
 
-  /** Bytes that it printed and that are not stored yet. */
-  waitingBytes = () => this.#shipper.waitingBytes();
+  /** What it printed and what of that is not stored yet. */
+  spool = (): Pick<LogShipper, "waitingBytes" | "isHeld" | "squeeze"> => this.#shipper;
 
   note = (level: "info" | "warn", text: string) => this.#reports.note(level, text);
 
@@ -209,10 +208,10 @@ export class Attempt {
   }
 
   #prepare(): Promise<Prepared> {
-    const { bundles, repositories, environments, engines, images, navvy, config } = this.#parts;
+    const { bundles, repositories, environments, engines, images, inputs, api, config } = this.#parts;
     const { folder, setupLog, programs, cut } = this.#plumbing;
     const learn: Preparation["learn"] = (facts, options) => this.#noter.learn(facts, options);
-    const shared = { bundles, repositories, environments, engines, images, config, objects: navvy.objects };
+    const shared = { bundles, repositories, environments, engines, images, inputs, api, config };
     const parts = { ...shared, programs, signal: cut.signal, setupLog, learn, slot: this.slot };
     const { underway, prepared } = prepareUntilCut(parts, this.claim, folder);
     this.#preparing = underway;
@@ -257,7 +256,7 @@ export class Attempt {
     // Before another attempt can be claimed nothing of this one lives; after a success there is none.
     if (this.#ending.cause || end.code !== 0) await this.#parts.runner.kill(this.key);
     await this.#pace?.stop();
-    await this.#shipper.drain();
+    await this.#shipper.drain({ isOver: true });
     return () => outcomeOf(end, this.#ending.cause, this.#shipper.tail);
   }
 

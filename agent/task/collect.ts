@@ -44,7 +44,7 @@ export async function collect(parts: CollectParts, outcome: Outcome): Promise<Co
 
 async function store({ noter, companions, reports, shipper, setupLog, cut }: CollectParts, outcome: Outcome): Promise<Collected> {
   if (outcome.kind === "setup_failed") await tell(setupLog, outcome);
-  await shipper.drain();
+  await shipper.drain({ isOver: true });
   try {
     const reporting = companions.finish().then(() => reports.finish());
     const reported = await Promise.race([reporting, whenCut(cut)]);

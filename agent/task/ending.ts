@@ -1,6 +1,7 @@
 import type { Runner } from "../runners/runner.js";
 import type { Programs } from "../setup/programs.js";
 import { after } from "./after.js";
+import type { Control } from "./control.js";
 import type { Cause } from "./outcome.js";
 
 /** Where an attempt is on its way, as far as its process is concerned. */
@@ -13,6 +14,8 @@ export interface EndingParts {
   cut: AbortController;
   /** What runs before the process. */
   setup: Pick<Programs, "end" | "isRunning">;
+  /** What the task may ask: it is told of its end there too. */
+  control: Control;
   /** SIGTERM is out. */
   onAborting: () => void;
   onFailed: (error: unknown) => void;
@@ -45,6 +48,7 @@ export class Ending {
 
   /** Someone else has begun it, or it is over: only what to call it is decided here. */
   name(cause: Cause): void {
+    if (this.#cause === undefined) this.#parts.control.tell(cause);
     this.#cause ??= cause;
   }
 
@@ -66,7 +70,9 @@ export class Ending {
     this.#cause = { ...known, graceMs: wish.graceMs };
     this.#cancelGrace();
     if (this.#stage === "before") this.#endSetup(this.#cause);
-    if (this.#stage === "running") this.#cancelGrace = after(wish.graceMs, () => this.#kill());
+    if (this.#stage !== "running") return;
+    this.#parts.control.tell(this.#cause);
+    this.#cancelGrace = after(wish.graceMs, () => this.#kill());
   }
 
   #endSetup(cause: Cause): void {
@@ -77,6 +83,7 @@ export class Ending {
   #deliver(cause: Cause): void {
     if (cause.kind !== "aborted" && cause.kind !== "timed_out") return this.#kill();
     this.#parts.onAborting();
+    this.#parts.control.tell(cause);
     this.#parts.runner.end(this.#parts.key, { graceMs: cause.graceMs, by: cause.kind });
   }
 

@@ -63,6 +63,7 @@ export function taskEnvironment({ config, record, slot, folder, inherited, prepa
     NAVVY_EVENTS: folder.events,
     NAVVY_TB: folder.tensorboard,
     TENSORBOARD_LOGGING_DIR: folder.tensorboard,
+    NAVVY_SUMMARY: folder.summary,
     NAVVY_GRACE_MS: String(record.spec.graceMs),
     ...parameterVariables(record.spec.parameters),
     ...(prepared.image && record.spec.git ? safeDirectory(folder) : {}),

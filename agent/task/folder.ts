@@ -16,6 +16,8 @@ export interface AttemptFolder {
   output: string;
   /** For event files of TensorBoard; not there until the task makes it. */
   tensorboard: string;
+  /** Markdown for people. */
+  summary: string;
   /** HOME in a container. */
   home: string;
   stdout: string;
@@ -28,6 +30,8 @@ export interface AttemptFolder {
   /** How far the log was shipped, and what was reported: for an agent that adopts the attempt. */
   shipped: string;
   taken: string;
+  /** Which folders are one artifact each. */
+  wholeFolders: string;
 }
 
 export function attemptFolder(agentFolder: string, key: string, record: TaskRecord): AttemptFolder {
@@ -45,6 +49,7 @@ export function folderAt(root: string, params?: string): AttemptFolder {
     events: join(root, "events.jsonl"),
     output: join(root, "output"),
     tensorboard: join(root, "tb"),
+    summary: join(root, "summary.md"),
     home: join(root, "home"),
     stdout: join(root, "stdout"),
     stderr: join(root, "stderr"),
@@ -54,6 +59,7 @@ export function folderAt(root: string, params?: string): AttemptFolder {
     exitFile: join(root, "exit.json"),
     shipped: join(root, "shipped.json"),
     taken: join(root, "taken.json"),
+    wholeFolders: join(root, "folders.json"),
   };
 }
 
@@ -76,7 +82,7 @@ export async function makeFolder(folder: AttemptFolder, record: TaskRecord): Pro
   await Promise.all([
     mkdir(folder.home),
     mkdir(folder.tensorboard),
-    ...[folder.events, folder.output].map((file) => writeFile(file, "", { flag: "a" })),
+    ...[folder.events, folder.output, folder.summary].map((file) => writeFile(file, "", { flag: "a" })),
   ]);
 }
 
@@ -85,6 +91,11 @@ export const libraryIn = (agentFolder: string) => join(agentFolder, "library");
 /** For PYTHONPATH and for PATH. */
 export const pythonIn = (library: string) => join(library, "dist", "task", "python");
 export const shellIn = (library: string) => join(library, "dist", "task", "shell");
+
+/** What the trainer-progress endpoint's clients send along: the file must be there, the address itself says who they are. */
+export const trainerTokenIn = (agentFolder: string) => join(libraryIn(agentFolder), "trainer-token");
+/** The same as a container sees it (`attemptMounts`). */
+export const TRAINER_TOKEN_INSIDE = "/navvy/node_modules/navvy/trainer-token";
 
 /** Most short tasks have no parameters: they share one empty file. */
 const noParameters = (agentFolder: string) => join(agentFolder, "no-params.json");
@@ -110,6 +121,7 @@ export async function makeAgentFolder(agentFolder: string): Promise<void> {
   const library = libraryIn(agentFolder);
   await layLibrary(library);
   await link(join(shellIn(library), "navvy-report"), join(agentFolder, "bin", "navvy-report"));
+  await writeFile(trainerTokenIn(agentFolder), "navvy\n");
 }
 
 /**

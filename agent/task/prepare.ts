@@ -1,9 +1,11 @@
 import { mkdir } from "node:fs/promises";
 import { join, sep } from "node:path";
-import type { Claim, Objects } from "../../broker/index.js";
+import { type Claim, parseStoreUrl } from "../../broker/index.js";
 import { type AttemptFacts, type Container, isNavvyError, NavvyError, type TaskRecord } from "../../protocol/index.js";
+import type { Api } from "../api/api.js";
 import type { AgentConfig } from "../config.js";
 import type { BundleCache } from "../host/bundle-cache.js";
+import type { InputCache } from "../host/input-cache.js";
 import type { Repositories } from "../host/repositories.js";
 import type { Engines } from "../runners/engines.js";
 import type { Mount } from "../runners/runner.js";
@@ -23,7 +25,7 @@ import { containerPlace } from "./setup-place.js";
 export interface Layout {
   bundles: BundleCache;
   repositories: Repositories;
-  objects: Objects;
+  inputs: InputCache;
   /** Gets what the preparations print; a silent one leaves it alone. */
   setupLog: SetupLog;
   /** Cuts downloads short. */
@@ -38,6 +40,7 @@ export interface Preparation extends Layout {
   engines: Engines;
   images: Images;
   environments: Environments;
+  api: Api;
   /** Runs those of the set-up. */
   programs: Programs;
   signal: AbortSignal;
@@ -86,14 +89,17 @@ async function prepare(parts: Preparation, claim: Claim, folder: AttemptFolder):
   const { container, setup } = record.spec;
   const { env } = programOf(record.spec);
   // What may not be asked for is refused before anything is fetched for it.
+  checkStore(record);
   const mounts = container ? await checkContainer(container, parts.config.containers) : [];
   const cwd = await layOut(parts, record, folder);
   const image = container && (await fetchImage(parts, container));
   const bare: Prepared = { cwd, env: {}, path: [], mounts, ...(image ? { image } : {}) };
-  if (!setup) return bare;
+  const told = await parts.api.tell(claim, { folder, ...(image ? { engine: await parts.engines.require() } : {}) });
+  if (!setup) return { ...bare, env: told.env, mounts: [...mounts, ...told.mounts] };
   if (image) parts.programs.place = containerPlace(parts, claim, { folder, prepared: { ...bare, image } });
-  const made = await tellFull(folder, record, () => setUp(parts, { task: record.id, setup, folder, cwd, env }));
-  return { ...bare, env: made.env, path: made.path, mounts: [...mounts, ...(image ? made.mounts : [])] };
+  const made = await tellFull(folder, record, () => setUp(parts, { task: record.id, setup, folder, cwd, env: record.spec.env }));
+  const env = { ...told.env, ...made.env };
+  return { ...bare, env, path: made.path, mounts: [...mounts, ...told.mounts, ...(image ? made.mounts : [])] };
 }
 
 /**
@@ -108,6 +114,17 @@ export async function layOut(parts: Layout, record: TaskRecord, folder: AttemptF
     await fetchInputs(parts, record, folder);
     return workingDirectory(record, folder);
   });
+}
+
+/** Where its artifacts can go is no matter for the time when they are there. @throws NavvyError setup_failed */
+function checkStore({ spec }: TaskRecord): void {
+  if (spec.artifactStore === undefined) return;
+  try {
+    parseStoreUrl(spec.artifactStore);
+  } catch (error) {
+    const { message, why, fix } = error as NavvyError;
+    throw new NavvyError("setup_failed", message, { cause: error, ...(why ? { why } : {}), fix });
+  }
 }
 
 /** A full disk is the machine's doing. */
@@ -137,16 +154,17 @@ async function checkOut({ repositories, setupLog, signal, learn }: Layout, recor
   learn({ commit }, { atOnce: git.commit === undefined && earlier === undefined });
 }
 
-async function fetchInputs({ objects, signal }: Layout, record: TaskRecord, folder: AttemptFolder): Promise<void> {
+async function fetchInputs({ inputs: cache, signal }: Layout, record: TaskRecord, folder: AttemptFolder): Promise<void> {
   const inputs = Object.entries(record.spec.inputs);
   if (inputs.length === 0) return;
   await mkdir(folder.inputs, { recursive: true });
   for (const [name, input] of inputs) {
     try {
-      await objects.getToFile(input.sha256, join(folder.inputs, inputName(name)), signal);
+      await cache.materialize(input, join(folder.inputs, inputName(name)), signal);
     } catch (error) {
-      if (!isNavvyError(error, "not_found") && !isNavvyError(error, "corrupt")) throw error;
-      throw new NavvyError("setup_failed", `input ${name} can not be fetched: ${error.message}`, { cause: error });
+      if (!isNavvyError(error) || error.retryable) throw error;
+      const { message, why, fix } = error;
+      throw new NavvyError("setup_failed", `input ${name} can not be fetched: ${message}`, { cause: error, ...(why ? { why } : {}), fix });
     }
   }
 }

@@ -11,22 +11,26 @@ test("known lines are read, those of a newer protocol are left alone, and bad on
   expect(parseReportLine('{"t":"scalar","k":"loss"}')).toMatchObject({ problem: expect.stringMatching(/^scalar: v /) });
 });
 
-test("points without a step count up, each key for itself", () => {
-  const steps = new Map<string, number>();
-  const next = (key: string) => {
-    const step = steps.get(key) ?? 0;
-    steps.set(key, step + 1);
-    return step;
-  };
-  const points = [{ t: "scalar", k: "a", v: 1 } as const, { t: "scalars", kv: { a: 2, b: 3 }, ts: 10 } as const].flatMap((line) =>
-    pointsOf(line, next),
-  );
-  expect(points.map((point) => [point.key, point.step, point.value])).toEqual([
-    ["a", 0, 1],
-    ["a", 1, 2],
-    ["b", 0, 3],
+test("numbers that JSON has no word for are kept, in all the ways that languages write them", () => {
+  const values = ['"nan"', '"NaN"', "NaN", '"inf"', "Infinity", "-Infinity", "1e999"].map((v) => {
+    const read = parseReportLine(`{"t":"scalar","k":"NaN","v":${v}}`);
+    return "line" in read && read.line.t === "scalar" ? [read.line.k, read.line.v] : read;
+  });
+  const [nan, inf] = [Number.NaN, Number.POSITIVE_INFINITY];
+  expect(values).toEqual([nan, nan, nan, inf, inf, -inf, inf].map((v) => ["NaN", v]));
+  expect(parseReportLine('{"t":"scalars","kv":{"a":NaN,"b":[NaN]}}')).toMatchObject({ problem: expect.stringMatching(/^scalars: kv\.b /) });
+  expect(parseReportLine('{"t":"note","text":"NaN')).toEqual({ problem: "not JSON" });
+});
+
+test("a point has the time that its line names, in seconds; milliseconds are refused", () => {
+  const read = parseReportLine('{"t":"scalars","kv":{"a":2,"b":3},"ts":10,"step":-7}');
+  expect("line" in read && read.line.t === "scalars" && pointsOf(read.line)).toEqual([
+    { key: "a", value: 2, time: 10_000, step: -7 },
+    { key: "b", value: 3, time: 10_000, step: -7 },
   ]);
-  expect(points[1]?.time).toBe(10_000);
+  expect(parseReportLine('{"t":"scalar","k":"a","v":1,"ts":1795336200250}')).toMatchObject({
+    problem: expect.stringMatching(/^scalar: ts /),
+  });
 });
 
 test("outputs are key=value lines, blocks, and JSON where it says so", () => {

@@ -1,32 +1,33 @@
 import { readFile } from "node:fs/promises";
-import type { Metrics } from "../../broker/index.js";
-import {
-  type ArtifactRef,
-  addPoint,
-  MANIFEST_NAME,
-  MAX_RECORD_ARTIFACTS,
-  MAX_SUMMARY_METRICS,
-  type Point,
-  type Reported,
-} from "../../protocol/index.js";
+import { basename } from "node:path";
+import type { Metrics, Objects } from "../../broker/index.js";
+import { type ArtifactRef, MANIFEST_NAME, MAX_RECORD_ARTIFACTS, type Point, type Reported } from "../../protocol/index.js";
 import type { ArtifactUploads } from "./artifact-uploads.js";
 import type { AttemptFolder } from "./folder.js";
 import { parseOutputs, parseReportLine, pointsOf, type ReportLine } from "./report-line.js";
 import { reportedPath } from "./reported-path.js";
+import { batchesOf } from "./reports/batches.js";
+import type { Piece } from "./reports/events-file.js";
+import { EventsFiles, type Positions } from "./reports/events-files.js";
+import { Figures, type FiguresState } from "./reports/figures.js";
+import { Media } from "./reports/media.js";
+import { BadLines, withNote } from "./reports/notes.js";
+import { withOutputs } from "./reports/outputs.js";
+import { SummaryPage } from "./reports/summary-page.js";
 import { StateFile } from "./state-file.js";
-import { Tail } from "./tail.js";
 
-const READ_BYTES = 256 * 1024;
-const MAX_LINE_BYTES = 1024 * 1024;
-const MAX_NOTES = 30;
-const MAX_NOTE_CHARACTERS = 500;
-const MAX_OUTPUT_BYTES = 16 * 1024;
-const BATCH_POINTS = 4_000;
+/** After a round that left nothing, what comes is gathered for so long. */
+const GATHER_MS = 250;
+/** Then others have their turn. */
+const MAX_ROUNDS = 20;
+/** How often new files, and the summary, are looked for. */
+const LOOK_EVERY_MS = 2_000;
 
 export interface ReportsParts {
   folder: AttemptFolder;
   target: { id: string; attempt: number };
   metrics: Metrics;
+  objects: Objects;
   uploads: ArtifactUploads;
   signal: AbortSignal;
   /** It runs in a container: it names paths of that, and may make us read nothing else. */
@@ -34,36 +35,38 @@ export interface ReportsParts {
 }
 
 /**
- * What stood before the bytes from `from` to `to` of the events file were taken in: written down first. An agent that
- * adopts the attempt takes just these bytes in again, as the same batches under the same numbers, and nothing counts twice.
+ * What stood before a round of pieces was taken in: written down first. An agent that adopts the attempt takes just these in again, as
+ * the same batches under the same numbers, and nothing counts twice.
  */
 interface Taken {
-  from: number;
-  to: number;
+  files: Positions;
   sequence: number;
   badLines: number;
-  steps: Record<string, number>;
-  reported: Reported;
+  media: number;
+  figures: FiguresState;
+  reported: Gathered;
 }
 
+/** What the record gets, but for the figures of the metrics. */
+type Gathered = Omit<Reported, "metrics" | "metricsOmitted">;
+
 /**
- * What the running attempt reports through its files, gathered for the record and shipped as batches of points. The
- * file is the memory: nothing more is read while a batch waits for NATS.
+ * What the running attempt reports through its files, gathered for the record and shipped as batches of points, and media between
+ * them. The files are the memory: nothing more is read while a batch waits for NATS.
  */
 export class Reports {
   readonly #parts: ReportsParts;
   readonly #folder: AttemptFolder;
   readonly #state: StateFile<Taken>;
-  readonly #events: Tail;
-  readonly #steps: Map<string, number>;
-  #rest = "";
+  readonly #files: EventsFiles;
+  readonly #figures: Figures;
+  readonly #badLines: BadLines;
+  readonly #media: Media;
+  readonly #summary: SummaryPage;
   #sequence: number;
-  #badLines: number;
-  #reported: Reported;
-  /** Where the first line begins that was not taken in yet. */
-  #takenBytes: number;
-  /** Bytes to take in as one before anything else. */
-  #again: number;
+  #gathered: Gathered;
+  #dueAt = 0;
+  #lookAt = performance.now() + LOOK_EVERY_MS / 2;
   /** Counts changes, so that the record is written only when there is something new. */
   version = 0;
 
@@ -76,140 +79,174 @@ export class Reports {
     this.#parts = parts;
     this.#folder = parts.folder;
     this.#state = new StateFile(parts.folder.taken);
-    this.#events = new Tail(parts.folder.events, taken?.from);
-    this.#takenBytes = taken?.from ?? 0;
-    this.#again = taken ? taken.to - taken.from : 0;
+    const tell = (key: string | undefined, text: string) => this.note("warn", text, key);
+    this.#files = new EventsFiles(parts.folder, taken?.files ?? {}, (problem) => tell(problem, problem));
+    this.#figures = new Figures(tell, taken?.figures);
+    this.#badLines = new BadLines(tell, taken?.badLines);
+    const locate = (path: string) => reportedPath(parts.folder, path, parts.isContained);
+    this.#media = new Media({ ...parts, locate, tell }, taken?.media);
+    this.#summary = new SummaryPage(parts.folder.summary, parts);
     this.#sequence = taken?.sequence ?? 0;
-    this.#badLines = taken?.badLines ?? 0;
-    this.#steps = new Map(Object.entries(taken?.steps ?? {}));
-    this.#reported = taken?.reported ?? { outputs: {}, metrics: {}, metricsOmitted: 0, artifacts: [], notes: [] };
+    this.#gathered = taken?.reported ?? { outputs: {}, artifacts: [], notes: [] };
   }
 
   get reported(): Reported {
-    return this.#reported;
+    return { ...this.#gathered, ...this.#figures.reported };
   }
 
-  /** Takes in what was appended since the last call. @returns whether there was any */
+  /**
+   * Takes in what was appended. What comes in a moment after that waits for more of its kind: a round costs the same whether it is one
+   * line or thousands.
+   * @returns whether there was any
+   */
   async drain(): Promise<boolean> {
-    for (let isAny = false; ; isAny = true) {
-      const bytes = await this.#read();
-      if (bytes.length === 0) return isAny;
-      const lines = (this.#rest + Buffer.from(bytes).toString("latin1")).split("\n");
-      this.#rest = lines.pop() ?? "";
-      await this.#take(lines);
-      if (this.#rest.length > MAX_LINE_BYTES) this.#dropRest();
+    const now = performance.now();
+    if (now > this.#lookAt) await this.#look();
+    if (now < this.#dueAt) return false;
+    for (let rounds = 0; rounds < MAX_ROUNDS; rounds++) {
+      if (await this.#round()) continue;
+      if (rounds > 0) this.#dueAt = performance.now() + GATHER_MS;
+      return rounds > 0;
     }
+    return true;
   }
 
-  async #read(): Promise<Uint8Array> {
-    if (this.#again === 0) return this.#events.read(READ_BYTES);
-    const bytes = await this.#events.read(this.#again);
-    this.#again -= bytes.length;
-    return bytes;
-  }
-
-  /** The last lines, the outputs file, and the artifacts: what the attempt leaves. */
+  /** The last lines, the outputs file, and the artifacts: what the attempt leaves. Safe to repeat. */
   async finish(): Promise<Reported> {
-    await this.drain();
-    const last = this.#rest;
-    this.#rest = ""; // once, also when this is called again after an outage
-    if (last !== "") await this.#take([last]);
-    await this.#events.close();
-    await this.#readOutputs();
+    const names = await this.#look();
+    while (await this.#round({ isFinal: true }));
+    await this.#files.close();
+    for (const one of [this.#figures, this.#media, this.#badLines]) one.finish();
+    if (names.includes(basename(this.#folder.output))) await this.#readOutputs();
     await this.#collectArtifacts();
-    return this.#reported;
+    return this.reported;
   }
 
-  note(level: "info" | "warn" | "error", text: string): void {
-    this.#change({
-      notes: [...this.#reported.notes, { at: new Date().toISOString(), level, text: text.slice(0, MAX_NOTE_CHARACTERS) }].slice(-MAX_NOTES),
-    });
+  /** With a `key` it takes the place of what was noted under it before. */
+  note(level: "info" | "warn" | "error", text: string, key?: string): void {
+    this.#change({ notes: withNote(this.#gathered.notes, { level, text, key }) });
   }
 
   async close(): Promise<void> {
-    await this.#events.close();
+    await this.#files.close();
   }
 
-  async #take(lines: string[]): Promise<void> {
-    if (lines.length === 0) return;
-    await this.#writeDown(lines);
+  /** Files that are new, and a summary that has changed. @returns the names of all that is in the folder */
+  async #look(): Promise<string[]> {
+    this.#lookAt = performance.now() + LOOK_EVERY_MS;
+    const names = await this.#files.look();
+    if (names.includes(basename(this.#folder.summary))) await this.#takeSummary(() => this.#summary.changed());
+    return names;
+  }
+
+  async #takeSummary(store: () => Promise<Reported["summary"]>): Promise<void> {
+    try {
+      const summary = await store();
+      if (summary) this.#change({ summary });
+    } catch (error) {
+      this.note("warn", (error as Error).message, "summary");
+    }
+  }
+
+  /** A piece of each file, as one. @returns whether there was any */
+  async #round({ isFinal = false } = {}): Promise<boolean> {
+    const pieces = await this.#files.next({ isFinal });
+    if (pieces.length === 0) return false;
+    await this.#state.write({
+      files: this.#files.positions,
+      sequence: this.#sequence,
+      badLines: this.#badLines.count,
+      media: this.#media.count,
+      figures: this.#figures.state,
+      reported: this.#gathered,
+    });
     const points: Point[] = [];
-    for (const raw of lines) {
-      if (raw.trim() === "") continue;
-      const read = parseReportLine(Buffer.from(raw, "latin1").toString("utf8"));
+    for (const piece of pieces) await this.#take(piece, points);
+    const { target, metrics, signal } = this.#parts;
+    for (const batch of batchesOf(points)) await metrics.publish({ ...target, signal }, batch, this.#sequence++);
+    return true;
+  }
+
+  async #take({ file, first, lines, isCutShort }: Piece, points: Point[]): Promise<void> {
+    for (const [i, line] of lines.entries()) {
+      if (line.trim() === "") continue;
+      const read = parseReportLine(line);
       if ("line" in read) await this.#report(read.line, points);
-      else if ("problem" in read) this.#bad(read.problem);
+      else if ("problem" in read) this.#badLines.add({ file, line: first + i }, read.problem);
     }
-    if (points.length === 0) return;
-    this.#summarize(points);
-    await this.#ship(points);
-  }
-
-  async #writeDown(lines: string[]): Promise<void> {
-    const from = this.#takenBytes;
-    const to = from + lines.reduce((bytes, line) => bytes + line.length + 1, 0);
-    this.#takenBytes = to;
-    const steps = Object.fromEntries(this.#steps);
-    await this.#state.write({ from, to, sequence: this.#sequence, badLines: this.#badLines, steps, reported: this.#reported });
-  }
-
-  /** In batches that stay far below what a server takes in one message. */
-  async #ship(points: Point[]): Promise<void> {
-    for (let i = 0; i < points.length; i += BATCH_POINTS) {
-      const { target, metrics, signal } = this.#parts;
-      await metrics.publish({ ...target, signal }, points.slice(i, i + BATCH_POINTS), this.#sequence++);
-    }
+    if (isCutShort) this.#badLines.add({ file, line: first + lines.length }, "it is longer than 1 MiB");
   }
 
   async #report(line: ReportLine, points: Point[]): Promise<void> {
     switch (line.t) {
       case "scalar":
       case "scalars":
-        points.push(...pointsOf(line, (key) => this.#nextStep(key)));
-        return;
+        return this.#points(line, points);
       case "progress":
         return this.#change({
           progress: { n: line.n, ...(line.of === undefined ? {} : { of: line.of }), ...(line.unit ? { unit: line.unit } : {}) },
         });
       case "output":
-        return this.#change({ outputs: { ...this.#reported.outputs, [line.k]: line.v } });
+        return this.#output({ [line.k]: line.v });
+      case "param":
+        return this.#param({ [line.k]: line.v });
       case "note":
-        return this.note(line.level, line.text);
+        return this.note(line.level, line.text, line.key);
       case "artifact":
         return this.#uploadEarly(line);
+      case "summary":
+        return this.#takeSummary(() => this.#summary.store(Buffer.from(line.md)));
+      case "plot":
+      case "table":
+      case "histogram":
+      case "media":
+        // Its number is used up whatever becomes of it: taken in again, what follows has the same ones.
+        return this.#media.take(line, { sequence: this.#sequence++, step: line.step ?? 0 });
     }
+  }
+
+  #points(line: Extract<ReportLine, { t: "scalar" | "scalars" }>, points: Point[]): void {
+    for (const reported of pointsOf(line)) {
+      const point = this.#figures.add(reported);
+      if (point) points.push(point);
+    }
+    this.version++;
+  }
+
+  #output(more: Reported["outputs"]): void {
+    const merged = withOutputs(this.#gathered.outputs, more);
+    if ("problem" in merged) this.note("warn", `output ${merged.problem}`);
+    else this.#change({ outputs: merged.outputs });
+  }
+
+  #param(more: Reported["outputs"]): void {
+    const merged = withOutputs(this.#gathered.params ?? {}, more);
+    if ("problem" in merged) this.note("warn", `param ${merged.problem}`);
+    else this.#change({ params: merged.outputs });
   }
 
   async #uploadEarly(line: Extract<ReportLine, { t: "artifact" }>): Promise<void> {
     try {
       const path = await reportedPath(this.#folder, line.path, this.#parts.isContained);
       const artifact = await this.#parts.uploads.uploadEarly(line.name, path);
-      if (artifact) this.#addArtifact(line.kind ? { ...artifact, kind: line.kind } : artifact);
+      if (artifact)
+        this.#addArtifact({ ...artifact, ...(line.kind ? { kind: line.kind } : {}), ...(line.version ? { version: line.version } : {}) });
     } catch (error) {
       this.note("warn", `artifact ${line.name}: ${(error as Error).message}`);
     }
   }
 
   #addArtifact(artifact: ArtifactRef): void {
-    const known = this.#reported.artifacts.find((one) => one.name === artifact.name);
-    const merged = known?.kind ? { kind: known.kind, ...artifact } : artifact;
-    this.#change({ artifacts: [...this.#reported.artifacts.filter((one) => one.name !== artifact.name), merged] });
-  }
-
-  #summarize(points: Point[]): void {
-    const metrics = { ...this.#reported.metrics };
-    const omitted = new Set<string>();
-    for (const point of points) {
-      if (!(point.key in metrics) && Object.keys(metrics).length >= MAX_SUMMARY_METRICS) omitted.add(point.key);
-      else metrics[point.key] = addPoint(metrics[point.key], point);
-    }
-    this.#change({ metrics, metricsOmitted: this.#reported.metricsOmitted + omitted.size });
+    const known = this.#gathered.artifacts.find((one) => one.name === artifact.name);
+    const { kind, version } = known ?? {};
+    const merged = { ...(kind ? { kind } : {}), ...(version ? { version } : {}), ...artifact };
+    this.#change({ artifacts: [...this.#gathered.artifacts.filter((one) => one.name !== artifact.name), merged] });
   }
 
   async #collectArtifacts(): Promise<void> {
     const problems = await this.#parts.uploads.collect(this.#folder.artifacts, (artifact) => this.#addArtifact(artifact));
     for (const problem of problems) this.note("error", problem);
-    const { artifacts } = this.#reported;
+    const { artifacts } = this.#gathered;
     if (artifacts.length <= MAX_RECORD_ARTIFACTS) return;
     // A record holds only so many: the whole list is an artifact of its own, which readers look into.
     const manifest = await this.#parts.uploads.manifest(artifacts);
@@ -219,34 +256,11 @@ export class Reports {
 
   async #readOutputs(): Promise<void> {
     const text = await readFile(this.#folder.output, "utf8").catch(() => ""); // the task wrote none
-    if (text === "") return;
-    if (text.length > MAX_OUTPUT_BYTES)
-      return this.note(
-        "warn",
-        `$NAVVY_OUTPUT is ${text.length} bytes, over the limit of ${MAX_OUTPUT_BYTES}: not taken; leave large values as artifacts`,
-      );
-    this.#change({ outputs: { ...this.#reported.outputs, ...parseOutputs(text) } });
+    if (text !== "") this.#output(parseOutputs(text));
   }
 
-  /** A line that can not be read is counted and the first one shown; it never fails the task. */
-  #bad(problem: string): void {
-    if (this.#badLines++ === 0) this.note("warn", `a line of $NAVVY_EVENTS was left out: ${problem}`);
-  }
-
-  #dropRest(): void {
-    this.#bad("a line of more than 1 MiB");
-    this.#takenBytes += this.#rest.length;
-    this.#rest = "";
-  }
-
-  #nextStep(key: string): number {
-    const step = this.#steps.get(key) ?? 0;
-    this.#steps.set(key, step + 1);
-    return step;
-  }
-
-  #change(patch: Partial<Reported>): void {
-    this.#reported = { ...this.#reported, ...patch };
+  #change(patch: Partial<Gathered>): void {
+    this.#gathered = { ...this.#gathered, ...patch };
     this.version++;
   }
 }

@@ -17,14 +17,18 @@ export class StateFile<T> {
     }
   }
 
-  /** A disk that is full costs an agent that adopts the attempt some repeats, and the attempt itself nothing. */
-  async write(state: T): Promise<void> {
+  /**
+   * A disk that is full costs an agent that adopts the attempt some repeats, and the attempt itself nothing.
+   * @returns whether it is written
+   */
+  async write(state: T): Promise<boolean> {
     const next = `${this.#path}.next`;
     try {
       await writeFile(next, JSON.stringify(state), { mode: 0o600 });
       await rename(next, this.#path);
+      return true;
     } catch {
-      // What was written before stands. The floor for disk space says why nothing more is taken.
+      return false; // what was written before stands; the floor for disk space says why nothing more is taken
     }
   }
 }

@@ -17,6 +17,20 @@ export class Tail {
     return this.#offset;
   }
 
+  /** Reads the next bytes into the room. @returns how many: 0 when there are none for now */
+  async readInto(room: Uint8Array): Promise<number> {
+    const file = room.length > 0 ? await this.#open() : undefined;
+    if (!file) return 0;
+    const { bytesRead } = await file.read(room, 0, room.length, this.#offset);
+    this.#offset += bytesRead;
+    return bytesRead;
+  }
+
+  /** Goes on at a later byte. */
+  skipTo(offset: number): void {
+    this.#offset = Math.max(this.#offset, offset);
+  }
+
   /** The next bytes, at most `maxBytes`; empty when there are none for now. */
   async read(maxBytes: number): Promise<Uint8Array> {
     const file = await this.#open();

@@ -12,17 +12,18 @@ import type { Store } from "./upload.js";
 export async function* download(store: Store, meta: Meta): AsyncGenerator<Uint8Array, void, undefined> {
   const hash = createHash("sha256");
   let sizeBytes = 0;
-  for await (const data of chunksOf(store, meta)) {
+  for await (const data of piecesOf(store, meta)) {
     hash.update(data);
     sizeBytes += data.length;
     yield data;
   }
   const sha256 = hash.digest("hex");
   if (sha256 === meta.name && sha256 === meta.sha256 && sizeBytes === meta.sizeBytes) return;
-  throw corrupt(meta, `it holds ${sizeBytes} bytes with sha256 ${sha256}, expected were ${meta.sizeBytes}`);
+  throw corruptMeta(meta, `it holds ${sizeBytes} bytes with sha256 ${sha256}, expected were ${meta.sizeBytes}`);
 }
 
-async function* chunksOf(store: Store, meta: Meta): AsyncGenerator<Uint8Array, void, undefined> {
+/** As they are stored, not verified. */
+export async function* piecesOf(store: Store, meta: Meta): AsyncGenerator<Uint8Array, void, undefined> {
   const { bus, link, layout } = store;
   const from = { stream: layout.stream, subject: layout.chunks(meta.nuid), fromSeq: 1 };
   let left = meta.chunks;
@@ -50,10 +51,10 @@ async function* chunksOf(store: Store, meta: Meta): AsyncGenerator<Uint8Array, v
 /** Chunks are missing: because the object was deleted under the reader, or because the store lost them. */
 async function explainGap(store: Store, meta: Meta, why: string): Promise<NavvyError> {
   const now = await store.metas.read(meta.name);
-  return now?.nuid === meta.nuid && !now.isDeleted ? corrupt(meta, why) : notFound(meta.name, "it was deleted while it was read");
+  return now?.nuid === meta.nuid && !now.isDeleted ? corruptMeta(meta, why) : notFound(meta.name, "it was deleted while it was read");
 }
 
-function corrupt(meta: Meta, why: string): NavvyError {
+export function corruptMeta(meta: Meta, why: string): NavvyError {
   return new NavvyError("corrupt", `object ${meta.name} does not match its checksum`, {
     why,
     fix: "produce it again: the stored copy is of no use",

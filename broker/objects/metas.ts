@@ -3,6 +3,10 @@ import type { Bus } from "../bus.js";
 import { JS_ERROR, jetStreamCode } from "../nats-error.js";
 import { decodeMeta, encodeMeta, type Layout, type Meta } from "./layout.js";
 import type { Link } from "./link.js";
+import { CHUNK_BYTES } from "./sender.js";
+
+/** Younger than that, content that is stored again is left as it is: garbage collection does not touch it for much longer. */
+const FRESH_MS = 10 * 60_000;
 
 /** The meta messages of a bucket: what is visible, changed only by compare-and-set on the message's sequence. */
 export class Metas {
@@ -17,11 +21,11 @@ export class Metas {
   }
 
   /** Asked of the stream's leader, never of a replica that may lag: also deleted ones, for their revision. */
-  async read(name: string): Promise<Meta | undefined> {
+  async read(name: string): Promise<(Meta & { writtenAt: Date }) | undefined> {
     try {
       const query = { last_by_subj: this.#layout.meta(name) };
       const message = await this.#link.persist(() => this.#bus.jsm.streams.getMessage(this.#layout.stream, query));
-      return decodeMeta(message.data, message.seq);
+      return { ...decodeMeta(message.data, message.seq), writtenAt: message.time };
     } catch (error) {
       if (jetStreamCode(error) === JS_ERROR.messageNotFound) return undefined;
       throw error;
@@ -30,21 +34,40 @@ export class Metas {
 
   /**
    * Makes the object visible, or finds that someone else has.
+   * @param isNew most likely there is none: tried before it is looked for
    * @returns "published", or "exists": then the chunks that the meta points at are not needed
    */
-  async publish(meta: Omit<Meta, "revision">, chunkBytes: number): Promise<"published" | "exists"> {
+  async publish(meta: Omit<Meta, "revision">, chunkBytes: number, { isNew = false } = {}): Promise<"published" | "exists"> {
+    if (isNew && (await this.#replace(meta, chunkBytes, 0))) return "published";
     for (;;) {
       const current = await this.read(meta.name);
-      if (current && !current.isDeleted) return current.nuid === meta.nuid ? "published" : "exists";
+      if (current?.nuid === meta.nuid && !current.isDeleted) return "published";
+      if (current && (await this.#renew(current))) return "exists";
+      if (current && !current.isDeleted) continue;
       if (await this.#replace(meta, chunkBytes, current?.revision ?? 0)) return "published";
     }
   }
 
-  /** @returns the deleted object, or undefined when there was none */
-  async delete(name: string): Promise<Meta | undefined> {
+  /**
+   * Whether the object is there, for someone who is about to refer to it: one that stood there for a while is written anew, so that
+   * who is collecting garbage right now sees that somebody wants it.
+   */
+  async claim(name: string): Promise<boolean> {
     for (;;) {
       const current = await this.read(name);
-      if (!current || current.isDeleted) return undefined;
+      if (!current || current.isDeleted) return false;
+      if (await this.#renew(current)) return true;
+    }
+  }
+
+  /**
+   * @param revision only while it is at that one
+   * @returns the deleted object, or undefined when there was none
+   */
+  async delete(name: string, revision?: number): Promise<Meta | undefined> {
+    for (;;) {
+      const current = await this.read(name);
+      if (!current || current.isDeleted || (revision !== undefined && current.revision !== revision)) return undefined;
       const tombstone = { ...current, isDeleted: true, storedAt: new Date().toISOString() };
       if (await this.#replace(tombstone, 0, current.revision)) return current;
     }
@@ -55,6 +78,13 @@ export class Metas {
     const current = await this.read(name);
     if (!current?.isDeleted) return;
     await this.#bus.jsm.streams.deleteMessage(this.#layout.stream, current.revision, false).catch(() => undefined);
+  }
+
+  /** False when it is deleted, or changed meanwhile. */
+  async #renew(current: Meta & { writtenAt: Date }): Promise<boolean> {
+    if (current.isDeleted) return false;
+    if (Math.abs(Date.now() - current.writtenAt.getTime()) < FRESH_MS) return true;
+    return this.#replace(current, CHUNK_BYTES, current.revision);
   }
 
   /** False when the revision has moved on, also by an own try whose answer was lost: the caller reads again. */

@@ -21,6 +21,9 @@ export function translateRefusal(error: unknown, { doing, source }: { doing: str
   return new NavvyError("disk_full", `${doing}: the object store of ${source} is full`, {
     cause: error,
     why: error.message,
-    fix: ["free room: navvy artifact gc", "or raise the server's max_file_store, or the stream's and the account's limits"],
+    fix: [
+      "free room: navvy gc (navvy storage says what lies where)",
+      "or raise the server's max_file_store, or the stream's and the account's limits",
+    ],
   });
 }

@@ -3,7 +3,7 @@ import { NavvyError } from "../../protocol/index.js";
 import type { Bus } from "../bus.js";
 import { isLinkLost, type Link, mayPass } from "./link.js";
 
-const CHUNK_BYTES = 512 * 1024;
+export const CHUNK_BYTES = 512 * 1024;
 /** Chunks in flight: beyond eight nothing is gained, and each costs memory. */
 const WINDOW = 8;
 /** What the message's headers take of the server's largest payload. */
@@ -12,7 +12,8 @@ const HEADER_BYTES = 1024;
 const ATTEMPT_MS = 20_000;
 
 interface Chunk {
-  buffer: Buffer;
+  /** Its own, to be filled again. */
+  buffer: Buffer | undefined;
   bytes: Uint8Array;
   index: number;
   round: number;
@@ -72,8 +73,18 @@ export class ChunkSender {
 
   /** Sends the first `length` bytes of a buffer that came from `room`; it belongs to the sender again. */
   send(buffer: Buffer, length: number): void {
+    this.#add(buffer.subarray(0, length), buffer);
+  }
+
+  /** Sends bytes that stay as they are until `flush`, once there is room in the window; at most `chunkBytes`. */
+  async sendFrom(bytes: Uint8Array): Promise<void> {
+    while (this.#window.length >= this.#limit) await this.#settleOldest();
+    this.#add(bytes, undefined);
+  }
+
+  #add(bytes: Uint8Array, buffer: Buffer | undefined): void {
     if (this.#window.length === 0) this.#progressAt = performance.now();
-    const chunk = { buffer, bytes: buffer.subarray(0, length), index: this.#count++, round: 0, generation: -1, reply: undefined };
+    const chunk = { buffer, bytes, index: this.#count++, round: 0, generation: -1, reply: undefined };
     this.#window.push(chunk);
     this.#pump();
   }
@@ -101,7 +112,7 @@ export class ChunkSender {
     }
     this.#lastSeq = seq;
     this.#window.shift();
-    this.#free.push(oldest.buffer);
+    if (oldest.buffer) this.#free.push(oldest.buffer);
     this.#pump();
   }
 

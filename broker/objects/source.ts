@@ -6,9 +6,8 @@ import type { FileHandle } from "node:fs/promises";
  */
 export type Fill = (buffer: Buffer) => Promise<number>;
 
-/** Reads from the file's start by position, so that a handle can be read more than once. */
-export function fromFile(handle: FileHandle): Fill {
-  let position = 0;
+/** Reads the file from its start, or from a position, by position, so that a handle can be read more than once. */
+export function fromFile(handle: FileHandle, position = 0): Fill {
   return async (buffer) => {
     let filled = 0;
     while (filled < buffer.length) {

@@ -16,6 +16,8 @@ export interface Stored {
   sizeBytes: number;
   /** The store had this content already: nothing was added. */
   existed: boolean;
+  /** Of large content: what was not there and had to be sent. */
+  sentBytes?: number;
 }
 
 /** What one bucket's uploads and downloads work on. */
@@ -30,6 +32,8 @@ export interface Store {
 export interface UploadSource {
   open: () => Fill;
   canReopen: boolean;
+  /** Right before it becomes visible: throws when the source is not what it was. */
+  check?: () => Promise<void>;
 }
 
 /** How long a failed upload waits until its chunks are gone. */
@@ -41,20 +45,21 @@ const TIDY_MS = 5_000;
  */
 export async function upload(store: Store, source: UploadSource): Promise<Stored> {
   try {
-    return await sendOnce(store, source.open());
+    return await sendOnce(store, source);
   } catch (error) {
     if (!source.canReopen || !isNavvyError(error, "corrupt")) throw error;
-    return sendOnce(store, source.open());
+    return sendOnce(store, source);
   }
 }
 
-async function sendOnce(store: Store, fill: Fill): Promise<Stored> {
+async function sendOnce(store: Store, { open, check }: UploadSource): Promise<Stored> {
   const nuid = nuids.next();
   const subject = store.layout.chunks(nuid);
   const sender = new ChunkSender(store.bus, store.link, { stream: store.layout.stream, subject, nuid });
   let isKept = false;
   try {
-    const { sha256, sizeBytes } = await sendAll(sender, fill);
+    const { sha256, sizeBytes } = await sendAll(sender, open());
+    await check?.();
     if (sender.hadTrouble) await countChunks(store, subject, sender.count);
     const meta = { name: sha256, nuid, sizeBytes, chunks: sender.count, sha256, storedAt: new Date().toISOString(), isDeleted: false };
     isKept = (await store.metas.publish(meta, sender.chunkBytes)) === "published";
@@ -86,7 +91,7 @@ async function sendAll(sender: ChunkSender, fill: Fill): Promise<{ sha256: strin
 }
 
 /** A server that died may have lost what it had acknowledged, or stored one chunk twice. */
-async function countChunks({ bus, link, layout }: Store, subject: string, expected: number): Promise<void> {
+export async function countChunks({ bus, link, layout }: Store, subject: string, expected: number): Promise<void> {
   const info = await link.persist(() => bus.jsm.streams.info(layout.stream, { subjects_filter: subject }));
   const stored = info.state.subjects?.[subject] ?? 0;
   if (stored === expected) return;

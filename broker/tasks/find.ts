@@ -1,4 +1,4 @@
-import { closest, NavvyError, type TaskRecord, type TaskStatus } from "../../protocol/index.js";
+import { closest, NavvyError, parseCondition, type TaskRecord, type TaskStatus } from "../../protocol/index.js";
 import type { Bucket } from "../bucket.js";
 import type { Bus } from "../bus.js";
 import { snapshot } from "../snapshot.js";
@@ -15,6 +15,8 @@ export interface TaskFilter {
   /** All of them. */
   tags?: string[];
   archived?: boolean;
+  /** A condition on what it reported: `val/acc.max > 0.9`. */
+  where?: string;
   /** Newest first, at most this many. */
   limit?: number;
 }
@@ -34,11 +36,13 @@ export interface ListOptions extends TaskFilter {
 
 /**
  * Tasks that fit, newest first. Records that can not be read are left out and handed to `onUnreadable`.
+ * @throws NavvyError invalid_argument (`where`)
  */
 export async function listTasks(bus: Bus, bucket: Tasks, options: ListOptions): Promise<TaskRecord[]> {
   const { onUnreadable, ...filter } = options;
+  const where = filter.where === undefined ? undefined : parseCondition(filter.where);
   const entries = await snapshot(bus, bucket, onUnreadable ? { onUnreadable } : {});
-  const found = entries.map((entry) => entry.value).filter((task) => fits(task, filter));
+  const found = entries.map((entry) => entry.value).filter((task) => fits(task, filter) && (where?.meets(task) ?? true));
   found.sort((a, b) => b.createdAt.localeCompare(a.createdAt) || b.id.localeCompare(a.id));
   return filter.limit === undefined ? found : found.slice(0, filter.limit);
 }

@@ -188,7 +188,7 @@ export class Tasks {
   reset(reference: string): Promise<TaskRecord> {
     return this.#change(reference, {}, (task) => {
       if (!isEnded(task.status)) throw notWhile(task, "reset to draft");
-      const { outcome: _outcome, endedAt: _endedAt, abort: _abort, enqueuedAt: _enqueuedAt, ...rest } = task;
+      const { outcome: _outcome, endedAt: _endedAt, abort: _abort, enqueuedAt: _enqueuedAt, expired: _expired, ...rest } = task;
       return moved(rest, "draft", {
         reason: "reset",
         by: this.#bus.actor,

@@ -2,13 +2,14 @@ import { type Command, Option } from "commander";
 import { collect, collectPair, parseCount, parseDuration, parseSize } from "../arguments.js";
 import { act } from "../call.js";
 import { keepHeapSmall } from "./agent/small-heap.js";
+import { type ArtifactFlags, addArtifactFlags } from "./agent-flags/artifacts.js";
 import { addCleanFlags, type CleanFlags } from "./agent-flags/clean.js";
 import { type AgentContainerOptions, addAgentContainerFlags } from "./agent-flags/container.js";
 import { type AgentGitOptions, addAgentGitFlags } from "./agent-flags/git.js";
 import { type AgentGpuOptions, addAgentGpuFlags } from "./agent-flags/gpus.js";
 
 /** Flags of `navvy agent start`. */
-export interface AgentStartOptions extends AgentContainerOptions, AgentGitOptions, CleanFlags, AgentGpuOptions {
+export interface AgentStartOptions extends AgentContainerOptions, AgentGitOptions, CleanFlags, ArtifactFlags, AgentGpuOptions {
   name?: string;
   queue?: string[];
   slots?: number;
@@ -16,7 +17,10 @@ export interface AgentStartOptions extends AgentContainerOptions, AgentGitOption
   adoptWithin?: number;
   maxPids?: number;
   maxSpool?: number;
+  logLimit?: number;
   forget?: boolean;
+  /** False for `--no-facades`. */
+  facades: boolean;
   /** False for `--no-services`. */
   services?: number | false;
   workDir?: string;
@@ -114,7 +118,13 @@ function startCommand(agent: Command): void {
         .argParser(parseSize)
         .env("NAVVY_MAX_SPOOL"),
     )
+    .addOption(
+      new Option("--log-limit <size>", "of a task's log so much is kept, half from the start and half from the end (default: 2G)")
+        .argParser(parseSize)
+        .env("NAVVY_LOG_LIMIT"),
+    )
     .option("--forget", "begin without the host journal of an earlier run; it is moved aside")
+    .option("--no-facades", "open no local port: MLflow and trainers in tasks are not pointed to this agent")
     .addOption(new Option("--order <order>", "between queues").choices(["strict", "fair"]).default("strict"))
     .addOption(new Option("--label <k=v>", "what is special here; repeatable").argParser(collectPair))
     .addOption(
@@ -124,6 +134,7 @@ function startCommand(agent: Command): void {
   addAgentContainerFlags(start);
   addAgentGitFlags(start);
   addCleanFlags(start);
+  addArtifactFlags(start);
   start.action(
     act(async () => {
       keepHeapSmall();

@@ -13,11 +13,12 @@ export interface ArtifactGetOptions {
 export interface ArtifactPutOptions {
   name?: string;
   task?: string;
+  store?: string;
 }
 
 /** `navvy artifact` */
 export function artifactCommand(program: Command): void {
-  const artifact = program.command("artifact").alias("artifacts").description("files that tasks produced");
+  const artifact = program.command("artifact").alias("artifacts").description("files and folders that tasks produced");
   artifact
     .command("ls")
     .description("list a task's artifacts")
@@ -32,15 +33,22 @@ export function artifactCommand(program: Command): void {
     .action(act(async () => (await import("./artifact/artifact.js")).get));
   artifact
     .command("cat")
-    .description("print an artifact")
+    .description("print an artifact, or a file of one that is a folder")
     .argument("<task>", TASK)
-    .argument("<name>", "artifact")
+    .argument("<name>", "artifact, or folder/path")
     .action(act(async () => (await import("./artifact/artifact.js")).cat));
   artifact
+    .command("verify")
+    .description("read what is stored and check it against its hash")
+    .argument("<task>", TASK)
+    .argument("[name]", "artifact (default: all of them)")
+    .action(act(async () => (await import("./artifact/artifact.js")).verify));
+  artifact
     .command("put")
-    .description("store a file; prints its sha256")
-    .argument("<file>")
+    .description("store a file or a folder; prints its sha256")
+    .argument("<path>")
     .option("--task <task>", "make it an input of this draft")
     .option("--name <name>", "its name there (default: the file's)")
+    .option("--store <url>", "file:///folder or s3://bucket/prefix (default: the object store of NATS)")
     .action(act(async () => (await import("./artifact/artifact.js")).put));
 }

@@ -1,6 +1,6 @@
 import { type Command, Option } from "commander";
 import type { OnDisconnect, ParameterValue, TaskSpec } from "../../protocol/index.js";
-import { collect, collectParameter, collectVariable, parseCount, parseDuration } from "../arguments.js";
+import { collect, collectParameter, collectVariable, parseCount, parseDuration, parseSize } from "../arguments.js";
 import { onDisconnectOption } from "./on-disconnect.js";
 import { addContainerFlags, type ContainerOptions } from "./task-flags/container.js";
 import { addGitFlags, type GitOptions } from "./task-flags/git.js";
@@ -20,8 +20,10 @@ export interface TaskOptions extends ContainerOptions, GitOptions, ResourceOptio
   timeout?: number;
   retries?: number;
   grace?: number;
+  logLimit?: number;
   onDisconnect?: OnDisconnect;
   input?: string[];
+  artifactStore?: string;
   code?: string;
   dir?: string;
   shell?: string;
@@ -53,8 +55,19 @@ export function addTaskOptions(command: Command): void {
     .option("--timeout <duration>", "end it after this long: 90s, 15m, 4h", parseDuration)
     .option("--retries <n>", "try again so often when it fails by itself", parseCount)
     .option("--grace <duration>", "between SIGTERM and SIGKILL (default: 30s, or the time limit when that is less)", parseDuration)
+    .addOption(
+      new Option(
+        "--log-limit <size>",
+        "keep so much of its log, half from the start and half from the end (default: its agent's, 2G)",
+      ).argParser(parseSize),
+    )
     .addOption(onDisconnectOption("what its queue says, else freeze"))
-    .option("--input <name=task/artifact>", "an artifact of another task, at $NAVVY_INPUTS/name; repeatable", collect)
+    .option(
+      "--input <name=task:artifact>",
+      "an artifact of another task, or model:name[@version], at $NAVVY_INPUTS/name; repeatable",
+      collect,
+    )
+    .option("--artifact-store <url>", "where its artifacts go: file:///folder or s3://bucket/prefix (default: the agent's)")
     .option("--code <dir>", "send this folder along (default: no code)")
     .option("--dir <path>", "working directory inside the code (with --git: where it is called)")
     .option("--shell <command>", "one string for sh -c, in place of a command after --");

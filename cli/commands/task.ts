@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander";
-import { collect, parseCount, parseDuration } from "../arguments.js";
+import { collect, parseCount, parseDuration, parsePattern, parseTime } from "../arguments.js";
 import { act } from "../call.js";
 import { CLASS_NAMES } from "./class-names.js";
 import { addTaskOptions } from "./task-options.js";
@@ -25,7 +25,22 @@ export function taskCommand(program: Command): void {
     .argument("<task>", TASK)
     .option("--key <key>", "one metric's points")
     .option("--attempt <n>", "of this attempt", parseCount)
+    .option("--media", "what it has shown: images, plots, tables, histograms, text")
     .action(act(async () => (await import("./task/metrics.js")).metrics));
+  task
+    .command("media")
+    .description("what a task has shown, or one of it as a file")
+    .argument("<task>", TASK)
+    .argument("[name]", "the latest of this name")
+    .option("--step <n>", "of this step", Number)
+    .option("--attempt <n>", "of this attempt (default: the latest)", parseCount)
+    .option("--to <path>", "file or folder, or - for stdout", ".")
+    .action(act(async () => (await import("./task/media.js")).media));
+  task
+    .command("summary")
+    .description("the page that a task wrote for people, Markdown")
+    .argument("<task>", TASK)
+    .action(act(async () => (await import("./task/media.js")).summary));
   task
     .command("replay")
     .description("rebuild a task here, code and parameters and environment, and print its command; secrets are left out")
@@ -144,6 +159,7 @@ function lists(command: Command): void {
     .option("--tag <tag>", "with this tag; repeatable", collect)
     .option("--parent <task>", "children of this task")
     .option("--archived", "archived ones")
+    .option("--where <condition>", "whose reports meet it: 'val/acc.max > 0.9 and epoch >= 10'")
     .option("--limit <n>", "at most so many", parseCount);
 }
 
@@ -159,15 +175,20 @@ function waits(command: Command): void {
 
 function readsLogs(command: Command): void {
   command
-    .description("what a task printed; with -o jsonl or json one JSON document for each line")
-    .argument("<task>", TASK)
-    .option("-f, --follow", "go on until it has ended")
+    .description("what tasks printed; with -o jsonl or json one JSON document for each line")
+    .argument("<task...>", TASK)
+    .option("-f, --follow", "history first, then live, until they have ended")
     .option("--attempt <n>", "of this attempt (default: the latest)", parseCount)
     .addOption(new Option("--stream <stream>", "only this one").choices(["out", "err", "navvy"]))
     .option("--section <name>", "only this part: setup, code, image …, or run for what the program printed")
-    .option("--raw", "the bytes as they came")
+    .option("--since <time>", "only what was printed from then on: 10m, or 2026-05-01T12:00:00Z", parseTime)
+    .option("--until <time>", "and up to then", parseTime)
+    .option("--grep <regex>", "only lines that match", parsePattern)
+    .option("--tail <n>", "of what is there only the last lines", parseCount)
+    .option("--raw", "the bytes as they came (default: progress bars as they were in the end)")
     .option("--timestamps", "when each line was read")
-    .option("--prefix", "the task's name before each line")
+    .option("--prefix", "the task's name before each line; of several tasks always")
+    .option("--children", "with the tasks that it made, such as a pipeline's steps")
     .option("--exit-code", "exit with the task's own code")
     .action(act(async () => (await import("./task/logs.js")).logs));
 }

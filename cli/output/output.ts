@@ -72,8 +72,14 @@ export function tableWidth(): number {
   return process.stdout.columns ?? (Number(process.env.COLUMNS) || Number.POSITIVE_INFINITY);
 }
 
-const compact = (kind: string, item: object) => JSON.stringify({ schema: `navvy.${kind}/1`, ...plain(item) });
-const pretty = (value: object) => JSON.stringify(value, undefined, 2);
+const compact = (kind: string, item: object) => JSON.stringify({ schema: `navvy.${kind}/1`, ...plain(item) }, word);
+const pretty = (value: object) => JSON.stringify(value, word, 2);
+
+/** JSON has no number for these: the words are those that tasks report them with. */
+function word(_key: string, value: unknown): unknown {
+  if (typeof value !== "number" || Number.isFinite(value)) return value;
+  return Number.isNaN(value) ? "nan" : value > 0 ? "inf" : "-inf";
+}
 
 /** A message without its wire type: the document has a schema of its own. */
 function plain(item: object): object {

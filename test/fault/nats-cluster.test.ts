@@ -31,6 +31,16 @@ test("set up with three replicas, every stream and bucket has them, and a server
   expect((await c.record(draft.id)).name).toBe("meanwhile");
 });
 
+test("many that set an empty cluster up at once make it once, and none is refused", async () => {
+  // Not room for all that they try out at the same time.
+  await using cluster = await startCluster({ maxStore: "40GB" });
+  await cluster.healthy();
+  const all = await Promise.all(Array.from({ length: 6 }, () => connect({ servers: cluster.url, replicas: 3 })));
+  const infos = await all[0]?.bus.jsm.streams.list().next();
+  expect(infos).toHaveLength(12);
+  await Promise.all(all.map((navvy) => navvy[Symbol.asyncDispose]()));
+});
+
 test("a fleet that was begun with one copy gets three by the same setting that a new one has", async () => {
   await using cluster = await startCluster();
   await cluster.healthy();

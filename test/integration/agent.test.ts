@@ -31,7 +31,7 @@ test("a task's process sees its parameters, and what it reports stands in its re
   expect(outputs).toEqual({ acc: 0.9, who: "me" });
   expect(progress).toEqual({ n: 2, of: 4, unit: "epoch" });
   expect(artifacts.map((artifact) => [artifact.name, artifact.sizeBytes])).toEqual([["sub/model.bin", 5]]);
-  expect(notes.map((note) => note.text)).toEqual(["watch out", "a line of $NAVVY_EVENTS was left out: not JSON"]);
+  expect(notes.map((note) => note.text)).toEqual(["watch out", "line 6 of events.jsonl was left out: not JSON"]);
   expect((await c.navvy.metrics.series({ id, attempt: 1 }, "loss")).map((point) => [point.step, point.value])).toEqual([
     [1, 0.5],
     [2, 0.25],

@@ -10,6 +10,8 @@ export interface StartClusterOptions {
   size?: number;
   /** Default: `NAVVY_TEST_NATS` when it is new enough for a cluster, else one that is fetched. */
   binary?: string;
+  /** What each server may keep on disk, as its configuration says it. Default: what the server takes by itself. */
+  maxStore?: string;
 }
 
 /** Real servers with routes between them, broken by name: `a`, `b`, `c`. */
@@ -49,7 +51,7 @@ export async function startCluster(options: StartClusterOptions = {}): Promise<C
   }
 }
 
-async function startServers({ size = 3, binary }: StartClusterOptions): Promise<Cluster> {
+async function startServers({ size = 3, binary, maxStore }: StartClusterOptions): Promise<Cluster> {
   const program = binary ?? (await findNats(CLUSTERED));
   const names = ["a", "b", "c", "d", "e"].slice(0, size);
   const ports = await freePorts(3 * size);
@@ -59,7 +61,7 @@ async function startServers({ size = 3, binary }: StartClusterOptions): Promise<
     startNats({
       binary: program,
       port: ports[i] as number,
-      config: clusterConfig({ name, listen: routes[i], monitor: monitors[i], routes }),
+      config: clusterConfig({ name, listen: routes[i], monitor: monitors[i], routes, maxStore }),
     });
   const servers = new Map<string, Nats>();
   const stop = async () => void (await Promise.all([...servers.values()].map((server) => server.stop())));
@@ -89,12 +91,24 @@ async function startServers({ size = 3, binary }: StartClusterOptions): Promise<
   };
 }
 
-function clusterConfig({ name, listen, monitor, routes }: { name: string; listen?: number; monitor?: number; routes: number[] }): string {
-  const peers = routes.map((port) => `"nats://127.0.0.1:${port}"`).join(", ");
+interface ClusterMember {
+  name: string;
+  listen: number | undefined;
+  monitor: number | undefined;
+  routes: number[];
+  maxStore: string | undefined;
+}
+
+function clusterConfig({ name, listen, monitor, routes, maxStore }: ClusterMember): string {
+  const peers = routes
+    .filter((port) => port !== listen)
+    .map((port) => `"nats://127.0.0.1:${port}"`)
+    .join(", ");
   return `
     server_name: ${name}
     http: "127.0.0.1:${monitor}"
     cluster { name: navvy, listen: "127.0.0.1:${listen}", routes: [${peers}] }
+    ${maxStore === undefined ? "" : `jetstream { max_file_store: ${maxStore} }`}
   `;
 }
 

@@ -6,6 +6,7 @@ import { connectionOf, type Handler } from "../../call.js";
 import { dataFolder } from "../../data-folder.js";
 import { onInterrupt } from "../../signals.js";
 import type { AgentStartOptions } from "../agent.js";
+import { artifactOptionsOf } from "../agent-flags/artifacts.js";
 import { cleanOptionsOf } from "../agent-flags/clean.js";
 import { containerConfigOf } from "../agent-flags/container.js";
 import { LastingLog } from "./lasting-log.js";
@@ -27,12 +28,15 @@ export const start: Handler<[], AgentStartOptions> = async (call) => {
     ...(options.adoptWithin === undefined ? {} : { adoptWithinMs: options.adoptWithin }),
     ...(options.maxPids === undefined ? {} : { maxPids: options.maxPids }),
     ...(options.maxSpool === undefined ? {} : { maxSpoolBytes: options.maxSpool }),
+    ...(options.logLimit === undefined ? {} : { logLimitBytes: options.logLimit }),
     ...(options.gitCache === undefined ? {} : { gitCacheBytes: options.gitCache }),
     ...(options.gitLimit === undefined ? {} : { gitLimitMs: options.gitLimit }),
     ...cleanOptionsOf(options),
+    ...artifactOptionsOf(options),
     ...(options.forget === undefined ? {} : { forget: options.forget }),
     ...containerConfigOf(options),
     order: options.order,
+    facades: options.facades,
     gpus: options.gpus,
     ...(options.shareGpus === undefined ? {} : { shareGpus: options.shareGpus }),
     ...(options.gpuLocks === undefined ? {} : { gpuLockFolder: resolve(options.gpuLocks) }),

@@ -71,6 +71,7 @@ function environment(): string {
     ["NAVVY_AGENT_GPUS, _WORK_DIR", "for agent start (--gpus, --work-dir)"],
     ["NAVVY_ADOPT_WITHIN, _LEASE", "for agent start (--adopt-within, --lease)"],
     ["NAVVY_MAX_PIDS, _MAX_SPOOL", "for agent start (--max-pids, --max-spool)"],
+    ["NAVVY_LOG_LIMIT", "for agent start (--log-limit)"],
     ["NAVVY_GIT_CACHE, _GIT_LIMIT", "for agent start (--git-cache, --git-limit)"],
     ["NAVVY_LOG_FORMAT, _LOG_LEVEL", "for agent start: pretty, json; debug, info, warn"],
     ["NAVVY_PORT, NAVVY_DATA", "for dev (--port, --data)"],

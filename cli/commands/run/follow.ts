@@ -6,6 +6,7 @@ import { duration, figure, size } from "../../output/quantities.js";
 import { once, paint, shortId, stateWord } from "../../output/words.js";
 import { onInterrupt } from "../../signals.js";
 import { explain, explanationLines, shellHint } from "../../why.js";
+import { omittedText } from "../task/log-printer.js";
 import { lookAround } from "../why/look.js";
 
 const NEWLINE = 0x0a;
@@ -47,6 +48,7 @@ async function printLog(call: Call<unknown>, of: { navvy: Navvy; task: TaskRecor
     const section = piece.section && `${piece.section} ${piece.attempt}`;
     if (piece.section !== undefined && section !== heading) of.teller.heading(piece.section);
     heading = section ?? heading;
+    if (piece.omitted !== undefined) of.teller.leftOut(piece.omitted);
     const isOut = piece.stream === "out" && !call.out.isData;
     const to = isOut ? process.stdout : process.stderr;
     await call.out.bytes(piece.data, to);
@@ -106,6 +108,11 @@ class Teller {
   /** A part of the preparations begins to print. */
   heading(section: string): void {
     this.#say(paint("dim", `▾ ${section}`, process.stderr));
+  }
+
+  /** Of a log over its limit. */
+  leftOut(bytes: number): void {
+    this.#say(omittedText(bytes));
   }
 
   #say(text: string): void {

@@ -15,6 +15,7 @@ interface ListOptions {
   parent?: string;
   archived?: boolean;
   limit?: number;
+  where?: string;
   all?: boolean;
 }
 
@@ -37,12 +38,12 @@ async function listTasks(call: Call<ListOptions>, filter: TaskFilter): Promise<v
 }
 
 async function filterOf(call: Call<ListOptions>): Promise<TaskFilter> {
-  const { status, queue, project, name, agent, type, tag, archived, limit } = call.options;
+  const { status, queue, project, name, agent, type, tag, archived, limit, where } = call.options;
   const parent = call.options.parent === undefined ? undefined : (await findTask(call, call.options.parent)).id;
   return {
     ...(status ? { status: status.flatMap((each) => each.split(",")).map(checkStatus) } : {}),
     ...Object.fromEntries(
-      Object.entries({ queue, project, name, agent, taskType: type, tags: tag, archived, limit, parent }).filter(
+      Object.entries({ queue, project, name, agent, taskType: type, tags: tag, archived, limit, parent, where }).filter(
         ([, value]) => value !== undefined,
       ),
     ),

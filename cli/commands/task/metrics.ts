@@ -3,10 +3,12 @@ import type { Call, Handler } from "../../call.js";
 import type { View } from "../../output/output.js";
 import { figure } from "../../output/quantities.js";
 import { findTask } from "../../references.js";
+import { listMedia } from "./media.js";
 
 interface MetricsOptions {
   key?: string;
   attempt?: number;
+  media?: boolean;
 }
 
 type Row = MetricSummary & { key: string };
@@ -36,9 +38,10 @@ const POINTS: View<Point> = {
   ],
 };
 
-/** `navvy task metrics TASK [--key KEY]` */
+/** `navvy task metrics TASK [--key KEY] [--media]` */
 export const metrics: Handler<[string], MetricsOptions> = async (call, reference) => {
   const task = await findTask(call, reference);
+  if (call.options.media) return listMedia(call, task);
   const { key, attempt = task.attempt } = call.options;
   if (key !== undefined || attempt !== task.attempt) return points(call, { id: task.id, attempt, key });
   const rows = Object.entries(task.reported.metrics).map(([name, summary]) => ({ key: name, ...summary }));

@@ -46,6 +46,8 @@ export function describeTask(task: TaskRecord, { isHeld = true }: { isHeld?: boo
     ["env", pairsOf(task.spec.env)],
     ["params", parametersOf(task)],
     ["outputs", pairsOf(task.reported.outputs)],
+    ["reported", task.reported.params && pairsOf(task.reported.params)],
+    ["summary", task.reported.summary && `${size(task.reported.summary.sizeBytes)}: navvy task summary ${shortId(task.id)}`],
     ["ended", task.outcome && `${describeOutcome(task.outcome)}${task.endedAt ? `, ${age(task.endedAt)} ago` : ""}`],
   ];
   const facts = pairs.flatMap(([label, value]) => (value ? [`${label.padEnd(9)} ${value}`] : []));

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
-import { type Navvy, packBundle } from "../../../broker/index.js";
+import { findModel, inputRefOf, modelsOf, type Navvy, packBundle, parseStoreUrl } from "../../../broker/index.js";
 import { type CodeRef, type InputRef, NavvyError, type TaskRecord, type TaskSpec } from "../../../protocol/index.js";
 import type { Call } from "../../call.js";
 import { duration, size } from "../../output/quantities.js";
@@ -52,7 +52,9 @@ export function plainSpecOf(options: TaskOptions, words: string[], before?: Task
     ...(options.env ? { env: { ...before?.env, ...options.env } } : {}),
     ...(options.timeout === undefined ? {} : { timeLimitMs: options.timeout }),
     ...(options.grace === undefined ? {} : { graceMs: options.grace }),
+    ...(options.logLimit === undefined ? {} : { logLimitBytes: options.logLimit }),
     ...(options.onDisconnect === undefined ? {} : { onDisconnect: options.onDisconnect }),
+    ...(options.artifactStore === undefined ? {} : { artifactStore: parseStoreUrl(options.artifactStore).url }),
     ...(options.retries === undefined ? {} : { retries: { limit: options.retries, backoffMs: before?.retries.backoffMs ?? 1_000 } }),
   };
 }
@@ -80,17 +82,24 @@ export function labelsOf(options: TaskOptions): Partial<Pick<TaskRecord, "name" 
 }
 
 async function inputsOf(call: Call<TaskOptions>, inputs: string[]): Promise<Record<string, InputRef>> {
+  return Object.fromEntries(await Promise.all(inputs.map((text) => inputOf(call, text))));
+}
+
+/** `NAME=TASK:ARTIFACT`; where there is no colon the first slash parts the two. */
+async function inputOf(call: Call<TaskOptions>, text: string): Promise<[string, InputRef]> {
   const navvy = await call.navvy();
-  const found = inputs.map(async (text) => {
-    const [, name, reference, artifactName] = /^([^=/]+)=(.+?)\/([^/]+(?:\/.*)?)$/.exec(text) ?? [];
-    if (name === undefined || reference === undefined || artifactName === undefined) {
-      throw new NavvyError("invalid_argument", `input ${JSON.stringify(text)} is not acceptable`, { fix: "--input NAME=TASK/ARTIFACT" });
-    }
-    const task = await findTask(call, reference);
-    const { sha256, sizeBytes } = await navvy.artifacts.resolve(task, artifactName);
-    return [name, { sha256, sizeBytes, from: { task: task.id, artifact: artifactName } }] as const;
-  });
-  return Object.fromEntries(await Promise.all(found));
+  const [, name, reference, artifactName] = /^([^=/]+)=([^:]+):(.+)$/.exec(text) ?? /^([^=/]+)=(.+?)\/([^/]+(?:\/.*)?)$/.exec(text) ?? [];
+  if (name === undefined || reference === undefined || artifactName === undefined) {
+    throw new NavvyError("invalid_argument", `input ${JSON.stringify(text)} is not acceptable`, {
+      fix: ["--input NAME=TASK:ARTIFACT", "--input NAME=model:MODEL@VERSION"],
+    });
+  }
+  if (reference === "model") {
+    const { task, ref } = findModel(await modelsOf(await navvy.tasks.list(), navvy.artifacts), artifactName);
+    return [name, inputRefOf(ref, task.id)];
+  }
+  const task = await findTask(call, reference);
+  return [name, inputRefOf(await navvy.artifacts.resolve(task, artifactName), task.id)];
 }
 
 async function sendCode(call: Call<TaskOptions>, folder: string): Promise<CodeRef> {

@@ -1,0 +1,7 @@
+import type { Route } from "./call.js";
+import { MLFLOW } from "./mlflow/mlflow.js";
+import { TRAINER } from "./trainer.js";
+import { V1 } from "./v1.js";
+
+/** All that is answered, on every way in. */
+export const ROUTES: readonly Route[] = [...V1, ...TRAINER, ...MLFLOW];
