@@ -87,8 +87,8 @@ export function prepareUntilCut(
 async function prepare(parts: Preparation, claim: Claim, folder: AttemptFolder): Promise<Prepared> {
   const { record } = claim;
   const { container, setup } = record.spec;
-  const { env } = programOf(record.spec);
   // What may not be asked for is refused before anything is fetched for it.
+  const own = programOf(record.spec).env;
   checkStore(record);
   const mounts = container ? await checkContainer(container, parts.config.containers) : [];
   const cwd = await layOut(parts, record, folder);
@@ -97,7 +97,7 @@ async function prepare(parts: Preparation, claim: Claim, folder: AttemptFolder):
   const told = await parts.api.tell(claim, { folder, ...(image ? { engine: await parts.engines.require() } : {}) });
   if (!setup) return { ...bare, env: told.env, mounts: [...mounts, ...told.mounts] };
   if (image) parts.programs.place = containerPlace(parts, claim, { folder, prepared: { ...bare, image } });
-  const made = await tellFull(folder, record, () => setUp(parts, { task: record.id, setup, folder, cwd, env: record.spec.env }));
+  const made = await tellFull(folder, record, () => setUp(parts, { task: record.id, setup, folder, cwd, env: own }));
   const env = { ...told.env, ...made.env };
   return { ...bare, env, path: made.path, mounts: [...mounts, ...told.mounts, ...(image ? made.mounts : [])] };
 }
