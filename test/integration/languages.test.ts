@@ -133,3 +133,13 @@ w.add(torch_scalar("loss", 0.01), 20)`;
     ["image", "sample", 4],
   ]);
 });
+
+test("the example in Python runs as it stands", async () => {
+  const example = fileURLToPath(new URL("../../examples/python/train.py", import.meta.url));
+  const id = await fleet.submit([PYTHON, "-S", example], { parameters: { "General/epochs": 5 } });
+  const { status, reported } = await fleet.ended(id);
+  expect([status, await fleet.logOf(id, "err")]).toEqual(["completed", ""]);
+  expect(reported.metrics.loss).toMatchObject({ count: 5, lastStep: 4 });
+  expect(reported.outputs.accuracy).toBeGreaterThan(0.8);
+  expect(reported.artifacts).toMatchObject([{ name: "weights.json", kind: "model" }]);
+});
