@@ -169,7 +169,7 @@ navvy.image("grey", [[0.0, 1.0]])
 import os
 large = os.environ["NAVVY_DIR"] + "/large.jpg"
 with open(large, "wb") as file: file.write(b"j" * 600000)
-navvy.image("large", large)
+navvy.image("large", large, step=3)
 navvy.histogram("weights", [0, 1, 1, 2, float("nan")], step=2, bins=2)
 navvy.histogram("made", edges=[0, 1, 2], counts=[3, 4])
 navvy.table("worst", ["name", "loss"], [("a", float("inf")), ("b", 0.5)], step=1)
@@ -186,7 +186,7 @@ navvy.summary("more")`,
   expect(lines).toMatchObject([
     { t: "media", name: "in/sample", kind: "image", mime: "image/png", step: 5, caption: "four" },
     { t: "media", name: "grey", kind: "image" },
-    { t: "media", name: "large", path: inside.at("artifacts/media/large-None.jpeg"), mime: "image/jpeg" },
+    { t: "media", name: "large", path: inside.at("artifacts/media/large-3.jpeg"), mime: "image/jpeg" },
     { t: "histogram", name: "weights", edges: [0, 1, 2], counts: [1, 3], step: 2 },
     { t: "histogram", name: "made", edges: [0, 1, 2], counts: [3, 4] },
     { t: "table", name: "worst", columns: ["name", "loss"], rows: [["a", "inf"], ["b", 0.5]], step: 1 }, // biome-ignore format: one line
