@@ -11,7 +11,7 @@ export function binned(values: Iterable<number>, bins = 64): Histogram {
   let high = numbers.reduce((most, value) => Math.max(most, value), Number.NEGATIVE_INFINITY);
   if (numbers.length === 0) [low, high] = [0, 1];
   if (low === high) [low, high] = [low - 0.5, high + 0.5];
-  const counts = new Array<number>(bins).fill(0);
+  const counts = Array.from({ length: bins }, () => 0);
   for (const value of numbers) {
     const bin = Math.min(bins - 1, Math.floor(((value - low) / (high - low)) * bins));
     counts[bin] = (counts[bin] ?? 0) + 1;

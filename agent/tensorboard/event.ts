@@ -33,11 +33,13 @@ export function eventOf(record: Uint8Array, plugins: Plugins): Event {
   for (const field of fieldsOf(record)) {
     if (field.number === 1 && field.type === 1) event.wallTime = field.bytes.readDoubleLE();
     else if (field.number === 2 && field.type === 0) event.step = signed(field.varint);
-    else if (field.number === 5 && field.type === 2)
-      for (const value of fieldsOf(field.bytes))
-        if (value.number === 1 && value.type === 2) event.shown.push(...valueOf(value.bytes, plugins));
+    else if (field.number === 5 && field.type === 2) event.shown.push(...summaryOf(field.bytes, plugins));
   }
   return event;
+}
+
+function summaryOf(bytes: Buffer, plugins: Plugins): Shown[] {
+  return [...fieldsOf(bytes)].flatMap((field) => (field.number === 1 && field.type === 2 ? valueOf(field.bytes, plugins) : []));
 }
 
 /** Summary.Value. */
