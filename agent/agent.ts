@@ -102,7 +102,7 @@ export class Agent {
       ({ limitMs }) => (parts.spool.stop(), within(limitMs, parts.cleaner.stop())),
       ({ handsOver }) => parts.api.close({ isLast: !handsOver }),
       () => parts.beats.stop(),
-      () => parts.lanes.close(),
+      () => (parts.lanes.close(), parts.secrets.close()),
       () => stopServing(),
       () => parts.claims.stop(),
     ]);

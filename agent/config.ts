@@ -67,6 +67,10 @@ export interface AgentOptions {
   keepFreeDiskBytes?: number;
   /** Answer what unchanged scripts call on a local port, and tell them of it by `MLFLOW_TRACKING_URI` and the like. Default true. */
   facades?: boolean;
+  /** The file that says where the values of secrets are. Default: none but those that are sealed for this agent. */
+  secretsFile?: string;
+  /** A folder in memory (tmpfs) for the secrets of running tasks. Default /dev/shm. */
+  secretsDir?: string;
   /** Begin without the host journal of an earlier run, which is moved aside. Default false. */
   forget?: boolean;
   log: Logger;
@@ -77,9 +81,10 @@ export const CLEAN_POLICIES = ["always", "onSuccess", "never"] as const;
 export type CleanPolicy = (typeof CLEAN_POLICIES)[number];
 
 /** The options with every default in place. */
-export interface AgentConfig extends Required<Omit<AgentOptions, "hostWorkDir" | "artifactStore">> {
+export interface AgentConfig extends Required<Omit<AgentOptions, "hostWorkDir" | "artifactStore" | "secretsFile">> {
   artifactStore: string | undefined;
   hostWorkDir: string | undefined;
+  secretsFile: string | undefined;
   /** This agent's own folder. */
   folder: string;
   /** All it serves: its queues, and `services` when it has service slots. */
@@ -148,6 +153,8 @@ export function resolveConfig(options: AgentOptions): AgentConfig {
     maxInputsBytes: options.maxInputsBytes ?? 20 * GIB,
     keepFreeDiskBytes: options.keepFreeDiskBytes ?? GIB,
     facades: options.facades ?? true,
+    secretsFile: options.secretsFile,
+    secretsDir: options.secretsDir ?? "/dev/shm",
     forget: options.forget ?? false,
     log: options.log,
   };

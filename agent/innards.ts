@@ -26,6 +26,7 @@ import { register } from "./register.js";
 import type { Engines } from "./runners/engines.js";
 import type { Runner } from "./runners/runner.js";
 import type { Running } from "./running.js";
+import type { Secrets } from "./secrets/secrets.js";
 import { Environments } from "./setup/environments.js";
 import type { Slots } from "./slots.js";
 import { Attempt, type AttemptParts } from "./task/attempt.js";
@@ -40,6 +41,7 @@ export interface AgentInnards {
   spawner: SpawnerClient;
   engines: Engines;
   runner: Runner;
+  secrets: Secrets;
   journal: Journal;
   running: Running;
   slots: Slots;
@@ -81,6 +83,7 @@ export async function startLoops(parts: AgentInnards): Promise<void> {
   parts.spool = new SpoolLoop({ running, runner: attemptParts.runner, config });
   parts.containers = new ContainersLoop({ ...parts, log: config.log });
   parts.engines.onChange(() => void registerAnew(parts));
+  parts.secrets.onChange(() => void (parts.claims && registerAnew(parts)));
   parts.cleaner = new CleanLoop({ config, environments: parts.environments, inputs: parts.inputs });
   const floors = new Floors(config);
   parts.lanes = await Lanes.open(navvy, { served: config.serves, onChange: (lanes) => parts.claims?.lanesChanged(lanes), log: config.log });
@@ -138,10 +141,11 @@ async function openInputs(parts: AgentInnards): Promise<InputCache> {
 }
 
 function attemptPartsOf(parts: AgentInnards): AttemptParts {
-  const { config, navvy, engines, runner, journal, environments, api, inputs } = parts;
+  const { config, navvy, engines, runner, journal, environments, api, inputs, secrets } = parts;
   return {
     config,
     inputs,
+    secrets,
     navvy,
     environments,
     api,
@@ -182,7 +186,7 @@ function startLease(parts: AgentInnards, attemptParts: AttemptParts): Promise<Le
         await parts.keeper.settled();
       } else await goOn(parts, owner);
       isFirst = false;
-      await patiently(() => register({ navvy, config, machine: parts.machine, engines: parts.engines, session: owner.session }));
+      await patiently(() => register({ ...parts, session: owner.session }));
       parts.claims?.kick();
     },
   });
@@ -190,9 +194,9 @@ function startLease(parts: AgentInnards, attemptParts: AttemptParts): Promise<Le
 
 /** What this agent offers has changed. */
 async function registerAnew(parts: AgentInnards): Promise<void> {
-  const { navvy, config, machine, engines, lease } = parts;
+  parts.claims.refresh();
   parts.claims.kick();
-  await patiently(() => register({ navvy, config, machine, engines, session: lease.owner.session }));
+  await patiently(() => register({ ...parts, session: parts.lease.owner.session }));
 }
 
 /** One attempt from claim, or adoption, to free slot. */

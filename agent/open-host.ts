@@ -9,6 +9,7 @@ import { containerRunner } from "./runners/container.js";
 import type { Engines } from "./runners/engines.js";
 import { findEngines } from "./runners/find.js";
 import type { Runner } from "./runners/runner.js";
+import { Secrets } from "./secrets/secrets.js";
 import { makeAgentFolder } from "./task/folder.js";
 import { refuseTwin } from "./twin.js";
 
@@ -20,6 +21,7 @@ export interface Host {
   spawner: SpawnerClient;
   engines: Engines;
   runner: Runner;
+  secrets: Secrets;
 }
 
 /**
@@ -32,11 +34,12 @@ export async function openHost(config: AgentConfig, navvy: Navvy): Promise<Host>
   const lock = await lockFolder(join(config.folder, "agent.lock"));
   const journal = await Journal.open(join(config.folder, "journal.jsonl"), { forget: config.forget });
   await refuseTwin(navvy, config, journal.lastSession?.session);
+  const secrets = await Secrets.open(config, navvy);
   // Before there is a spawner: one that is not wanted after all would have to be ended.
   const [engines, machine] = await Promise.all([findEngines(config), Machine.probe({ workDir: config.folder, gpus: config.gpus })]);
   const spawner = await openSpawner(config, journal);
   const runner = containerRunner({ spawner, engines, agent: config.name, log: config.log });
-  return { lock, journal, machine, spawner, engines, runner };
+  return { lock, journal, machine, spawner, engines, runner, secrets };
 }
 
 /** The spawner of an earlier run, with what it still runs, or a new one. */

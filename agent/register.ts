@@ -4,6 +4,7 @@ import { PROTOCOL } from "../protocol/index.js";
 import type { AgentConfig } from "./config.js";
 import type { Machine } from "./host/machine.js";
 import type { Engines } from "./runners/engines.js";
+import type { Secrets } from "./secrets/secrets.js";
 import { VERSION } from "./version.js";
 
 /** Writes down what this agent is and serves, under its present session. */
@@ -12,12 +13,14 @@ export async function register({
   config,
   machine,
   engines,
+  secrets,
   session,
 }: {
   navvy: Navvy;
   config: AgentConfig;
   machine: Machine;
   engines: Engines;
+  secrets: Secrets;
   session: string;
 }): Promise<void> {
   const { facts } = machine;
@@ -39,6 +42,7 @@ export async function register({
     gpus: facts.gpus,
     os: facts.os,
     labels: config.labels,
+    ...secrets.registration,
     ...(engine ? { engine: `${engine.name} ${engine.version}`.trim() } : {}),
     ...(facts.diskBytes === undefined ? {} : { diskBytes: facts.diskBytes }),
     registeredAt: new Date().toISOString(),

@@ -92,6 +92,12 @@ export class Slots {
     this.#matches.clear();
   }
 
+  /** Labels, and names of secrets. */
+  offerLabels(labels: Readonly<Record<string, string>>): void {
+    this.#offer = { ...this.#offer, labels };
+    this.#matches.clear();
+  }
+
   /** How many tasks of a lane fit right now. */
   room(lane: Lane): number {
     const pool = Slots.poolOf(lane.queue);

@@ -1,6 +1,7 @@
 import { readdir, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
 import type { AgentInnards } from "./innards.js";
+import { tidyMemory } from "./secrets/memory.js";
 import { setupKeyOf } from "./setup/programs.js";
 
 const SOCKET = /^spawner-.*\.sock$/;
@@ -18,7 +19,7 @@ export async function tidyFolder({ config, journal, spawner, environments }: Age
   const stale = (await readdir(attempts)).filter((name) => !known.has(name)).map((name) => join(attempts, name));
   const keys = stale.map((path) => basename(path));
   await Promise.all([...keys, ...keys.map(setupKeyOf)].map((key) => spawner.kill(key)));
-  await environments.tidy();
+  await Promise.all([environments.tidy(), tidyMemory(config, known)]);
   const sockets = (await readdir(config.folder))
     .filter((name) => SOCKET.test(name) && name !== basename(spawner.socketPath))
     .map((name) => join(config.folder, name));

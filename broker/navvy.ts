@@ -8,6 +8,7 @@ import { Logs } from "./logs.js";
 import { Metrics } from "./metrics.js";
 import { Objects } from "./objects.js";
 import { Queues } from "./queues.js";
+import { Secrets } from "./secrets.js";
 import { setUp } from "./setup.js";
 import { Storage } from "./storage/index.js";
 import { Tasks } from "./tasks/index.js";
@@ -29,6 +30,7 @@ export interface Navvy extends AsyncDisposable {
   readonly events: Events;
   readonly fleet: Fleet;
   readonly storage: Storage;
+  readonly secrets: Secrets;
   /** Sends what is under way, then closes the connection. */
   close(): Promise<void>;
 }
@@ -65,6 +67,7 @@ function verbs(bus: Awaited<ReturnType<typeof openBus>>): Navvy {
   const tasks = new Tasks(bus, queues, events);
   const objects = new Objects(bus);
   const artifacts = new Artifacts(objects);
+  const fleet = new Fleet(bus);
   const close = async () => {
     await Promise.race([events.flush(), new Promise((resolve) => setTimeout(resolve, FLUSH_MS).unref())]);
     await bus.close();
@@ -78,8 +81,9 @@ function verbs(bus: Awaited<ReturnType<typeof openBus>>): Navvy {
     logs: new Logs(bus, tasks, objects),
     metrics: new Metrics(bus),
     artifacts,
-    fleet: new Fleet(bus),
+    fleet,
     storage: new Storage({ bus, tasks, objects, artifacts, events }),
+    secrets: new Secrets(bus, fleet),
     close,
     [Symbol.asyncDispose]: close,
   };

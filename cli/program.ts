@@ -11,6 +11,8 @@ import { modelCommand } from "./commands/model.js";
 import { queueCommand } from "./commands/queue.js";
 import { reportCommand } from "./commands/report.js";
 import { runCommand } from "./commands/run.js";
+import { secretCommand } from "./commands/secret.js";
+import { gcCommand, storageCommand } from "./commands/storage.js";
 import { logsCommand, psCommand, taskCommand, waitCommand } from "./commands/task.js";
 import { topCommand } from "./commands/top.js";
 import { versionCommand } from "./commands/version.js";
@@ -36,8 +38,9 @@ export function makeProgram(): Command {
   program.commandsGroup("Day one:");
   for (const add of [devCommand, runCommand, psCommand, logsCommand, waitCommand, whyCommand, topCommand, doctorCommand]) add(program);
   program.commandsGroup("Everything else:");
-  const nouns = [taskCommand, queueCommand, agentCommand, artifactCommand, modelCommand, reportCommand, watchCommand, contextCommand];
-  for (const add of [...nouns, helpCommand, versionCommand]) add(program);
+  const nouns = [taskCommand, queueCommand, agentCommand, secretCommand, artifactCommand, modelCommand];
+  for (const add of [...nouns, reportCommand, storageCommand, gcCommand, watchCommand, contextCommand, helpCommand, versionCommand])
+    add(program);
   completionCommand(program);
   program.addHelpText("beforeAll", ({ command }) => refuseUnknown(command));
   program.addHelpText("afterAll", `\nMore global flags, for credentials and TLS (navvy help environment):\n${HIDDEN_FLAGS}`);

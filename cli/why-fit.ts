@@ -1,5 +1,14 @@
 import type { AgentView } from "../broker/index.js";
-import { type AgentRecord, type Beat, type Gpu, type Misfit, misfitsOf, type Needs } from "../protocol/index.js";
+import {
+  type AgentRecord,
+  type Beat,
+  type Gpu,
+  type Misfit,
+  misfitsOf,
+  type Needs,
+  offeredLabels,
+  secretOfLabel,
+} from "../protocol/index.js";
 import { gpuKinds, gpuWords, suitable } from "./output/needs.js";
 import { size } from "./output/quantities.js";
 import { count, once, shortId } from "./output/words.js";
@@ -31,7 +40,8 @@ export function obstacleAt({ record, beat }: AgentView, { needs, queue }: { need
 
 /** What an agent can never give a task. */
 export function misfitsOfAgent(needs: Needs, record: AgentRecord): Misfit[] {
-  return misfitsOf(needs, { ...record, container: record.engine !== undefined });
+  const labels = offeredLabels(record.labels, record.secrets);
+  return misfitsOf(needs, { ...record, labels, container: record.engine !== undefined });
 }
 
 /** Lines that change it, for a task that nobody that is up can ever run. */
@@ -43,11 +53,15 @@ export function fixesOf(misfits: Misfit[], { task, queue }: { task: string; queu
     kinds.has("memory") && "--mem SIZE",
     kinds.has("disk") && "--disk SIZE",
   ].filter(Boolean);
-  const labels = misfits.flatMap((each) => (each.kind === "label" ? [`--label ${each.key}=${each.value}`] : []));
+  const secrets = misfits.flatMap((each) => (each.kind === "label" ? [secretOfLabel(each.key)] : [])).filter((name) => name !== undefined);
+  const labels = misfits.flatMap((each) =>
+    each.kind === "label" && secretOfLabel(each.key) === undefined ? [`--label ${each.key}=${each.value}`] : [],
+  );
   const start = `navvy agent start -q ${queue}`;
   return [
     ...(flags.length > 0 ? [`navvy task dequeue ${task} && navvy task edit ${task} ${flags.join(" ")}`] : []),
     ...(labels.length > 0 ? [`${start} ${[...new Set(labels)].join(" ")}   where it is so`] : []),
+    ...[...new Set(secrets)].map((name) => `navvy secret set ${name} --agent AGENT < FILE   or name it in its agent's --secrets FILE`),
     ...(kinds.has("container") ? [`${start}   on a machine with docker or podman`] : []),
     ...(flags.length > 0 ? [`${start}   on a machine that has it`] : []),
   ];
@@ -66,6 +80,8 @@ function misfitWords(misfit: Misfit, { record, needs }: { record: AgentRecord; n
     case "disk":
       return `its disk has ${size(record.diskBytes ?? 0)}, the task needs ${size(needs.diskBytes ?? 0)} of it`;
     case "label": {
+      const secret = secretOfLabel(misfit.key);
+      if (secret !== undefined) return `it has no secret ${secret}`;
       const has = record.labels[misfit.key];
       return has === undefined
         ? `label ${misfit.key}=${misfit.value} is missing`

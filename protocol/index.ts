@@ -16,6 +16,7 @@ export * from "./needs.js";
 export * from "./outcome.js";
 export * from "./retention.js";
 export * from "./rolled-log.js";
+export * from "./secrets.js";
 export * from "./shapes.js";
 export * from "./states.js";
 export * from "./subjects.js";

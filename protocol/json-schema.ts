@@ -15,6 +15,7 @@ import {
 } from "./messages.js";
 import { GcRecord, Retention } from "./retention.js";
 import { RolledLogHead } from "./rolled-log.js";
+import { SealedSecret } from "./secrets.js";
 import { TaskRecord } from "./task-record.js";
 
 const MESSAGES = [
@@ -34,6 +35,7 @@ const MESSAGES = [
   MediaItem,
   ControlRequest,
   ControlReply,
+  SealedSecret,
 ];
 
 /**

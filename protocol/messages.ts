@@ -95,6 +95,10 @@ export const AgentRecord = z.object({
   engine: z.string().optional(),
   /** Size of the disk under its work folder. */
   diskBytes: z.number().optional(),
+  /** Names of the secrets that its tasks may ask for. */
+  secrets: z.array(z.string()).optional(),
+  /** Its public key (X25519, base64): values that are sealed to it are for it alone. */
+  sealingKey: z.string().optional(),
   registeredAt: z.string(),
   /** Set when it left in good order. */
   leftAt: z.string().optional(),

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { HAS_SECRET, secretLabel } from "./secrets.js";
 import { Resources, type TaskSpec } from "./task-spec.js";
 
 /** All that must be matched before a task is taken: what it asks of a machine, and whether it runs in a container. */
@@ -36,9 +37,10 @@ export type Misfit =
 const SOLD_AS = 0.92;
 
 /** What a task needs, without what it does not say: the same needs are always written the same way. */
-export function needsOf(spec: Pick<TaskSpec, "resources" | "container">): Needs {
+export function needsOf(spec: Pick<TaskSpec, "resources" | "container" | "secrets">): Needs {
   const { gpus, gpuMemoryBytes, gpuModel, cpus, memoryBytes, diskBytes, labels = {} } = spec.resources;
-  const sorted = Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1));
+  const secrets = Object.values(spec.secrets ?? {}).map(({ secret }): [string, string] => [secretLabel(secret), HAS_SECRET]);
+  const sorted = Object.entries({ ...labels, ...Object.fromEntries(secrets) }).sort(([a], [b]) => (a < b ? -1 : 1));
   return {
     gpus,
     ...(gpus > 0 && gpuMemoryBytes !== undefined ? { gpuMemoryBytes } : {}),

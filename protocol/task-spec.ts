@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { SecretUse } from "./secrets.js";
 import { ON_DISCONNECT } from "./states.js";
 
 /** A parameter's value keeps its type on the wire: no strings made of numbers. */
@@ -137,6 +138,8 @@ export const TaskSpec = z.object({
   /** URL of the store for its artifacts, where the agent allows it. Default: the agent's. */
   artifactStore: z.string().optional(),
   env: z.record(z.string(), z.string()).default({}),
+  /** By the variable or file that the task knows each by. Values never stand in a record. */
+  secrets: z.record(z.string(), SecretUse).optional(),
   parameters: Parameters.default({}),
   /** Its parameters follow the command as arguments too: `--lr 0.1`, or `lr=0.1` as Hydra takes them. Absent: they do not. */
   parametersAs: z.enum(PARAMETERS_AS).optional(),

@@ -1,6 +1,7 @@
 import type { Logger } from "pino";
 import { DEFAULT_LEASE_MS, Leadership, type Navvy } from "../../broker/index.js";
 import { isNavvyError, type Owner } from "../../protocol/index.js";
+import { Collector } from "./collector.js";
 import { Ghosts } from "./ghosts.js";
 import { HashedLanes } from "./hashed-lanes.js";
 import { OpenTasks } from "./open-tasks.js";
@@ -20,7 +21,7 @@ const SWEEP_EVERY_MS = 5_000;
 const LANES_EVERY_MS = 60_000;
 
 /**
- * The duties of the fleet, done by whichever agent holds the leader's key: reaper, sweeper, scheduler, roller. Each is a set of
+ * The duties of the fleet, done by whichever agent holds the leader's key: reaper, sweeper, scheduler, roller, collector. Each is a set of
  * idempotent compare-and-sets, so a leader that froze in the middle of a pass and wakes up beside a new one does no harm.
  */
 export class Coordinator {
@@ -33,6 +34,7 @@ export class Coordinator {
   #open: OpenTasks | undefined;
   #scheduler: Scheduler | undefined;
   #roller: Roller | undefined;
+  #collector: Collector | undefined;
   #timer: NodeJS.Timeout | undefined;
   #turn: Promise<void> | undefined;
   #isStopped = false;
@@ -94,12 +96,14 @@ export class Coordinator {
     this.#scheduler = scheduler;
     this.#open = await OpenTasks.open(navvy, (task) => scheduler.consider(task));
     this.#roller = new Roller({ navvy, log, open: this.#open });
+    this.#collector = new Collector({ navvy, log });
   }
 
   #retire(): void {
     this.#open?.close();
     this.#scheduler?.close();
     this.#roller?.close();
+    this.#collector?.close();
     this.#open = undefined;
     this.#scheduler = undefined;
   }

@@ -50,7 +50,11 @@ export class SpoolLoop {
   }
 
   #schedule(delayMs: number): void {
-    if (!this.#isStopped) this.#timer = setTimeout(() => void this.#look().then((next) => this.#schedule(next)), delayMs);
+    if (!this.#isStopped) this.#timer = setTimeout(() => void this.#turn(), delayMs);
+  }
+
+  async #turn(): Promise<void> {
+    this.#schedule(await this.#look());
   }
 
   /** @returns milliseconds until the next look */

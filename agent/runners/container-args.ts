@@ -6,6 +6,9 @@ import type { ContainerRun, Mount, RunSpec } from "./runner.js";
 const READ_BY_ENGINES =
   /^(PATH|HOME|USER|TMPDIR|DOCKER_|CONTAINER|PODMAN_|NERDCTL_|XDG_|REGISTRY_AUTH_FILE|SSH_AUTH_SOCK|HTTPS?_PROXY|NO_PROXY|https?_proxy|no_proxy)/;
 
+/** A value under such a name can be read by every user of the machine. */
+export const isReadByEngines = (name: string) => READ_BY_ENGINES.test(name);
+
 /**
  * The arguments that make a container, and the environment of the command that does. Values of the task's environment go by that
  * environment and not by the arguments, which every user of the machine can read.

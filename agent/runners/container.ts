@@ -72,7 +72,7 @@ class ContainerRunner implements Runner {
       });
     const engine = await this.#parts.engines.require();
     const handle = { engine: engine.name, name: containerName(agent, spec.key) };
-    this.#handles.set(spec.key, { ...handle, program: spec.argv[0], stderr: spec.stderr });
+    this.#handles.set(spec.key, { ...handle, program: spec.argv[0], stderr: spec.spool?.stderr ?? spec.stderr });
     await this.#create(spec.key, () => create(engine, handle.name, { ...spec, ...marked(spec, container, spawner.pid) }));
     const { maxPids: _maxPids, maxMemoryBytes: _maxMemoryBytes, ...limits } = plain; // those of the container are the engine's to keep
     const attach = { argv: [engine.name, "start", "--attach", handle.name], cwd: "/", env: engine.env };

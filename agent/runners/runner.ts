@@ -41,9 +41,11 @@ export interface RunSpec {
   cwd: string;
   /** The whole environment: nothing is inherited. */
   env: Record<string, string>;
-  /** Spool files, appended to. */
+  /** Spool files, appended to; named pipes where there is a `spool`. */
   stdout: string;
   stderr: string;
+  /** The files that get what goes through the pipes: redacted. A spawner that does not know it opens the pipes all the same. */
+  spool?: { stdout: string; stderr: string };
   /** Gets `{code, signal, endedBy, at}` when the tree's main process ends and no agent is there to be told. */
   exitFile: string;
   /** Default "freeze". */

@@ -1,5 +1,5 @@
 import { NavvyError } from "../../protocol/index.js";
-import type { ProcessEnd, Runner } from "../runners/runner.js";
+import type { ProcessEnd, Runner, RunSpec } from "../runners/runner.js";
 import type { Cause } from "../task/outcome.js";
 import type { SetupPlace, SetupProgram } from "./place.js";
 
@@ -13,6 +13,8 @@ export interface ProgramsParts {
   /** As {@link setupKeyOf} has it. */
   key: string;
   place: SetupPlace;
+  /** Has what a program prints redacted on its way; `over`: all of it is in its file. */
+  redacted: (spec: RunSpec) => Promise<{ spec: RunSpec; over: () => Promise<void> }>;
 }
 
 /**
@@ -73,9 +75,11 @@ export class Programs {
   }
 
   async #run(program: SetupProgram): Promise<ProcessEnd> {
-    const { runner, key } = this.#parts;
+    const { runner, key, redacted } = this.#parts;
+    const timeLimitMs = Math.max(1, Math.round(program.timeLimitMs));
+    const { spec, over } = await redacted({ ...this.place.specOf(program), key, timeLimitMs });
     try {
-      await runner.start({ ...this.place.specOf(program), key, timeLimitMs: Math.max(1, Math.round(program.timeLimitMs)) });
+      await runner.start(spec);
       const end = await runner.exited(key);
       if (end.lost) throw new NavvyError("internal", "what watched the set-up on its machine died");
       if (end.endedBy !== undefined && end.endedBy !== "time_limit" && !this.#isCut)
@@ -84,6 +88,7 @@ export class Programs {
     } finally {
       await runner.kill(key); // whoever it left in the background too
       runner.release(key);
+      await over();
     }
   }
 }

@@ -8,11 +8,13 @@ import type { Journal, JournalStart } from "../host/journal.js";
 import type { Repositories } from "../host/repositories.js";
 import type { Engines } from "../runners/engines.js";
 import type { Runner } from "../runners/runner.js";
+import type { Secrets } from "../secrets/secrets.js";
 import type { Environments } from "../setup/environments.js";
 import { Programs, setupKeyOf } from "../setup/programs.js";
 import type { Slot } from "../slots.js";
 import { tensorboard } from "../tensorboard/companion.js";
 import { ArtifactUploads } from "./artifact-uploads.js";
+import { AttemptSecrets } from "./attempt-secrets.js";
 import { type Companion, Companions } from "./companions.js";
 import { Control } from "./control.js";
 import { type AttemptFolder, attemptFolder } from "./folder.js";
@@ -37,6 +39,7 @@ export interface AttemptParts {
   environments: Environments;
   /** What tasks may ask of the agent. */
   api: Api;
+  secrets: Secrets;
   /** Whether the lease is young enough to start a process under it. */
   isLeaseFresh: (owner: Owner) => boolean;
 }
@@ -50,6 +53,7 @@ export interface Plumbing extends LogShipperParts, ReportsParts {
   companions: Companions;
   /** What the process may ask: whether it is to end. */
   control: Control;
+  secrets: AttemptSecrets;
   /** Fires when the lease is revoked: nothing may be published or recorded any more. */
   revoked: AbortController;
   /** Fires when what is under way before or after the process need not go on. */
@@ -62,14 +66,20 @@ export function plumbing(parts: AttemptParts, claim: Claim, slot: Slot): Plumbin
 
 /** For an attempt that an earlier run of the agent began. */
 export async function resumedPlumbing(parts: AttemptParts, claim: Claim, slot: Slot): Promise<Plumbing> {
-  return plumb(parts, { claim, slot }, await SetupLog.resume(folderOf(parts.config, claim)));
+  const pipes = plumb(parts, { claim, slot }, await SetupLog.resume(folderOf(parts.config, claim)));
+  await pipes.secrets.resume();
+  return pipes;
 }
 
 function folderOf(config: AgentConfig, claim: Claim): AttemptFolder {
   return attemptFolder(config.folder, keyOf(claim), claim.record);
 }
 
-function plumb({ config, navvy, runner, api }: AttemptParts, { claim, slot }: { claim: Claim; slot: Slot }, setupLog: SetupLog): Plumbing {
+function plumb(
+  { config, navvy, runner, api, secrets: all }: AttemptParts,
+  { claim, slot }: { claim: Claim; slot: Slot },
+  setupLog: SetupLog,
+): Plumbing {
   const folder = folderOf(config, claim);
   const [revoked, cut] = [new AbortController(), new AbortController()];
   const store = claim.record.spec.artifactStore ?? config.artifactStore;
@@ -81,12 +91,28 @@ function plumb({ config, navvy, runner, api }: AttemptParts, { claim, slot }: { 
   });
   const target = { id: claim.id, attempt: claim.attempt };
   const isContained = claim.record.spec.container !== undefined;
-  const programs = new Programs({ runner, key: setupKeyOf(keyOf(claim)), place: setupPlaceOf(config, claim, { slot, folder }) });
+  const secrets = new AttemptSecrets({ config, secrets: all, record: claim.record, key: keyOf(claim), folder });
+  setupLog.clean = secrets.clean;
+  const place = setupPlaceOf(config, claim, { slot, folder });
+  const programs = new Programs({ runner, key: setupKeyOf(keyOf(claim)), place, redacted: (spec) => secrets.through(spec) });
   const control = new Control();
   const companions = new Companions(companionsOf(api, { claim, folder, isContained, control }), (err, name) =>
     config.log.warn({ err, task: claim.id, companion: name }, "a companion of the attempt failed"),
   );
-  const common = { folder, target, isContained, setupLog, programs, companions, control, uploads, signal: revoked.signal, revoked, cut };
+  const common = {
+    folder,
+    target,
+    isContained,
+    setupLog,
+    programs,
+    companions,
+    control,
+    secrets,
+    uploads,
+    signal: revoked.signal,
+    revoked,
+    cut,
+  };
   const logLimitBytes = claim.record.spec.logLimitBytes ?? config.logLimitBytes;
   return { ...common, logs: navvy.logs, metrics: navvy.metrics, objects: navvy.objects, logLimitBytes, log: config.log };
 }

@@ -194,7 +194,7 @@ export class Attempt {
       await this.#start(prepared);
     } catch (error) {
       if (this.#ending.cause) return this.#neverRan();
-      const outcome = setupOutcome(error, this.#plumbing.setupLog.failedTail);
+      const outcome = this.#plumbing.secrets.cleanOutcome(setupOutcome(error, this.#plumbing.setupLog.failedTail));
       return () => outcome;
     } finally {
       if (this.#ending.stage !== "running") await this.#pace.stop();
@@ -209,10 +209,10 @@ export class Attempt {
 
   #prepare(): Promise<Prepared> {
     const { bundles, repositories, environments, engines, images, inputs, api, config } = this.#parts;
-    const { folder, setupLog, programs, cut } = this.#plumbing;
+    const { folder, setupLog, programs, secrets, cut } = this.#plumbing;
     const learn: Preparation["learn"] = (facts, options) => this.#noter.learn(facts, options);
     const shared = { bundles, repositories, environments, engines, images, inputs, api, config };
-    const parts = { ...shared, programs, signal: cut.signal, setupLog, learn, slot: this.slot };
+    const parts = { ...shared, programs, secrets, signal: cut.signal, setupLog, learn, slot: this.slot };
     const { underway, prepared } = prepareUntilCut(parts, this.claim, folder);
     this.#preparing = underway;
     return prepared;
@@ -255,7 +255,7 @@ export class Attempt {
     if (end.endedBy !== undefined) this.#ending.name(causeOf(end.endedBy, this.claim.record));
     // Before another attempt can be claimed nothing of this one lives; after a success there is none.
     if (this.#ending.cause || end.code !== 0) await this.#parts.runner.kill(this.key);
-    await this.#pace?.stop();
+    await Promise.all([this.#pace?.stop(), this.#plumbing.secrets.over()]);
     await this.#shipper.drain({ isOver: true });
     return () => outcomeOf(end, this.#ending.cause, this.#shipper.tail);
   }
@@ -294,6 +294,6 @@ export class Attempt {
     journal.append(end).catch((error: unknown) => config.log.error({ err: error }, "the host journal can not be written"));
     runner.release(this.key);
     const outcome = this.#plumbing.revoked.signal.aborted ? undefined : this.#end?.();
-    void this.#preparing.then(() => endFolder(config, { folder: this.#plumbing.folder, key: this.key, outcome }));
+    void this.#preparing.then(() => endFolder(config, { ...this.#plumbing, key: this.key, outcome }));
   }
 }

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { isSuccess, type Outcome } from "../../protocol/index.js";
 import type { AgentConfig } from "../config.js";
 import type { Disposable } from "../host/disposable.js";
+import type { AttemptSecrets } from "./attempt-secrets.js";
 import { type AttemptFolder, removeLater } from "./folder.js";
 
 const DAY_MS = 86_400_000;
@@ -24,11 +25,16 @@ export function keptNote(config: AgentConfig, key: string): string {
 }
 
 /** Removes the folder of an attempt that is over, or moves it aside. In the background: nobody waits for it. */
-export async function endFolder(config: AgentConfig, of: { folder: AttemptFolder; key: string; outcome: End }): Promise<void> {
-  const { folder, key, outcome } = of;
+export async function endFolder(
+  config: AgentConfig,
+  of: { folder: AttemptFolder; secrets: AttemptSecrets; key: string; outcome: End },
+): Promise<void> {
+  const { folder, secrets, key, outcome } = of;
+  await secrets.remove();
   if (!isKept(config, outcome)) return removeLater(folder, config.log);
   const path = keptPath(config, key);
   try {
+    await Promise.all([folder.events, folder.output].map((file) => secrets.cleanFile(file)));
     await mkdir(keptFolder(config), { recursive: true, mode: 0o700 });
     await rename(folder.root, path);
     await utimes(path, new Date(), new Date());

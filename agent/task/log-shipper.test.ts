@@ -47,7 +47,7 @@ test("of a log over its limit the start and the end are shipped, and between the
   writeFileSync(join(home.path, "stderr"), "a word\n");
   await shipper.drain();
   expect(shipper.isHeld).toBe(true);
-  expect(await shipper.waitingBytes()).toBeLessThanOrEqual(MIB);
+  await eventually("the start is stored, and nothing of the rest waits", async () => (await shipper.waitingBytes()) === 0);
   await shipper.drain({ isOver: true });
   expect(await shipper.finish()).toEqual({ out: 5 * MIB, err: 7 });
   const { pieces, omitted, bytes: kept } = shipped(chunks);
@@ -73,7 +73,7 @@ test("a log that is as long as its limit is shipped as a whole", async () => {
 test("the disk of what is left out is given back, and an agent that takes over ships nothing of it", async () => {
   await using home = await tempFolder();
   const { chunks, logs } = store();
-  const shipper = new LogShipper(parts(home.path, logs, 2 * MIB));
+  const shipper = new LogShipper(parts(home.path, logs, 8 * MIB));
   const spool = join(home.path, "stdout");
   const bytes = randomBytes(16 * MIB);
   writeFileSync(spool, bytes);
@@ -86,12 +86,12 @@ test("the disk of what is left out is given back, and an agent that takes over s
   await shipper.close();
   const more = randomBytes(100_000);
   appendFileSync(spool, more);
-  const next = await LogShipper.resume(parts(home.path, logs, 2 * MIB));
+  const next = await LogShipper.resume(parts(home.path, logs, 8 * MIB));
   await next.drain({ isOver: true });
   expect(await next.finish()).toMatchObject({ out: 16 * MIB + 100_000 });
   const { omitted, bytes: kept } = shipped(chunks);
   expect(kept.length + omitted).toBe(16 * MIB + 100_000);
-  expect(kept.equals(Buffer.concat([bytes.subarray(0, MIB), Buffer.concat([bytes, more]).subarray(MIB + omitted)]))).toBe(true);
+  expect(kept.equals(Buffer.concat([bytes.subarray(0, 4 * MIB), Buffer.concat([bytes, more]).subarray(4 * MIB + omitted)]))).toBe(true);
 });
 
 test("the disk of what is stored is given back while a task prints, and all of it arrives", async () => {

@@ -93,7 +93,11 @@ export class LogShipper {
 
   /** Waits until the stream has all that was drained. @returns bytes per stream, with those that were left out */
   async finish(): Promise<Record<string, number>> {
-    await this.#window.settle().finally(() => this.close());
+    try {
+      await this.#window.settle();
+    } finally {
+      await this.close();
+    }
     const { out, err, navvy } = this.#offsets();
     return { out, err, ...(navvy > 0 ? { navvy } : {}) };
   }
@@ -101,7 +105,8 @@ export class LogShipper {
   /** Bytes in the files that are not in the stream yet and are on their way there. */
   async waitingBytes(): Promise<number> {
     const [sizes, shipped] = [await this.#sizes(), this.#shipped()];
-    const end = this.isHeld ? this.#offsets() : sizes;
+    // Of one that is held nothing waits, unless the last of its start does: until that is stored no disk is given back.
+    const end = this.isHeld && this.#window.isEmpty ? this.#offsets() : sizes;
     return Math.max(0, end.out - shipped.out) + Math.max(0, end.err - shipped.err);
   }
 

@@ -14,6 +14,7 @@ import type { Programs } from "../setup/programs.js";
 import { setUp } from "../setup/set-up.js";
 import type { Slot } from "../slots.js";
 import { whenCut } from "./attempt-parts.js";
+import type { AttemptSecrets, Delivered } from "./attempt-secrets.js";
 import { checkContainer } from "./container-rules.js";
 import { type AttemptFolder, makeFolder } from "./folder.js";
 import type { Image, Images } from "./image.js";
@@ -43,6 +44,7 @@ export interface Preparation extends Layout {
   api: Api;
   /** Runs those of the set-up. */
   programs: Programs;
+  secrets: AttemptSecrets;
   signal: AbortSignal;
 }
 
@@ -58,6 +60,7 @@ export interface Prepared {
   image?: Image;
   /** Folders and files of the host that its container gets beside the attempt's own. */
   mounts: Mount[];
+  secrets?: Delivered | undefined;
 }
 
 /**
@@ -91,15 +94,17 @@ async function prepare(parts: Preparation, claim: Claim, folder: AttemptFolder):
   const own = programOf(record.spec).env;
   checkStore(record);
   const mounts = container ? await checkContainer(container, parts.config.containers) : [];
+  await parts.secrets.prepare();
   const cwd = await layOut(parts, record, folder);
   const image = container && (await fetchImage(parts, container));
   const bare: Prepared = { cwd, env: {}, path: [], mounts, ...(image ? { image } : {}) };
   const told = await parts.api.tell(claim, { folder, ...(image ? { engine: await parts.engines.require() } : {}) });
-  if (!setup) return { ...bare, env: told.env, mounts: [...mounts, ...told.mounts] };
+  if (!setup) return { ...bare, env: told.env, mounts: [...mounts, ...told.mounts], secrets: await parts.secrets.deliver() };
   if (image) parts.programs.place = containerPlace(parts, claim, { folder, prepared: { ...bare, image } });
   const made = await tellFull(folder, record, () => setUp(parts, { task: record.id, setup, folder, cwd, env: own }));
   const env = { ...told.env, ...made.env };
-  return { ...bare, env, path: made.path, mounts: [...mounts, ...told.mounts, ...(image ? made.mounts : [])] };
+  const secrets = await parts.secrets.deliver();
+  return { ...bare, env, path: made.path, mounts: [...mounts, ...told.mounts, ...(image ? made.mounts : [])], secrets };
 }
 
 /**

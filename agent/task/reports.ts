@@ -3,6 +3,7 @@ import { basename } from "node:path";
 import type { Metrics, Objects } from "../../broker/index.js";
 import { type ArtifactRef, MANIFEST_NAME, MAX_RECORD_ARTIFACTS, type Point, type Reported } from "../../protocol/index.js";
 import type { ArtifactUploads } from "./artifact-uploads.js";
+import type { AttemptSecrets } from "./attempt-secrets.js";
 import type { AttemptFolder } from "./folder.js";
 import { parseOutputs, parseReportLine, pointsOf, type ReportLine } from "./report-line.js";
 import { reportedPath } from "./reported-path.js";
@@ -32,6 +33,8 @@ export interface ReportsParts {
   signal: AbortSignal;
   /** It runs in a container: it names paths of that, and may make us read nothing else. */
   isContained: boolean;
+  /** Keeps the values of its secrets out of what goes on. */
+  secrets: Pick<AttemptSecrets, "clean" | "cleanLine">;
 }
 
 /**
@@ -85,7 +88,7 @@ export class Reports {
     this.#badLines = new BadLines(tell, taken?.badLines);
     const locate = (path: string) => reportedPath(parts.folder, path, parts.isContained);
     this.#media = new Media({ ...parts, locate, tell }, taken?.media);
-    this.#summary = new SummaryPage(parts.folder.summary, parts);
+    this.#summary = new SummaryPage(parts.folder.summary, { ...parts, clean: parts.secrets.clean });
     this.#sequence = taken?.sequence ?? 0;
     this.#gathered = taken?.reported ?? { outputs: {}, artifacts: [], notes: [] };
   }
@@ -124,7 +127,7 @@ export class Reports {
 
   /** With a `key` it takes the place of what was noted under it before. */
   note(level: "info" | "warn" | "error", text: string, key?: string): void {
-    this.#change({ notes: withNote(this.#gathered.notes, { level, text, key }) });
+    this.#change({ notes: withNote(this.#gathered.notes, { level, text: this.#parts.secrets.clean(text), key }) });
   }
 
   async close(): Promise<void> {
@@ -171,7 +174,7 @@ export class Reports {
     for (const [i, line] of lines.entries()) {
       if (line.trim() === "") continue;
       const read = parseReportLine(line);
-      if ("line" in read) await this.#report(read.line, points);
+      if ("line" in read) await this.#report(this.#parts.secrets.cleanLine(read.line), points);
       else if ("problem" in read) this.#badLines.add({ file, line: first + i }, read.problem);
     }
     if (isCutShort) this.#badLines.add({ file, line: first + lines.length }, "it is longer than 1 MiB");
@@ -236,7 +239,8 @@ export class Reports {
     }
   }
 
-  #addArtifact(artifact: ArtifactRef): void {
+  #addArtifact(stored: ArtifactRef): void {
+    const artifact = { ...stored, name: this.#parts.secrets.clean(stored.name) };
     const known = this.#gathered.artifacts.find((one) => one.name === artifact.name);
     const { kind, version } = known ?? {};
     const merged = { ...(kind ? { kind } : {}), ...(version ? { version } : {}), ...artifact };
@@ -256,7 +260,7 @@ export class Reports {
 
   async #readOutputs(): Promise<void> {
     const text = await readFile(this.#folder.output, "utf8").catch(() => ""); // the task wrote none
-    if (text !== "") this.#output(parseOutputs(text));
+    if (text !== "") this.#output(parseOutputs(this.#parts.secrets.clean(text)));
   }
 
   #change(patch: Partial<Gathered>): void {

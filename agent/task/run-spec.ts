@@ -25,15 +25,15 @@ export function runSpecOf(config: AgentConfig, claim: Claim, { slot, folder, pre
   const { record } = claim;
   const { timeLimitMs, graceMs, resources } = record.spec;
   const { stdout, stderr, exitFile } = folder;
-  const { image, cwd } = prepared;
+  const { image, cwd, secrets } = prepared;
   const seen = image ? SEEN_INSIDE : folder;
   return {
     key: keyOf(claim),
     argv: programOf(record.spec).command,
     cwd: image ? (toInside(folder, cwd) ?? seen.work) : cwd,
-    env: taskEnvironment({ config, record, slot, folder: seen, inherited: process.env, prepared }),
+    env: { ...taskEnvironment({ config, record, slot, folder: seen, inherited: process.env, prepared }), ...secrets?.env },
     ...(image ? { container: containerOf(config, claim, { slot, folder, prepared: { ...prepared, image } }) } : {}),
-    ...{ stdout, stderr, exitFile, graceMs },
+    ...{ stdout, stderr, exitFile, graceMs, ...secrets?.output },
     onDisconnect: record.onDisconnect ?? "freeze",
     ...(config.maxPids > 0 ? { maxPids: config.maxPids } : {}),
     ...(resources.memoryBytes === undefined ? {} : { maxMemoryBytes: resources.memoryBytes }),
@@ -60,7 +60,10 @@ export function containerOf(config: AgentConfig, claim: Claim, ready: Ready & { 
     ...(resources.cpus === undefined ? {} : { cpus: resources.cpus }),
     ...(resources.memoryBytes === undefined ? {} : { memoryBytes: resources.memoryBytes }),
     ...(gpus ? { gpus } : {}),
-    mounts: [...mounts, ...prepared.mounts].map((mount) => ({ ...mount, source: enginePath(mount.source, config) })),
+    mounts: [...mounts, ...prepared.mounts, ...(prepared.secrets?.mounts ?? [])].map((mount) => ({
+      ...mount,
+      source: enginePath(mount.source, config),
+    })),
     args: [...config.containers.args, ...args],
     labels: {
       ...ownLabels(config),

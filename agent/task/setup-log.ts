@@ -18,6 +18,8 @@ const TAIL_BYTES = 4096;
 export class SetupLog {
   /** The spool file. */
   readonly path: string;
+  /** What is said here is written down without the values of the task's secrets. */
+  clean: (text: string) => string = (text) => text;
   readonly #sectionsPath: string;
   readonly #sections: Section[];
   #failedTail: string | undefined;
@@ -53,7 +55,7 @@ export class SetupLog {
   /** What is written while `act` runs belongs to that section. Sections follow each other, none lies in another. */
   async section<T>(name: string, act: () => Promise<T>): Promise<T> {
     this.#isTouched = true;
-    const section = { name, offset: await sizeOf(this.path) };
+    const section = { name: this.clean(name), offset: await sizeOf(this.path) };
     this.#sections.push(section);
     await appendFile(this.#sectionsPath, `${JSON.stringify(section)}\n`);
     try {
@@ -67,7 +69,7 @@ export class SetupLog {
   /** A line of navvy's own. */
   async say(text: string): Promise<void> {
     this.#isTouched = true;
-    await appendFile(this.path, `${text}\n`, { mode: 0o600 });
+    await appendFile(this.path, `${this.clean(text)}\n`, { mode: 0o600 });
   }
 
   /** The section that a byte belongs to, and where it ends. */

@@ -57,21 +57,16 @@ export function planRetention(holdings: Holding[], retention: Retention, now: nu
     }
   }
   const excesses: Excess[] = [];
-  for (const place of placesOf(retention)) {
-    for (const kind of SIZED) {
-      const limit = place.keep[kind]?.bytes ?? 0;
-      if (limit === 0) continue;
-      const isThere = (holding: Holding) =>
-        place.holds(holding) && !expiries.has(keyOf(holding, kind)) && !expiries.has(keyOf(holding, "tasks"));
-      const standing = new Standing(holdings.filter(isThere), kind);
-      for (const holding of removable.filter(isThere)) {
-        if (standing.bytes <= limit) break;
-        if (holding.pieces[kind].size === 0) continue;
-        standing.remove(holding);
-        expire(holding, kind, `${place.name}: more than ${limit} bytes`);
-      }
-      if (standing.bytes > limit) excesses.push({ place: place.name, kind, bytes: standing.bytes, limit });
+  const isGone = (holding: Holding, kind: KeptKind) => expiries.has(keyOf(holding, kind)) || expiries.has(keyOf(holding, "tasks"));
+  for (const { place, kind, limit } of sizeRules(retention)) {
+    const isThere = (holding: Holding) => place.holds(holding) && !isGone(holding, kind) && holding.pieces[kind].size > 0;
+    const standing = new Standing(holdings.filter(isThere), kind);
+    for (const holding of removable.filter(isThere)) {
+      if (standing.bytes <= limit) break;
+      standing.remove(holding);
+      expire(holding, kind, `${place.name}: more than ${limit} bytes`);
     }
+    if (standing.bytes > limit) excesses.push({ place: place.name, kind, bytes: standing.bytes, limit });
   }
   // A record that goes takes all the rest with it.
   const plan = [...expiries.values()].filter(({ id, kind }) => kind === "tasks" || !expiries.has(`${id}.tasks`));
@@ -94,7 +89,23 @@ function ageRule({ project, queue }: Holding, retention: Retention, kind: KeptKi
   return undefined;
 }
 
-function placesOf(retention: Retention): { name: string; keep: Keep; holds: (holding: Holding) => boolean }[] {
+interface RuledPlace {
+  name: string;
+  keep: Keep;
+  holds: (holding: Holding) => boolean;
+}
+
+/** Every limit of size, in the order in which they are enforced. */
+function sizeRules(retention: Retention): { place: RuledPlace; kind: (typeof SIZED)[number]; limit: number }[] {
+  return placesOf(retention).flatMap((place) =>
+    SIZED.flatMap((kind) => {
+      const limit = place.keep[kind]?.bytes ?? 0;
+      return limit > 0 ? [{ place, kind, limit }] : [];
+    }),
+  );
+}
+
+function placesOf(retention: Retention): RuledPlace[] {
   return [
     ...Object.entries(retention.projects).map(([name, keep]) => ({
       name: `project ${name}`,

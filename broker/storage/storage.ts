@@ -39,8 +39,8 @@ export interface GcOptions {
   graceMs?: number;
   /** How long what looks like garbage is watched before it goes; default 15 s. */
   settleMs?: number;
-  /** Told of each step, in a sentence. */
-  onStep?: (sentence: string) => void;
+  /** Told of each step, in a sentence; it is waited for. */
+  onStep?: (sentence: string) => void | Promise<void>;
   signal?: AbortSignal;
 }
 
@@ -129,18 +129,18 @@ export class Storage {
     const sweeping: SweepOptions = { graceMs, settleMs, now: isDry ? this.#clock() : await this.#begin(), signal };
     const { plan, unreadable } = await this.#plan();
     const expired = isDry ? plan.expiries : await this.#expire(plan, options);
-    onStep("looking for what nothing refers to");
+    await onStep("looking for what nothing refers to");
     const report = { isDry, expired, excesses: plan.excesses, unreadable };
     return findGarbage(this.#parts, sweeping, async (garbage, marks) => {
       if (isDry) return { ...report, ...summary(garbage) };
-      if (garbage.objects.length > 0) onStep(`watching for ${settleMs / 1000} s whether anybody wants what nothing refers to`);
+      if (garbage.objects.length > 0) await onStep(`watching for ${settleMs / 1000} s whether anybody wants what nothing refers to`);
       return { ...report, ...summary(await takeAway(this.#parts, { garbage, marks }, sweeping)) };
     });
   }
 
   async #expire({ expiries }: Plan, { onStep, signal }: GcOptions): Promise<Expiry[]> {
     const done: Expiry[] = [];
-    if (expiries.length > 0) onStep?.(`taking away what is past its time or over its place's size: ${expiries.length}`);
+    if (expiries.length > 0) await onStep?.(`taking away what is past its time or over its place's size: ${expiries.length}`);
     for (const expiry of expiries) {
       signal?.throwIfAborted();
       if (await expire(this.#parts, expiry)) done.push(expiry);

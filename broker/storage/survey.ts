@@ -1,4 +1,4 @@
-import { KEPT_KINDS, type KeepLimit, type KeptKind, type Retention, type TaskRecord } from "../../protocol/index.js";
+import type { KeepLimit, KeptKind, Retention, TaskRecord } from "../../protocol/index.js";
 import type { Bus } from "../bus.js";
 import { persist } from "../persist.js";
 import type { StoredObject } from "./inventory.js";
@@ -23,9 +23,10 @@ export interface ObjectUse {
   bytes: number;
 }
 
-/** What the tasks of one project or queue hold, and the rules that hold for them. */
+/** What the tasks of the fleet, of one project or queue hold, and the rules of that place. */
 export interface PlaceUse {
-  place: "project" | "queue";
+  place: "fleet" | "project" | "queue";
+  /** Empty for the fleet. */
   name: string;
   tasks: number;
   logs: number;
@@ -45,7 +46,7 @@ export async function storeUse({ bus }: { bus: Bus }): Promise<StoreUse[]> {
   return Promise.all(
     names.map(async ([name, kind, stream]) => {
       const { state, config } = await persist(bus, () => bus.jsm.streams.info(stream));
-      const { max_bytes = -1, max_age = 0 } = config;
+      const { max_bytes, max_age } = config;
       const limits = { ...(max_bytes > 0 ? { maxBytes: max_bytes } : {}), ...(max_age > 0 ? { maxAgeMs: max_age / 1e6 } : {}) };
       return { name, kind, messages: state.messages, bytes: state.bytes, ...limits };
     }),
@@ -80,28 +81,33 @@ export function objectUse(objects: StoredObject[], records: TaskRecord[], isRefe
 /** What each project and each queue holds; a place with a rule is named also when it holds nothing. */
 export function placeUse(holdings: Holding[], retention: Retention): PlaceUse[] {
   const places = new Map<string, { use: PlaceUse; seen: Set<string> }>();
-  const at = (place: "project" | "queue", name: string) => {
+  const at = (place: PlaceUse["place"], name: string) => {
     const key = `${place} ${name}`;
     const known = places.get(key);
     if (known) return known;
-    const keep = (place === "project" ? retention.projects : retention.queues)[name] ?? {};
+    const keep = place === "fleet" ? retention.default : ((place === "project" ? retention.projects : retention.queues)[name] ?? {});
     const made = { use: { place, name, tasks: 0, logs: 0, metrics: 0, artifacts: 0, keep }, seen: new Set<string>() };
     places.set(key, made);
     return made;
   };
+  at("fleet", "");
   for (const name of Object.keys(retention.projects)) at("project", name);
   for (const name of Object.keys(retention.queues)) at("queue", name);
   for (const holding of holdings) {
-    for (const { use, seen } of [at("project", holding.project), ...(holding.queue === undefined ? [] : [at("queue", holding.queue)])]) {
+    const ofQueue = holding.queue === undefined ? [] : [at("queue", holding.queue)];
+    for (const { use, seen } of [at("fleet", ""), at("project", holding.project), ...ofQueue]) {
       use.tasks++;
-      for (const kind of KEPT_KINDS) {
-        if (kind === "tasks") continue;
-        for (const [piece, bytes] of holding.pieces[kind]) {
-          if (!seen.has(`${kind} ${piece}`)) use[kind] += bytes;
-          seen.add(`${kind} ${piece}`);
-        }
-      }
+      addPieces(use, seen, holding);
     }
   }
   return [...places.values()].map(({ use }) => use).sort((a, b) => a.place.localeCompare(b.place) || a.name.localeCompare(b.name));
+}
+
+/** What another task of the place holds already counts no second time. */
+function addPieces(use: PlaceUse, seen: Set<string>, { pieces }: Holding): void {
+  for (const kind of ["logs", "metrics", "artifacts"] as const)
+    for (const [piece, bytes] of pieces[kind]) {
+      if (!seen.has(`${kind} ${piece}`)) use[kind] += bytes;
+      seen.add(`${kind} ${piece}`);
+    }
 }

@@ -1,4 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
+import type { KvEntry } from "nats";
+import { Bucket } from "../bucket.js";
 import type { Bus } from "../bus.js";
 import { discard } from "../logs/discard.js";
 import { isUnanswered, translate } from "../nats-error.js";
@@ -6,6 +8,7 @@ import { Layout } from "../objects/layout.js";
 import type { Objects } from "../objects.js";
 import { persist } from "../persist.js";
 import { countSubjects } from "../subject-counts.js";
+import { Watch } from "../watch.js";
 import { type Inventory, lastTime, type StoredObject, takeInventory, type Unfinished } from "./inventory.js";
 import { type Marker, Marks } from "./marks.js";
 
@@ -73,9 +76,30 @@ async function sort(
     leftovers: await leftovers(bus, marks, isOld),
     markers: [
       ...marks.markers.filter(isOld).map((marker) => ({ ...marker, bucket: bus.assets.buckets.tasks.name })),
+      ...(await otherMarkers(bus)).filter(isOld),
       ...tombstones.map(({ name, revision, at }) => ({ key: name, revision, at, bucket: bus.assets.objects.name })),
     ],
   };
+}
+
+/** What deletions left in the buckets whose keys come and go. */
+async function otherMarkers(bus: Bus): Promise<Garbage["markers"]> {
+  const { sessions, agents, queues, journal } = bus.assets.buckets;
+  const found: Garbage["markers"] = [];
+  for (const { name: bucket } of [sessions, agents, queues, journal]) {
+    let ready = () => {};
+    const isReady = new Promise<void>((resolve) => (ready = resolve));
+    const onEntry = ({ operation, key, revision, created }: KvEntry) =>
+      operation === "PUT" ? undefined : void found.push({ bucket, key, revision, at: created });
+    const watch = await Watch.open(bus, new Bucket(bus, bucket, undefined as never) as Bucket<never>, {
+      keys: ">",
+      onEntry,
+      onReady: ready,
+    });
+    await isReady;
+    watch.close();
+  }
+  return found;
 }
 
 /** What stands on the streams of tasks that have no record. */

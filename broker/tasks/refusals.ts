@@ -1,4 +1,5 @@
 import {
+  checkSecrets,
   closest,
   encode,
   isEnded,
@@ -121,6 +122,7 @@ const MAX_DRAFT_BYTES = MAX_RECORD_BYTES - 16 * 1024;
 /** @throws NavvyError too_large, and for code that can not be had */
 export function checkFit(draft: TaskRecord): void {
   checkCode(draft.spec);
+  checkSecrets(draft.spec.secrets ?? {}, draft.spec.env);
   const bytes = encode(draft).length;
   if (bytes <= MAX_DRAFT_BYTES) return;
   throw new NavvyError("too_large", `task ${draft.name} would be ${bytes} bytes, over the limit of ${MAX_DRAFT_BYTES}`, {

@@ -7,9 +7,16 @@ import { addCleanFlags, type CleanFlags } from "./agent-flags/clean.js";
 import { type AgentContainerOptions, addAgentContainerFlags } from "./agent-flags/container.js";
 import { type AgentGitOptions, addAgentGitFlags } from "./agent-flags/git.js";
 import { type AgentGpuOptions, addAgentGpuFlags } from "./agent-flags/gpus.js";
+import { type AgentSecretOptions, addAgentSecretFlags } from "./agent-flags/secrets.js";
 
 /** Flags of `navvy agent start`. */
-export interface AgentStartOptions extends AgentContainerOptions, AgentGitOptions, CleanFlags, ArtifactFlags, AgentGpuOptions {
+export interface AgentStartOptions
+  extends AgentContainerOptions,
+    AgentGitOptions,
+    AgentSecretOptions,
+    CleanFlags,
+    ArtifactFlags,
+    AgentGpuOptions {
   name?: string;
   queue?: string[];
   slots?: number;
@@ -133,6 +140,7 @@ function startCommand(agent: Command): void {
   addAgentGpuFlags(start);
   addAgentContainerFlags(start);
   addAgentGitFlags(start);
+  addAgentSecretFlags(start);
   addCleanFlags(start);
   addArtifactFlags(start);
   start.action(

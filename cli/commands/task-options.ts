@@ -5,10 +5,11 @@ import { onDisconnectOption } from "./on-disconnect.js";
 import { addContainerFlags, type ContainerOptions } from "./task-flags/container.js";
 import { addGitFlags, type GitOptions } from "./task-flags/git.js";
 import { addResourceFlags, type ResourceOptions } from "./task-flags/resources.js";
+import { addSecretFlags, type SecretOptions } from "./task-flags/secrets.js";
 import { addSetupFlags, type SetupOptions } from "./task-flags/setup.js";
 
 /** What a task is made of, as flags; used by `run`, `task create`, `task clone` and `task edit`. Times in milliseconds. */
-export interface TaskOptions extends ContainerOptions, GitOptions, ResourceOptions, SetupOptions {
+export interface TaskOptions extends ContainerOptions, GitOptions, ResourceOptions, SecretOptions, SetupOptions {
   name?: string;
   project?: string;
   param?: Record<string, ParameterValue>;
@@ -71,6 +72,7 @@ export function addTaskOptions(command: Command): void {
     .option("--code <dir>", "send this folder along (default: no code)")
     .option("--dir <path>", "working directory inside the code (with --git: where it is called)")
     .option("--shell <command>", "one string for sh -c, in place of a command after --");
+  addSecretFlags(command);
   addResourceFlags(command);
   addGitFlags(command);
   addSetupFlags(command);

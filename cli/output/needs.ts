@@ -1,4 +1,4 @@
-import { type Gpu, type Needs, needsOf, suits, type TaskSpec } from "../../protocol/index.js";
+import { type Gpu, type Needs, needsOf, secretOfLabel, suits, type TaskSpec } from "../../protocol/index.js";
 import { size } from "./quantities.js";
 import { count } from "./words.js";
 
@@ -16,7 +16,10 @@ export function needsWords(needs: Needs): string | undefined {
     cpus === undefined ? undefined : count(cpus, "cpu"),
     memoryBytes === undefined ? undefined : `${size(memoryBytes)} of memory`,
     diskBytes === undefined ? undefined : `${size(diskBytes)} of disk`,
-    ...Object.entries(labels).map(([key, value]) => `${key}=${value}`),
+    ...Object.entries(labels).map(([key, value]) => {
+      const secret = secretOfLabel(key);
+      return secret === undefined ? `${key}=${value}` : `secret ${secret}`;
+    }),
     container ? "a container" : undefined,
   ].filter(Boolean);
   return words.length > 0 ? words.join(", ") : undefined;

@@ -15,7 +15,7 @@ let c: Client;
 
 beforeAll(async () => {
   nats = await startNats();
-  [agent, c] = await Promise.all([spawnAgent(nats, { slots: 4 }), client(nats)]);
+  [agent, c] = await Promise.all([spawnAgent(nats, { slots: 4, args: ["--runtime", "process"] }), client(nats)]);
 }, 60_000);
 
 afterAll(async () => {

@@ -1,8 +1,8 @@
-import { createHash } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { gunzipSync } from "node:zlib";
 import { expect, test } from "vitest";
 import type { LogPiece } from "../../broker/index.js";
-import { decode, LogChunk } from "../../protocol/index.js";
+import { decode, LogChunk, type NavvyError } from "../../protocol/index.js";
 import { type Client, client, spawnAgent } from "../support/agent.js";
 import { byHand } from "../support/by-hand.js";
 import { eventually } from "../support/eventually.js";
@@ -172,6 +172,38 @@ test("when a task ends, an agent rolls its log by itself, also one that a lost a
   expect(await c.logOf(left.id)).toBe("left behind\n");
 });
 
+test("a log that is rolled away under who just reads it once is read to its end", async () => {
+  await using nats = await startNats();
+  await using c = await client(nats);
+  const task = await byHand(c);
+  for (let i = 0; i < 200; i++) await task.print(`line ${i}\n`);
+  await task.end();
+  const pieces: LogPiece[] = [];
+  for await (const piece of c.navvy.logs.read(await c.record(task.id))) {
+    pieces.push(piece);
+    if (pieces.length === 5) expect(await c.navvy.logs.roll({ id: task.id, attempt: 1 })).toBe("rolled");
+  }
+  expect(textOf(pieces)).toBe(Array.from({ length: 200 }, (_, i) => `line ${i}\n`).join(""));
+});
+
+test("a server that is killed with -9 while a log is rolled costs nothing of it", { timeout: 60_000 }, async () => {
+  await using nats = await startNats();
+  await using c = await client(nats);
+  const task = await byHand(c);
+  const chunk = `${randomBytes(100_000).toString("hex")}\n`;
+  for (let i = 0; i < 60; i++) await task.print(chunk);
+  await task.end();
+  const target = { id: task.id, attempt: 1 };
+  const rolling = c.navvy.logs.roll(target).catch((error: NavvyError) => error.retryable);
+  await eventually("a part of it is stored", async () => (await stored(c)) > 0);
+  await nats.kill("SIGKILL");
+  await nats.restart();
+  expect(["rolled", true]).toContain(await rolling);
+  await eventually("it is rolled", async () => (await c.navvy.logs.roll(target)) === "rolled", { timeoutMs: 30_000 });
+  expect(await c.navvy.logs.standing()).toEqual([]);
+  expect(await c.logOf(task.id)).toBe(chunk.repeat(60));
+});
+
 test("a follower that is slow gets all of it, however long after the task's end", async () => {
   await using nats = await startNats();
   await using c = await client(nats);
@@ -187,6 +219,8 @@ test("a follower that is slow gets all of it, however long after the task's end"
   }
   expect(pieces).toHaveLength(200);
 });
+
+const stored = async (c: Client) => (await c.navvy.bus.jsm.streams.info(`OBJ_${c.navvy.bus.assets.objects.name}`)).state.messages;
 
 function gate() {
   let open = () => {};

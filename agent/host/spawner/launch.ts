@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { closeSync, openSync } from "node:fs";
+import { closeSync, constants, openSync } from "node:fs";
 import { explainFailure } from "./explain.js";
 import { KEY_VARIABLE, type StartFailure, type StartRequest } from "./wire.js";
 
@@ -12,17 +12,32 @@ export interface LaunchEvents {
 
 /**
  * Starts a program in its own session and process group, its output straight into its spool files, so that neither
- * this process nor the agent is between the task and what it prints.
+ * this process nor the agent is between the task and what it prints; or into the pipes of a filter.
  */
 export function launch(request: StartRequest, on: LaunchEvents): void {
   const files: number[] = [];
   try {
-    for (const path of [request.stdout, request.stderr]) files.push(openSync(path, "a", 0o600));
+    const open = request.spool === undefined ? openFile : openPipe;
+    for (const path of [request.stdout, request.stderr]) files.push(open(path));
     run(request, files, on);
   } catch (error) {
     on.failed(explainFailure(request, error as NodeJS.ErrnoException));
   } finally {
     for (const file of files) closeSync(file);
+  }
+}
+
+function openFile(path: string): number {
+  return openSync(path, "a", 0o600);
+}
+
+/** To open it waits for a reader: for that moment we are one, or a reader that died would hold us here for ever. */
+function openPipe(path: string): number {
+  const both = openSync(path, constants.O_RDWR);
+  try {
+    return openSync(path, constants.O_WRONLY);
+  } finally {
+    closeSync(both);
   }
 }
 

@@ -11,12 +11,15 @@ export class SummaryPage {
   readonly #path: string;
   readonly #objects: Objects;
   readonly #signal: AbortSignal;
+  readonly #clean: (text: string) => string;
   #seen = "";
 
-  constructor(path: string, parts: { objects: Objects; signal: AbortSignal }) {
+  /** @param parts `clean` takes out of a text what may not leave this machine */
+  constructor(path: string, parts: { objects: Objects; signal: AbortSignal; clean: (text: string) => string }) {
     this.#path = path;
     this.#objects = parts.objects;
     this.#signal = parts.signal;
+    this.#clean = parts.clean;
   }
 
   /** @returns what the file holds now; undefined: the same as before @throws Error: it can not be taken, told once for each state of it */
@@ -27,7 +30,7 @@ export class SummaryPage {
     if (seen === this.#seen) return undefined;
     this.#seen = seen;
     if (found.size > MAX_SUMMARY_BYTES) throw new Error(`$NAVVY_SUMMARY is ${found.size} bytes, over the limit of 1 MiB: not taken`);
-    return this.store(await readFile(this.#path));
+    return this.store(Buffer.from(this.#clean(await readFile(this.#path, "utf8"))));
   }
 
   async store(text: Uint8Array): Promise<Stored | undefined> {

@@ -80,6 +80,7 @@ function describe(view: AgentView): string {
     `serves    ${record.queues.join(", ") || "nothing"} (${record.order}), ${record.slots} slots, ${record.serviceSlots} service slots`,
     `machine   ${record.cpus} cpu, ${size(record.memoryBytes)}, GPUs: ${gpusOf(record.gpus)}`,
     `labels    ${labelsOf(view)}`,
+    `secrets   ${record.secrets?.join(", ") || "none"}`,
     `engine    ${record.engine ?? "none: takes no tasks with an image"}`,
     `since     ${age(record.registeredAt)}${record.leftAt ? `, left ${age(record.leftAt)} ago` : ""}`,
   ];

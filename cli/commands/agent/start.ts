@@ -9,6 +9,7 @@ import type { AgentStartOptions } from "../agent.js";
 import { artifactOptionsOf } from "../agent-flags/artifacts.js";
 import { cleanOptionsOf } from "../agent-flags/clean.js";
 import { containerConfigOf } from "../agent-flags/container.js";
+import { secretConfigOf } from "../agent-flags/secrets.js";
 import { LastingLog } from "./lasting-log.js";
 import { prettyLine } from "./pretty-log.js";
 import { succeed } from "./succeed.js";
@@ -35,6 +36,7 @@ export const start: Handler<[], AgentStartOptions> = async (call) => {
     ...artifactOptionsOf(options),
     ...(options.forget === undefined ? {} : { forget: options.forget }),
     ...containerConfigOf(options),
+    ...secretConfigOf(options),
     order: options.order,
     facades: options.facades,
     gpus: options.gpus,

@@ -2,6 +2,7 @@ import type { Navvy } from "../../../broker/index.js";
 import { isEnded, type LogStream, NavvyError, type TaskRecord } from "../../../protocol/index.js";
 import type { Call, Handler } from "../../call.js";
 import { EXIT, exitCodeOfOutcome } from "../../exit-codes.js";
+import { age } from "../../output/quantities.js";
 import { paint, shortId } from "../../output/words.js";
 import { findTask } from "../../references.js";
 import { onInterrupt } from "../../signals.js";
@@ -44,6 +45,8 @@ export const logs: Handler<[string[]], LogsOptions> = async (call, references) =
     call.out.talk(`come back with: navvy logs ${tasks.map((task) => shortId(task.id)).join(" ")} -f`);
     return EXIT.interrupted;
   }
+  for (const { expired } of tasks)
+    if (expired?.logs !== undefined) call.out.talk(`its log was removed by retention ${age(expired.logs)} ago`);
   return call.options.exitCode ? ownExitCode(call, tasks) : EXIT.ok;
 };
 
@@ -78,7 +81,7 @@ async function printLogs(call: Call<LogsOptions>, tasks: TaskRecord[], signal: A
   const { follow, children } = call.options;
   const isOne = tasks.length === 1 && !children;
   if (!follow) {
-    const found = await Promise.all(tasks.map((task) => (children ? navvy.tasks.list({ parent: task.id }) : [])));
+    const found = await Promise.all((children ? tasks : []).map((task) => navvy.tasks.list({ parent: task.id })));
     const all = [...tasks, ...found.flatMap((some) => some.toReversed())];
     return printStored(call, all, { navvy, isOne, signal });
   }

@@ -10,6 +10,7 @@ import type { TaskOptions } from "../task-options.js";
 import { containerSpecOf } from "./container-spec.js";
 import { gitSpecOf } from "./git-spec.js";
 import { resourcesSpecOf } from "./resources-spec.js";
+import { secretsSpecOf } from "./secrets-spec.js";
 import { setupSpecOf } from "./setup-spec.js";
 
 /** The command of a task: the words after `--`, or `sh -c` with one string. @throws NavvyError invalid_argument for both */
@@ -46,6 +47,7 @@ export function plainSpecOf(options: TaskOptions, words: string[], before?: Task
     ...containerSpecOf(options, before),
     ...setupSpecOf(options, before),
     ...resourcesSpecOf(options, before),
+    ...secretsSpecOf(options, before),
     ...(command ? { command } : {}),
     ...(options.paramsAs === undefined ? {} : { parametersAs: options.paramsAs }),
     ...(options.dir === undefined ? {} : { directory: options.dir }),

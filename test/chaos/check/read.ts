@@ -1,3 +1,4 @@
+import { gunzipSync } from "node:zlib";
 import { Unpackr } from "msgpackr";
 import { connect, consumerOpts, type JsMsg, type NatsConnection } from "nats";
 
@@ -15,7 +16,7 @@ export interface PlainRecord {
   spec: { retries: { limit: number }; timeLimitMs?: number };
   abort?: unknown;
   outcome?: PlainOutcome;
-  attempts: { attempt: number; agent: string; outcome?: PlainOutcome; logBytes?: Record<string, number> }[];
+  attempts: { attempt: number; agent: string; outcome?: PlainOutcome; logBytes?: Record<string, number>; log?: { sha256: string } }[];
   reported: {
     outputs: Record<string, unknown>;
     metrics: Record<string, { count: number }>;
@@ -72,16 +73,23 @@ const unpackr = new Unpackr({ useRecords: false, int64AsType: "number" } as obje
 /** Reads everything with the plain NATS client. The server must be up, and nobody may write any more. */
 export async function readLeft(url: string): Promise<Left> {
   const nc = await connect({ servers: url });
+  // Before the records: a log that is rolled in between is read twice, which is no harm.
+  const logs = grouped(await all<LogPiece>(nc, "navvy_log", "navvy.v1.log.>"), attemptOf);
   const records = await all<PlainRecord>(nc, "KV_navvy_tasks", "$KV.navvy_tasks.>");
+  for (const { value } of records)
+    for (const { attempt, log } of value.attempts) {
+      const content = log && (await objectOf(nc, log.sha256));
+      const key = `${value.id}.${attempt}`;
+      if (content) logs.set(key, [...(logs.get(key) ?? []), ...framesOf(content)]);
+    }
   const events = await all<PlainEvent>(nc, "navvy_event", "navvy.v1.event.task.>");
-  const logs = await all<LogPiece>(nc, "navvy_log", "navvy.v1.log.>");
   const metrics = await all<MetricPiece>(nc, "navvy_metric", "navvy.v1.metric.>");
   const sessions = await all<{ agent: string }>(nc, "KV_navvy_sessions", "$KV.navvy_sessions.>");
   const tickets = await all<{ id: string; ticket: number }>(nc, "navvy_queue", "navvy.v1.queue.>");
   return {
     records: new Map(records.map(({ value }) => [value.id, value])),
     events: grouped(events, (subject) => subject.split(".").at(-1) ?? ""),
-    logs: grouped(logs, attemptOf),
+    logs,
     metrics: grouped(metrics, attemptOf),
     sessions: sessions.map(({ subject }) => subject),
     tickets: tickets.map(({ subject, value }) => ({ subject, ...value })),
@@ -141,6 +149,18 @@ async function direct<T>(nc: NatsConnection, stream: string, state: { first_seq:
 
 function isDeletion(message: JsMsg): boolean {
   return message.headers?.get("KV-Operation") !== undefined && message.headers.get("KV-Operation") !== "";
+}
+
+/** The chunks of a rolled log: after the first frame, which says whose it is. */
+function framesOf(content: Uint8Array): LogPiece[] {
+  const frames = gunzipSync(content);
+  const pieces: LogPiece[] = [];
+  for (let at = 0; at < frames.length; ) {
+    const end = at + 4 + frames.readUInt32BE(at);
+    if (at > 0) pieces.push(unpackr.unpack(frames.subarray(at + 4, end)) as LogPiece);
+    at = end;
+  }
+  return pieces;
 }
 
 async function objectOf(nc: NatsConnection, name: string): Promise<Uint8Array | undefined> {
