@@ -5,7 +5,7 @@
  */
 import { openTask } from "./task.js";
 
-export type { AbortListener, NoteLevel, Value } from "./task.js";
+export type { AbortListener, Histogram, NoteLevel, Value } from "./task.js";
 export { CurrentTask, openTask } from "./task.js";
 
 /** The task that this process is. */

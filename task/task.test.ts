@@ -50,6 +50,40 @@ test("every kind of report is one JSON line of the events file", async () => {
   ]);
 });
 
+test("images, histograms, tables, plots, texts, the summary and an artifact's kind are reports too", async () => {
+  await using inside = await attempt();
+  const task = openTask({ ...inside.env, NAVVY_SUMMARY: inside.at("summary.md") });
+  await task.image("sample", new Uint8Array([1, 2]), { step: 5, caption: "two" });
+  await writeFile(inside.at("large.jpg"), Buffer.alloc(600_000));
+  await task.image("large", inside.at("large.jpg"), { step: 1 });
+  task.histogram("weights", [0, 1, 1, 2, Number.NaN], { step: 2 });
+  task.histogram("made", { edges: [0, 1, 2], counts: [3, 4] });
+  task.table("worst", { columns: ["name", "loss"], rows: [["a", 1]], step: 3 });
+  task.plot("roc", { kind: "line", x: [0, 1], y: [0, 1] });
+  task.text("sample", "once upon", { step: 9 });
+  await task.artifact("model.pt", new Uint8Array([1]), { kind: "model" });
+  for (const text of ["# one", "# two\n"]) task.summary(text);
+  const [image, large, histogram, ...rest] = await inside.events();
+  expect(image).toEqual({ t: "media", name: "sample", kind: "image", mime: "image/png", data: "AQI=", step: 5, caption: "two" });
+  expect(large).toMatchObject({ mime: "image/jpeg", path: inside.at("artifacts/media/large-1.jpeg") });
+  const { edges, counts } = histogram as { edges: number[]; counts: number[] };
+  expect([edges.length, edges[0], edges.at(-1), counts[0], counts[32], counts.at(-1)]).toEqual([65, 0, 2, 1, 2, 1]);
+  expect(rest).toEqual([
+    { t: "histogram", name: "made", edges: [0, 1, 2], counts: [3, 4] },
+    { t: "table", name: "worst", columns: ["name", "loss"], rows: [["a", 1]], step: 3 },
+    { t: "plot", name: "roc", spec: { kind: "line", x: [0, 1], y: [0, 1] } },
+    { t: "media", name: "sample", kind: "text", text: "once upon", step: 9 },
+    { t: "artifact", name: "model.pt", path: inside.at("artifacts/model.pt"), kind: "model" },
+  ]);
+  expect(await readFile(inside.at("summary.md"), "utf8")).toBe("# one\n\n# two\n\n");
+});
+
+test("a full disk warns once, and the program goes on", async () => {
+  const code = `const { task } = await import(${JSON.stringify(MODULE)}); task.scalar("a", 1); task.scalar("a", 2); console.log("went on")`;
+  const { stdout, stderr } = await run(code, { NAVVY_EVENTS: "/dev/full", NAVVY_TASK_ID: "x" });
+  expect([stdout, stderr]).toEqual(["went on", expect.stringMatching(/^navvy\/task: a report could not be written: ENOSPC[^\n]*$/)]);
+});
+
 test("parameters are found by section and name, and fall back to the default", async () => {
   await using inside = await attempt({ General: { lr: 0.1, zero: 0 }, Data: { seed: 7 } });
   const task = openTask(inside.env);

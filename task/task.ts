@@ -1,15 +1,27 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { cp, mkdir, writeFile } from "node:fs/promises";
-import { dirname, isAbsolute, join, resolve, sep } from "node:path";
+import { appendFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cp, mkdir, readFile, writeFile } from "node:fs/promises";
+import { dirname, extname, isAbsolute, join, resolve, sep } from "node:path";
 import { type AbortListener, AbortListeners } from "./abort.js";
 import { EventFile } from "./event-file.js";
+import { binned, type Histogram } from "./histogram.js";
 
 export type { AbortListener } from "./abort.js";
+export type { Histogram } from "./histogram.js";
 
 /** Anything that JSON can say. */
 export type Value = string | number | boolean | null | Value[] | { [key: string]: Value };
 /** How loud a note is. */
 export type NoteLevel = "info" | "warn" | "error";
+
+/** Larger media lie in a file among the artifacts, for lines have an end. */
+const MAX_INLINE_BYTES = 512 * 1024;
+const MIME: Record<string, string> = {
+  ".jpg": "image/jpeg",
+  ".jpeg": "image/jpeg",
+  ".gif": "image/gif",
+  ".webp": "image/webp",
+  ".svg": "image/svg+xml",
+};
 
 type Environment = Record<string, string | undefined>;
 
@@ -27,7 +39,7 @@ export class CurrentTask {
   readonly #events: EventFile;
   readonly #aborts = new AbortListeners();
   readonly #steps = new Map<string, number>();
-  #hasWarned = false;
+  readonly #warned = new Set<string>();
 
   constructor(env: Environment) {
     this.#env = env;
@@ -89,12 +101,56 @@ export class CurrentTask {
     this.#send({ t: "note", level, text });
   }
 
+  /** How values are spread: numbers, or counts and the edges between them. */
+  histogram(name: string, values: Iterable<number> | Histogram, options: { step?: number } = {}): void {
+    const { edges, counts } = "edges" in values ? values : binned(values);
+    this.#send({ t: "histogram", name, edges, counts, step: options.step });
+  }
+
+  /** Rows below column names, the first 1,000. */
+  table(name: string, { columns, rows, step }: { columns: string[]; rows: Value[][]; step?: number }): void {
+    this.#send({ t: "table", name, columns, rows: rows.slice(0, 1_000), step });
+  }
+
+  /** A chart: a Vega-Lite or Plotly specification, or `{x, y, kind}` with as many x as y and a kind of line, bar or scatter. */
+  plot(name: string, spec: { [key: string]: Value }, options: { step?: number } = {}): void {
+    this.#send({ t: "plot", name, spec, step: options.step });
+  }
+
+  /** A picture: the path of a file, or its encoded bytes (PNG, unless `mime` says otherwise). @throws Error: there is no such file */
+  async image(name: string, content: string | Uint8Array, options: { step?: number; caption?: string; mime?: string } = {}): Promise<void> {
+    const folder = this.#env["NAVVY_ARTIFACTS"];
+    if (folder === undefined) return this.#warn();
+    const bytes = typeof content === "string" ? await readFile(content) : content;
+    const known = typeof content === "string" ? MIME[extname(content).toLowerCase()] : undefined;
+    const line = { t: "media", name, kind: "image", mime: known ?? "image/png", ...options };
+    if (bytes.length <= MAX_INLINE_BYTES) return this.#send({ ...line, data: Buffer.from(bytes).toString("base64") });
+    const path = inside(folder, `media/${name}-${options.step ?? Date.now()}.${line.mime.split("/")[1] ?? "bin"}`);
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(path, bytes);
+    this.#send({ ...line, path });
+  }
+
+  /** A text to be read beside the metrics. */
+  text(name: string, text: string, options: { step?: number } = {}): void {
+    this.#send({ t: "media", name, kind: "text", text, step: options.step });
+  }
+
+  /** Adds Markdown to the task's page, or replaces what was there. */
+  summary(markdown: string, options: { replace?: boolean } = {}): void {
+    const path = this.#env["NAVVY_SUMMARY"];
+    if (path === undefined) return this.#warn();
+    const write = options.replace ? writeFileSync : appendFileSync;
+    this.#try(() => write(path, `${markdown.replace(/\n+$/, "")}\n\n`));
+  }
+
   /**
    * Puts a file, a folder or bytes among the task's artifacts; a file is uploaded at once, a folder when the task ends.
+   * `kind`: model, data, image, table, or a word of your own.
    * @returns where it lies, undefined outside navvy
    * @throws Error when the name leaves the artifacts' folder, or the file does not exist
    */
-  async artifact(name: string, content: string | Uint8Array): Promise<string | undefined> {
+  async artifact(name: string, content: string | Uint8Array, options: { kind?: string } = {}): Promise<string | undefined> {
     const folder = this.#env["NAVVY_ARTIFACTS"];
     if (folder === undefined) {
       this.#warn();
@@ -103,7 +159,7 @@ export class CurrentTask {
     const target = inside(folder, name);
     await mkdir(dirname(target), { recursive: true });
     const isFolder = typeof content === "string" ? await copy(resolve(content), target) : await writeFile(target, content);
-    if (!isFolder) this.#send({ t: "artifact", name, path: target });
+    if (!isFolder) this.#send({ t: "artifact", name, path: target, kind: options.kind });
     return target;
   }
 
@@ -148,13 +204,25 @@ export class CurrentTask {
   }
 
   #send(event: object): void {
-    if (!this.#events.append(event)) this.#warn();
+    this.#try(() => {
+      if (!this.#events.append(event)) this.#warn();
+    });
   }
 
-  #warn(): void {
-    if (this.#hasWarned) return;
-    this.#hasWarned = true;
-    process.stderr.write("navvy/task: this process was not started by navvy, so its reports go nowhere\n");
+  /** A full disk is no reason for a program to end. */
+  #try(write: () => void): void {
+    try {
+      write();
+    } catch (error) {
+      this.#warn(`a report could not be written: ${(error as Error).message}`);
+    }
+  }
+
+  /** Once. */
+  #warn(text = "this process was not started by navvy, so its reports go nowhere"): void {
+    if (this.#warned.has(text)) return;
+    this.#warned.add(text);
+    process.stderr.write(`navvy/task: ${text}\n`);
   }
 }
 

@@ -12,6 +12,7 @@ import type { Secrets } from "../secrets/secrets.js";
 import type { Environments } from "../setup/environments.js";
 import { Programs, setupKeyOf } from "../setup/programs.js";
 import type { Slot } from "../slots.js";
+import { tensorboard } from "../tensorboard/companion.js";
 import { ArtifactUploads } from "./artifact-uploads.js";
 import { AttemptSecrets } from "./attempt-secrets.js";
 import { type Companion, Companions } from "./companions.js";
@@ -116,12 +117,13 @@ function plumb(parts: AttemptParts, { claim, slot }: { claim: Claim; slot: Slot 
   return { ...common, logs: navvy.logs, metrics: navvy.metrics, objects: navvy.objects, logLimitBytes, log: config.log };
 }
 
-/** What goes along with every attempt's process. */
+/** What goes along with an attempt's process. A task says itself that its event files are not to be read. */
 function companionsOf(parts: AttemptParts, of: OpenAttempt & { slot: Slot }): Companion[] {
   const { runner, gpus, api } = parts;
   const { claim, slot, folder } = of;
   const held = () => (slot.gpus.length === 0 ? [] : gpus().filter(({ index }) => slot.gpus.includes(index)));
-  return [api.companionOf(of), new TaskUsage({ runner, claim, folder, gpus: held })];
+  const all = [api.companionOf(of), new TaskUsage({ runner, claim, folder, gpus: held })];
+  return claim.record.spec.env.NAVVY_TB === "off" ? all : [...all, tensorboard(folder)];
 }
 
 /** What the host journal keeps of an attempt that is about to run. */

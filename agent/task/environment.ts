@@ -61,6 +61,8 @@ export function taskEnvironment({ config, record, slot, folder, inherited, prepa
     NAVVY_ARTIFACTS: folder.artifacts,
     NAVVY_OUTPUT: folder.output,
     NAVVY_EVENTS: folder.events,
+    NAVVY_TB: folder.tensorboard,
+    TENSORBOARD_LOGGING_DIR: folder.tensorboard,
     NAVVY_SUMMARY: folder.summary,
     NAVVY_GRACE_MS: String(record.spec.graceMs),
     ...parameterVariables(record.spec.parameters),

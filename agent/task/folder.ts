@@ -14,6 +14,8 @@ export interface AttemptFolder {
   params: string;
   events: string;
   output: string;
+  /** For event files of TensorBoard; not there until the task makes it. */
+  tensorboard: string;
   /** Markdown for people. */
   summary: string;
   /** HOME in a container. */
@@ -46,6 +48,7 @@ export function folderAt(root: string, params?: string): AttemptFolder {
     params: params ?? join(root, "params.json"),
     events: join(root, "events.jsonl"),
     output: join(root, "output"),
+    tensorboard: join(root, "tb"),
     summary: join(root, "summary.md"),
     home: join(root, "home"),
     stdout: join(root, "stdout"),
@@ -78,6 +81,7 @@ export async function makeFolder(folder: AttemptFolder, record: TaskRecord): Pro
   // What is mounted must be there before.
   await Promise.all([
     mkdir(folder.home),
+    mkdir(folder.tensorboard),
     ...[folder.events, folder.output, folder.summary].map((file) => writeFile(file, "", { flag: "a" })),
   ]);
 }

@@ -91,6 +91,7 @@ async function prepare(parts: Preparation, claim: Claim, folder: AttemptFolder):
   const { record } = claim;
   const { container, setup } = record.spec;
   // What may not be asked for is refused before anything is fetched for it.
+  const own = programOf(record.spec).env;
   checkStore(record);
   const mounts = container ? await checkContainer(container, parts.config.containers) : [];
   await parts.secrets.prepare();
@@ -100,7 +101,7 @@ async function prepare(parts: Preparation, claim: Claim, folder: AttemptFolder):
   const told = await parts.api.tell(claim, { folder, ...(image ? { engine: await parts.engines.require() } : {}) });
   if (!setup) return { ...bare, env: told.env, mounts: [...mounts, ...told.mounts], secrets: await parts.secrets.deliver() };
   if (image) parts.programs.place = containerPlace(parts, claim, { folder, prepared: { ...bare, image } });
-  const made = await tellFull(folder, record, () => setUp(parts, { task: record.id, setup, folder, cwd, env: programOf(record.spec).env }));
+  const made = await tellFull(folder, record, () => setUp(parts, { task: record.id, setup, folder, cwd, env: own }));
   const env = { ...told.env, ...made.env };
   const secrets = await parts.secrets.deliver();
   return { ...bare, env, path: made.path, mounts: [...mounts, ...told.mounts, ...(image ? made.mounts : [])], secrets };

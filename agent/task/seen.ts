@@ -12,7 +12,7 @@ export const LIBRARY_INSIDE = `${INSIDE}/node_modules/navvy`;
 /** The paths of an attempt that its task is told. */
 export type SeenFolder = Pick<
   AttemptFolder,
-  "root" | "work" | "inputs" | "artifacts" | "params" | "events" | "output" | "summary" | "home"
+  "root" | "work" | "inputs" | "artifacts" | "params" | "events" | "output" | "summary" | "tensorboard" | "home"
 >;
 
 /** The attempt's folder as it is seen in a container. */
@@ -24,6 +24,7 @@ export const SEEN_INSIDE: SeenFolder = {
   params: `${INSIDE}/params.json`,
   events: `${INSIDE}/events.jsonl`,
   output: `${INSIDE}/output`,
+  tensorboard: `${INSIDE}/tb`,
   summary: `${INSIDE}/summary.md`,
   home: `${INSIDE}/home`,
 };
@@ -35,7 +36,7 @@ export const SEEN_INSIDE: SeenFolder = {
 export function attemptMounts(folder: AttemptFolder, { hasInputs, library }: { hasInputs: boolean; library: string }): Mount[] {
   const of = (name: keyof SeenFolder, readOnly = false): Mount => ({ source: folder[name], target: SEEN_INSIDE[name], readOnly });
   return [
-    ...[of("work"), of("artifacts"), of("home"), of("events"), of("output"), of("summary")],
+    ...[of("work"), of("artifacts"), of("home"), of("events"), of("output"), of("summary"), of("tensorboard")],
     of("params", true),
     ...(hasInputs ? [of("inputs", true)] : []),
     { source: library, target: LIBRARY_INSIDE, readOnly: true },

@@ -485,8 +485,9 @@ def _media(name, content, fields):
         import base64
 
         return _send("media", name=name, data=base64.b64encode(content).decode("ascii"), **fields)
-    suffix = "." + fields["mime"].rsplit("/", 1)[1]
-    path = _inside_of(os.environ["NAVVY_ARTIFACTS"], "media/%s-%s%s" % (name.strip("/"), fields["step"], suffix))
+    number = time.time_ns() if fields["step"] is None else fields["step"]
+    file = "media/%s-%s.%s" % (name.strip("/"), number, fields["mime"].rsplit("/", 1)[1])
+    path = _inside_of(os.environ["NAVVY_ARTIFACTS"], file)
     if _tried("image %s" % name, _put, path, content):
         _send("media", name=name, path=path, **fields)
 

@@ -1,25 +1,8 @@
-import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
-import { createServer } from "node:http";
-import { dirname } from "node:path";
-import { fileURLToPath } from "node:url";
-import { execa, execaSync } from "execa";
+import { execa } from "execa";
 import { expect, test } from "vitest";
-import { eventually } from "../../test/support/eventually.js";
-import { type Reporting, reporting } from "../../test/support/reporting.js";
-
-const FOLDER = dirname(fileURLToPath(import.meta.url));
-/** Not by name: what chooses among several versions takes longer than the program. */
-const PYTHON = execaSync("python3", ["-c", "import sys; print(sys.executable)"]).stdout;
-
-/** Runs a program that has imported navvy, with no package of the machine's but what the standard library has. */
-const python = (inside: Pick<Reporting, "env"> | undefined, code: string, env: Record<string, string> = {}) =>
-  execa(PYTHON, ["-S", "-B", "-c", `import navvy\n${code}`], {
-    env: { PATH: process.env["PATH"] ?? "", PYTHONPATH: FOLDER, ...inside?.env, ...env },
-    extendEnv: false,
-    reject: false,
-    timeout: 30_000,
-  });
+import { NAVVY_PY, PYTHON, python } from "../../test/support/python.js";
+import { reporting } from "../../test/support/reporting.js";
 
 test("it is one file for Python 3.8 that imports nothing but the standard library", async () => {
   const check = `
@@ -28,7 +11,7 @@ tree = ast.parse(open(sys.argv[1]).read(), feature_version=(3, 8))
 names = {a.name.split(".")[0] for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names}
 names |= {n.module.split(".")[0] for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}
 print(sorted(names - set(sys.stdlib_module_names)))`;
-  const { stdout } = await execa(PYTHON, ["-c", check, `${FOLDER}/navvy.py`]);
+  const { stdout } = await execa(PYTHON, ["-c", check, `${NAVVY_PY}/navvy.py`]);
   expect(stdout).toBe("[]");
 });
 
@@ -83,7 +66,7 @@ navvy.output("matrix", np.eye(2))
 navvy.histogram("w", np.array([0.0, 1.0, 1.0, np.nan]), step=1, bins=2)
 navvy.image("pixels", np.zeros((3, 2, 4), dtype=np.uint8))`;
   const ran = await execa(PYTHON, ["-B", "-c", `try:\n    import numpy\nexcept ImportError:\n    raise SystemExit(77)\n${code}`], {
-    env: { ...inside.env, PYTHONPATH: FOLDER },
+    env: { ...inside.env, PYTHONPATH: NAVVY_PY },
     reject: false,
   });
   if (ran.exitCode === 77) return; // a machine without it: scalars of others stand in above
@@ -171,7 +154,7 @@ navvy.image("grey", [[0.0, 1.0]])
 import os
 large = os.environ["NAVVY_DIR"] + "/large.jpg"
 with open(large, "wb") as file: file.write(b"j" * 600000)
-navvy.image("large", large)
+navvy.image("large", large, step=3)
 navvy.histogram("weights", [0, 1, 1, 2, float("nan")], step=2, bins=2)
 navvy.histogram("made", edges=[0, 1, 2], counts=[3, 4])
 navvy.table("worst", ["name", "loss"], [("a", float("inf")), ("b", 0.5)], step=1)
@@ -188,7 +171,7 @@ navvy.summary("more")`,
   expect(lines).toMatchObject([
     { t: "media", name: "in/sample", kind: "image", mime: "image/png", step: 5, caption: "four" },
     { t: "media", name: "grey", kind: "image" },
-    { t: "media", name: "large", path: inside.at("artifacts/media/large-None.jpeg"), mime: "image/jpeg" },
+    { t: "media", name: "large", path: inside.at("artifacts/media/large-3.jpeg"), mime: "image/jpeg" },
     { t: "histogram", name: "weights", edges: [0, 1, 2], counts: [1, 3], step: 2 },
     { t: "histogram", name: "made", edges: [0, 1, 2], counts: [3, 4] },
     { t: "table", name: "worst", columns: ["name", "loss"], rows: [["a", "inf"], ["b", 0.5]], step: 1 }, // biome-ignore format: one line
@@ -250,96 +233,4 @@ print([os.waitpid(pid, 0)[1] for pid in children])`;
   const both = await Promise.all([python(inside, code), python(inside, code)]);
   expect(both.map(({ stdout }) => stdout)).toEqual(["[0, 0, 0]", "[0, 0, 0]"]);
   expect(await inside.events()).toHaveLength(2 * 3 * 3 * 200);
-});
-
-/** Starts a program, sends it SIGTERM once it says that it is ready, and waits for its end. */
-async function aborted(inside: Reporting, code: string) {
-  const child = python(inside, `import os, signal, sys, threading, time\n${code}`);
-  await eventually("it is ready", () => existsSync(inside.at("ready")));
-  child.kill("SIGTERM");
-  return child;
-}
-/** One that is told to end, as data loaders end their workers. */
-const FORK = `
-ready, tell = os.pipe()
-pid = os.fork()
-if pid == 0:
-    os.write(tell, b"1")
-    time.sleep(60)
-os.read(ready, 1)
-os.kill(pid, signal.SIGTERM)
-print("fork", os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)`;
-const READY = `open(os.environ["NAVVY_DIR"] + "/ready", "w").close()`;
-
-test("an abort runs what was asked for, last first, and ends the program with 143 through finally and atexit", async () => {
-  await using inside = await reporting();
-  const { stdout, exitCode } = await aborted(
-    inside,
-    `
-import atexit
-atexit.register(lambda: print("atexit"))
-@navvy.on_abort
-def first(): print("first"); navvy.note("saved")
-navvy.on_abort(lambda: print("second"))
-try:
-    ${READY}
-    time.sleep(60)
-finally:
-    print("finally")`,
-  );
-  expect([exitCode, stdout.split("\n")]).toEqual([143, ["second", "first", "finally", "atexit"]]);
-  expect(await inside.events()).toEqual([{ t: "note", level: "info", text: "saved" }]);
-});
-
-test("the program's own handler of SIGTERM still runs, in its forks alone", async () => {
-  await using inside = await reporting();
-  const { stdout, exitCode } = await aborted(
-    inside,
-    `
-signal.signal(signal.SIGTERM, lambda *_: (print("own handler"), sys.exit(7)))
-navvy.on_abort(lambda: print("saved", flush=True))
-${FORK}
-${READY}
-time.sleep(60)`,
-  );
-  expect(exitCode).toBe(7);
-  expect(stdout.split("\n")).toEqual(["own handler", "fork 7", "saved", "own handler"]);
-});
-
-test("without a handler of its own a fork ends by the signal, and a callback that fails keeps no other from running", async () => {
-  await using inside = await reporting();
-  const { stdout, stderr, exitCode } = await aborted(
-    inside,
-    `
-navvy.on_abort(lambda: print("saved", flush=True))
-navvy.on_abort(lambda: 1 / 0)
-${FORK}
-${READY}
-time.sleep(60)`,
-  );
-  expect([exitCode, stdout.split("\n")]).toEqual([1, ["fork -15", "saved"]]);
-  expect(stderr).toContain("ZeroDivisionError");
-});
-
-test("asked outside of the main thread, a program that outlives SIGTERM hears of the abort from its agent", async () => {
-  await using inside = await reporting();
-  const asked: string[] = [];
-  // Answers as an agent does; the first time without a wish.
-  const server = createServer((request, response) => {
-    asked.push(request.url ?? "");
-    response.end(JSON.stringify({ abort: asked.length > 1 ? { kind: "aborted", reason: "enough" } : null }));
-  });
-  await new Promise<void>((resolve) => server.listen(inside.at("api.sock"), resolve));
-  const { stdout } = await python(
-    inside,
-    `
-import threading
-done = threading.Event()
-thread = threading.Thread(target=lambda: navvy.on_abort(lambda: (print("saved"), done.set())))
-thread.start(); thread.join()
-print(done.wait(20))`,
-    { NAVVY_SOCKET: inside.at("api.sock") },
-  );
-  server.close();
-  expect([stdout, asked]).toEqual(["saved\nTrue", ["/v1/control?wait=30", "/v1/control?wait=30"]]);
 });

@@ -1,13 +1,16 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { execa, execaSync } from "execa";
+import { execa } from "execa";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type AgentProcess, type Client, client, spawnAgent } from "../support/agent.js";
 import { eventually } from "../support/eventually.js";
 import { tempFolder } from "../support/folder.js";
 import { type Nats, startNats } from "../support/nats.js";
+import { PYTHON } from "../support/python.js";
 
 const MAIN = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
-const PYTHON = execaSync("python3", ["-c", "import sys; print(sys.executable)"]).stdout;
+const FIXTURES = fileURLToPath(new URL("../fixtures/tensorboard", import.meta.url));
 
 let nats: Nats;
 let agent: AgentProcess;
@@ -99,4 +102,44 @@ test("parameters go in as arguments and in the command, one that is missing is n
   const [failed] = await fleet.list({ status: "failed" });
   expect(failed?.outcome).toMatchObject({ kind: "setup_failed", reason: expect.stringContaining("asks for ${params.lrr}") });
   expect(failed?.outcome?.tail).toContain("it has: lr, name, on, Data.seed");
+});
+
+test("an unchanged script that writes TensorBoard files reports while it runs, and every point once", async () => {
+  // No client can be installed here: the fixture lays the bytes out as PyTorch's and TensorFlow's writers do.
+  const code = `
+import os, sys, time
+sys.path.insert(0, ${JSON.stringify(FIXTURES)})
+from events import *
+w = Writer("runs/exp")
+for step in range(20): w.add(torch_scalar("loss", 1 / (step + 1)), step)
+w.add(torch_histogram("weights", [1.0, 2.0], [3, 4], 0.5, 1.5), 3)
+w.add(torch_image("sample", b"\\x89PNG\\r\\n"), 4)
+Writer(os.environ["TENSORBOARD_LOGGING_DIR"] + "/eval", "events.out.tfevents.1700000001.h").add(tf2_scalar("acc", 0.5), 7)
+while not os.path.exists("go"): time.sleep(0.05)
+w.add(torch_scalar("loss", 0.01), 20)`;
+  const id = await fleet.submit([PYTHON, "-S", "-B", "-c", code]);
+  const seen = async () => (await fleet.record(id)).reported.metrics;
+  await eventually("its points are seen", async () => (await seen())["eval/acc"]?.count === 1, { timeoutMs: 30_000 });
+  expect((await seen()).loss).toMatchObject({ count: 20, lastStep: 19 });
+  await writeFile(join(agent.workDir, agent.name, "attempts", `${id}.1`, "work", "go"), "");
+  const { reported, status } = await fleet.ended(id);
+  expect(status).toBe("completed");
+  expect(reported.metrics.loss).toMatchObject({ count: 21, last: expect.closeTo(0.01), lastStep: 20, min: expect.closeTo(0.01) });
+  expect((await fleet.navvy.metrics.series({ id, attempt: 1 }, "loss")).map(({ step }) => step)).toEqual([...Array(21).keys()]);
+  const media = [];
+  for await (const { kind, name, step } of fleet.navvy.metrics.media({ id, attempt: 1 })) media.push([kind, name, step]);
+  expect(media).toEqual([
+    ["histogram", "weights", 3],
+    ["image", "sample", 4],
+  ]);
+});
+
+test("the example in Python runs as it stands", async () => {
+  const example = fileURLToPath(new URL("../../examples/python/train.py", import.meta.url));
+  const id = await fleet.submit([PYTHON, "-S", example], { parameters: { "General/epochs": 5 } });
+  const { status, reported } = await fleet.ended(id);
+  expect([status, await fleet.logOf(id, "err")]).toEqual(["completed", ""]);
+  expect(reported.metrics.loss).toMatchObject({ count: 5, lastStep: 4 });
+  expect(reported.outputs.accuracy).toBeGreaterThan(0.8);
+  expect(reported.artifacts).toMatchObject([{ name: "weights.json", kind: "model" }]);
 });
