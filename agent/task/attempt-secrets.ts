@@ -1,4 +1,4 @@
-import { chmod, chown, mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { chmod, chown, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { NavvyError, type Outcome, type SecretUse, type TaskRecord } from "../../protocol/index.js";
 import type { AgentConfig } from "../config.js";
@@ -125,10 +125,13 @@ export class AttemptSecrets {
     return this.#automaton === undefined ? text : redactText(this.#automaton, text);
   };
 
-  /** A file that the task wrote for us, before it is kept: of what it wrote for itself nothing is changed. */
-  async cleanFile(path: string): Promise<void> {
-    if (this.#automaton === undefined) return this.#isBlind ? rm(path, { force: true }) : undefined;
-    await redactFile(this.#automaton, path);
+  /** What the task wrote for us is kept without the values; of what it wrote for itself nothing is changed. */
+  async cleanFolder(): Promise<void> {
+    const automaton = this.#automaton;
+    if (automaton === undefined && !this.#isBlind) return;
+    const { root, output } = this.#parts.folder;
+    const events = (await readdir(root)).filter((name) => /^events.*\.jsonl$/.test(name)).map((name) => join(root, name));
+    await Promise.all([output, ...events].map((file) => (automaton ? redactFile(automaton, file) : rm(file, { force: true }))));
   }
 
   /** What a task reports; a path is looked for on this machine, and goes no further. */
