@@ -157,8 +157,6 @@ export class AttemptSecrets {
 
   #deep(value: unknown): unknown {
     if (typeof value === "string") return this.clean(value);
-    // A number may be one too: it is told as a word then.
-    if (typeof value === "number" && this.clean(String(value)) !== String(value)) return this.clean(String(value));
     if (Array.isArray(value)) return value.map((each) => this.#deep(each));
     if (typeof value !== "object" || value === null) return value;
     return Object.fromEntries(Object.entries(value).map(([key, each]) => [this.clean(key), this.#deep(each)]));
