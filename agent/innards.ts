@@ -168,7 +168,7 @@ function attemptPartsOf(parts: AgentInnards): AttemptParts {
 
 /** Resolves when the first session stands and what an earlier run left is taken up or cleaned up. */
 function startLease(parts: AgentInnards, attemptParts: AttemptParts): Promise<LeaseLoop> {
-  const { config, navvy, spawner, running } = parts;
+  const { config, spawner, running } = parts;
   let isFirst = true;
   return LeaseLoop.start({
     config,

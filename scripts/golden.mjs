@@ -135,6 +135,15 @@ const MESSAGES = [
     onDisconnect: "kill",
   },
   { type: "navvy.session.v1", agent, session, startedAt: at, host: "gpu-7.example", pid: 4_711, leaseMs: 15_000, renewals: 12 },
+  {
+    type: "navvy.secret.v1",
+    name: "hf-token",
+    agent,
+    key: "3p7bfXt9wbTTW2HC7OQ1Nz+DQ8hbeGdNrfx+FG+IK08=",
+    sealed: Uint8Array.from({ length: 76 }, (_, i) => i),
+    at,
+    by: "ada@workstation",
+  },
   { type: "navvy.leader.v1", agent, session, since: at, leaseMs: 15_000, renewals: 7 },
   {
     type: "navvy.agent.v1",

@@ -18,7 +18,8 @@ export { redactText } from "./redaction/redactor.js";
 const NODE_FLAGS = ["--max-old-space-size=128", "--max-semi-space-size=1"];
 /** What still writes that long after the end of its task is not waited for. */
 const STRAGGLERS_MS = 3_000;
-const END_WITHIN_MS = 5_000;
+/** Nothing but a full disk keeps it from ending then, or a machine that is very busy. */
+const END_WITHIN_MS = 30_000;
 
 /** A filter that runs, or has ended. */
 export class Filter {

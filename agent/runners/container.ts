@@ -1,5 +1,6 @@
 import { open } from "node:fs/promises";
 import { constants } from "node:os";
+import { setTimeout as delay } from "node:timers/promises";
 import { isNavvyError, NavvyError } from "../../protocol/index.js";
 import { tryRead } from "../host/cgroup.js";
 import { SPAWNER_LABEL } from "../host/spawner/guard.js";
@@ -42,6 +43,8 @@ export function containerRunner(parts: RunnerParts): Runner {
 interface Started {
   program?: string | undefined;
   stderr?: string;
+  /** What it printed comes there through a filter, so a moment later. */
+  isFiltered?: boolean;
 }
 
 class ContainerRunner implements Runner {
@@ -73,7 +76,12 @@ class ContainerRunner implements Runner {
       });
     const engine = await this.#parts.engines.require();
     const handle = { engine: engine.name, name: containerName(agent, spec.key) };
-    this.#handles.set(spec.key, { ...handle, program: spec.argv[0], stderr: spec.spool?.stderr ?? spec.stderr });
+    this.#handles.set(spec.key, {
+      ...handle,
+      program: spec.argv[0],
+      stderr: spec.spool?.stderr ?? spec.stderr,
+      isFiltered: spec.spool !== undefined,
+    });
     await this.#create(spec.key, () => create(engine, handle.name, { ...spec, ...marked(spec, container, spawner.pid) }));
     const { maxPids: _maxPids, maxMemoryBytes: _maxMemoryBytes, ...limits } = plain; // those of the container are the engine's to keep
     const attach = { argv: [engine.name, "start", "--attach", handle.name], cwd: "/", env: engine.env };
@@ -198,9 +206,17 @@ const FAILED_EXEC = /^(?:\[FATAL tini .*?\] exec .* failed|ERROR \(catatonit:\d+
 const NOT_EXECUTED = new Set([1, 126, 127]);
 const SAID_BYTES = 1_024;
 
-async function failedExec({ code }: ProcessEnd, { program = "its program", stderr }: Started): Promise<StartFailure | undefined> {
+async function failedExec(
+  { code }: ProcessEnd,
+  { program = "its program", stderr, isFiltered }: Started,
+): Promise<StartFailure | undefined> {
   if (code === null || !NOT_EXECUTED.has(code) || stderr === undefined) return undefined;
-  const why = FAILED_EXEC.exec(await firstBytes(stderr))?.[1];
+  let said = await firstBytes(stderr);
+  for (let looks = 0; isFiltered && said === "" && looks < 20; looks++) {
+    await delay(25);
+    said = await firstBytes(stderr);
+  }
+  const why = FAILED_EXEC.exec(said)?.[1];
   return why === undefined ? undefined : startError("its image", `${program}: ${why}`);
 }
 

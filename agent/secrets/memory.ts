@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { lstat, mkdir, readdir, rm, statfs } from "node:fs/promises";
+import { lstat, mkdir, readdir, rm, rmdir, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { NavvyError } from "../../protocol/index.js";
 import type { AgentConfig } from "../config.js";
@@ -26,6 +26,17 @@ export async function makeAttemptMemory(config: Where, key: string): Promise<str
     throw noMemory(config, `${config.secretsDir} is not there`, cause);
   });
   if (!IN_MEMORY.has(kind.type)) throw noMemory(config, `${config.secretsDir} lies on a disk`);
+  for (;;) {
+    try {
+      return await makeIn(base, key);
+    } catch (error) {
+      // The attempt that was the last one took the empty folder along just now.
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    }
+  }
+}
+
+async function makeIn(base: string, key: string): Promise<string> {
   await mkdir(base, { recursive: true, mode: 0o700 });
   const found = await lstat(base);
   // Anyone may make folders in /dev/shm, also one that is called as ours.
@@ -42,6 +53,7 @@ export async function makeAttemptMemory(config: Where, key: string): Promise<str
 
 export async function removeAttemptMemory(config: Where, key: string): Promise<void> {
   await rm(attemptMemory(config, key), { recursive: true, force: true });
+  await rmdir(memoryOf(config)).catch(() => undefined); // others are there
 }
 
 /** Removes what an earlier run left there, but for the attempts that live. */

@@ -1,4 +1,4 @@
-import { chmod, chown, mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { chmod, chown, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { NavvyError, type Outcome, type SecretUse, type TaskRecord } from "../../protocol/index.js";
 import type { AgentConfig } from "../config.js";
@@ -125,10 +125,13 @@ export class AttemptSecrets {
     return this.#automaton === undefined ? text : redactText(this.#automaton, text);
   };
 
-  /** A file that the task wrote for us, before it is kept: of what it wrote for itself nothing is changed. */
-  async cleanFile(path: string): Promise<void> {
-    if (this.#automaton === undefined) return this.#isBlind ? rm(path, { force: true }) : undefined;
-    await redactFile(this.#automaton, path);
+  /** What the task wrote for us is kept without the values; of what it wrote for itself nothing is changed. */
+  async cleanFolder(): Promise<void> {
+    const automaton = this.#automaton;
+    if (automaton === undefined && !this.#isBlind) return;
+    const { root, output } = this.#parts.folder;
+    const events = (await readdir(root)).filter((name) => /^events.*\.jsonl$/.test(name)).map((name) => join(root, name));
+    await Promise.all([output, ...events].map((file) => (automaton ? redactFile(automaton, file) : rm(file, { force: true }))));
   }
 
   /** What a task reports; a path is looked for on this machine, and goes no further. */
@@ -154,8 +157,6 @@ export class AttemptSecrets {
 
   #deep(value: unknown): unknown {
     if (typeof value === "string") return this.clean(value);
-    // A number may be one too: it is told as a word then.
-    if (typeof value === "number" && this.clean(String(value)) !== String(value)) return this.clean(String(value));
     if (Array.isArray(value)) return value.map((each) => this.#deep(each));
     if (typeof value !== "object" || value === null) return value;
     return Object.fromEntries(Object.entries(value).map(([key, each]) => [this.clean(key), this.#deep(each)]));

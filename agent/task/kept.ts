@@ -34,7 +34,7 @@ export async function endFolder(
   if (!isKept(config, outcome)) return removeLater(folder, config.log);
   const path = keptPath(config, key);
   try {
-    await Promise.all([folder.events, folder.output].map((file) => secrets.cleanFile(file)));
+    await secrets.cleanFolder();
     await mkdir(keptFolder(config), { recursive: true, mode: 0o700 });
     await rename(folder.root, path);
     await utimes(path, new Date(), new Date());

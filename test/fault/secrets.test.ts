@@ -103,8 +103,8 @@ test("secrets that a task plants wherever it can are found nowhere, also when it
     },
   });
   const missing = await c.submit([`./${CONTROL}`, "no such program"], { spec: { secrets } });
-  await eventually("it has planted all", async () => (await c.logOf(planting)).includes("planted"), { timeoutMs: 30_000 });
-  await Promise.all([failing, missing].map((id) => c.ended(id)));
+  await eventually("it has planted all", async () => (await c.logOf(planting)).includes("planted"), { timeoutMs: 60_000, everyMs: 200 });
+  await Promise.all([failing, missing].map((id) => c.ended(id, 60_000)));
 
   const agentFolder = join(at("work"), "keeper");
   const running = await finds(files(agentFolder, /\/(work|artifacts)\/|\/(events\.jsonl|output)$/));
@@ -120,7 +120,7 @@ test("secrets that a task plants wherever it can are found nowhere, also when it
   writeFileSync(at("token"), `${NEXT_TOKEN}\n`);
   await using second = await spawnAgent(nats, options);
   writeFileSync(at("go"), "");
-  const done = await c.ended(planting);
+  const done = await c.ended(planting, 60_000);
   expect(done).toMatchObject({ status: "failed", attempt: 1, losses: 0, outcome: { kind: "exited", code: 3 } });
   expect(done.outcome?.tail).toMatch(new RegExp(`\\*\\*\\*\n\\*\\*\\*\n${CONTROL}\n$`));
   expect(await c.logOf(planting)).toContain("via /dev/stdout");
@@ -149,4 +149,4 @@ test("secrets that a task plants wherever it can are found nowhere, also when it
     "no filter is left",
     () => !Buffer.concat([...commandLines()].map(({ bytes }) => bytes)).includes("navvy redactor of keeper"),
   );
-});
+}, 150_000);

@@ -32,6 +32,8 @@ test("a container gets its secrets as variables and as files in memory, for whom
     expect([user, file, rest]).toEqual([user, variable, ["/navvy/secrets", "<***>", "***"]]);
     expect(done.outcome).toMatchObject({ kind: "exited", code: 5, tail: expect.not.stringContaining(TOKEN) });
   }
+  const missing = await c.submit(["/no/such/program"], { spec: { secrets, container: { image: BASE_IMAGE } as Container } });
+  expect((await c.ended(missing, 60_000)).outcome).toMatchObject({ kind: "setup_failed" });
   const proxy = await run("true", "self", { HTTPS_PROXY: { secret: "token", as: "env" } });
   expect(proxy.done.outcome).toMatchObject({ kind: "setup_failed", tail: expect.stringContaining("--secret-file HTTPS_PROXY=token") });
-});
+}, 240_000);

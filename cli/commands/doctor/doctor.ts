@@ -8,6 +8,7 @@ import { checkAgents, checkQueues, checkRecords } from "./fleet-checks.js";
 import { checkLanes, checkRoom } from "./lane-checks.js";
 import { checkLeases } from "./lease-checks.js";
 import { checkLimbo } from "./limbo-checks.js";
+import { checkSecrets } from "./secret-checks.js";
 import { checkDurability, checkNode, checkServer, checkStreams } from "./server-checks.js";
 
 /** `navvy doctor`: exit 1 when a check fails. */
@@ -20,7 +21,7 @@ export const doctor: Handler<[], DoctorOptions> = async (call) => {
   return worst(checks) === "FAIL" ? EXIT.failed : EXIT.ok;
 };
 
-const CHECKS = [checkServer, checkStreams, checkDurability, checkAgents, checkQueues, checkRecords];
+const CHECKS = [checkServer, checkStreams, checkDurability, checkAgents, checkSecrets, checkQueues, checkRecords];
 const FLEET_CHECKS = [checkLeases, checkLimbo, checkLanes, checkRoom, checkQueues, checkRecords];
 
 async function checkAll(call: Call<DoctorOptions>, parts: ((navvy: Navvy) => Promise<Check[]>)[]): Promise<Check[]> {

@@ -59,7 +59,7 @@ function show(
   { task, laid, lines, script }: { task: TaskRecord; laid: Replay; lines: string[]; script: string },
 ): void {
   const { shown, secret } = splitSecrets(laid.env);
-  const leftOut = Object.keys(secret);
+  const leftOut = [...Object.keys(secret), ...Object.keys(task.spec.secrets ?? {})];
   out.talk(
     `▸ laid out in ${laid.folder}${laid.commit === undefined ? "" : ` at ${laid.commit.slice(0, 12)}`}; all of it again: sh ${script}`,
   );
