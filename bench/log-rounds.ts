@@ -26,7 +26,7 @@ import { report } from "./fleet.js";
 const { values } = parseArgs({ options: { only: { type: "string" }, away: { type: "string", default: "180" } } });
 const NAVVY = fileURLToPath(new URL("../dist/cli/main.js", import.meta.url));
 const HOUR_MS = 3_600_000;
-const KEEP = { adoptWithin: "600s", lease: "15s", args: ["--runtime", "process"] };
+const KEEP = { adoptWithin: "600s", lease: "6s", args: ["--runtime", "process"] };
 
 interface Ground {
   nats: Nats;
