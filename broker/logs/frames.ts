@@ -7,6 +7,8 @@ const GZIP_LEVEL = 4;
 /** A message of the log stream is at most 1 MiB. */
 const MAX_FRAME_BYTES = 16 * 1024 * 1024;
 const LENGTH_BYTES = 4;
+/** As large as most messages are: each piece is a way through the thread pool. */
+const PIECE_BYTES = 256 * 1024;
 
 /** The compressed content of a rolled log; memory holds a message or two, whatever its size. */
 export function packFrames(head: Omit<RolledLogHead, "type">, messages: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
@@ -14,13 +16,13 @@ export function packFrames(head: Omit<RolledLogHead, "type">, messages: AsyncIte
     yield frame(encode({ type: "navvy.rolled-log.v1", ...head } satisfies RolledLogHead));
     for await (const message of messages) yield frame(message);
   }
-  return through(frames(), createGzip({ level: GZIP_LEVEL }));
+  return through(frames(), createGzip({ level: GZIP_LEVEL, chunkSize: PIECE_BYTES }));
 }
 
 /** The chunks of a rolled log, as they stood on the stream. @throws NavvyError unreadable, newer_version */
 export async function* unpackFrames(content: AsyncIterable<Uint8Array>, what: string): AsyncGenerator<LogChunk> {
   let isHead = true;
-  for await (const bytes of split(through(content, createGunzip()), what)) {
+  for await (const bytes of split(through(content, createGunzip({ chunkSize: PIECE_BYTES })), what)) {
     if (isHead) decode(RolledLogHead, bytes, what);
     else yield decode(LogChunk, bytes, what);
     isHead = false;
