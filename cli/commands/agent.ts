@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander";
-import { collect, collectPair, parseCount, parseDuration, parseSize } from "../arguments.js";
+import { collect, collectPair, parseCount, parseDuration } from "../arguments.js";
 import { act } from "../call.js";
 import { keepHeapSmall } from "./agent/small-heap.js";
 import { type ArtifactFlags, addArtifactFlags } from "./agent-flags/artifacts.js";
@@ -7,12 +7,14 @@ import { addCleanFlags, type CleanFlags } from "./agent-flags/clean.js";
 import { type AgentContainerOptions, addAgentContainerFlags } from "./agent-flags/container.js";
 import { type AgentGitOptions, addAgentGitFlags } from "./agent-flags/git.js";
 import { type AgentGpuOptions, addAgentGpuFlags } from "./agent-flags/gpus.js";
+import { type AgentLimitOptions, addAgentLimitFlags } from "./agent-flags/limits.js";
 import { type AgentSecretOptions, addAgentSecretFlags } from "./agent-flags/secrets.js";
 
 /** Flags of `navvy agent start`. */
 export interface AgentStartOptions
   extends AgentContainerOptions,
     AgentGitOptions,
+    AgentLimitOptions,
     AgentSecretOptions,
     CleanFlags,
     ArtifactFlags,
@@ -22,9 +24,6 @@ export interface AgentStartOptions
   slots?: number;
   lease?: number;
   adoptWithin?: number;
-  maxPids?: number;
-  maxSpool?: number;
-  logLimit?: number;
   forget?: boolean;
   /** False for `--no-facades`. */
   facades: boolean;
@@ -115,21 +114,6 @@ function startCommand(agent: Command): void {
         .argParser(parseDuration)
         .env("NAVVY_ADOPT_WITHIN"),
     )
-    .addOption(
-      new Option("--max-pids <n>", "most processes and threads one task may have (default: no limit)")
-        .argParser(parseCount)
-        .env("NAVVY_MAX_PIDS"),
-    )
-    .addOption(
-      new Option("--max-spool <size>", "output of one task that may wait here to be stored; beyond it the task stands still (default: 1G)")
-        .argParser(parseSize)
-        .env("NAVVY_MAX_SPOOL"),
-    )
-    .addOption(
-      new Option("--log-limit <size>", "of a task's log so much is kept, half from the start and half from the end (default: 2G)")
-        .argParser(parseSize)
-        .env("NAVVY_LOG_LIMIT"),
-    )
     .option("--forget", "begin without the host journal of an earlier run; it is moved aside")
     .option("--no-facades", "open no local port: MLflow and trainers in tasks are not pointed to this agent")
     .addOption(new Option("--order <order>", "between queues").choices(["strict", "fair"]).default("strict"))
@@ -138,6 +122,7 @@ function startCommand(agent: Command): void {
       new Option("--log-format <format>", "default: pretty on a terminal, else json").choices(["pretty", "json"]).env("NAVVY_LOG_FORMAT"),
     );
   addAgentGpuFlags(start);
+  addAgentLimitFlags(start);
   addAgentContainerFlags(start);
   addAgentGitFlags(start);
   addAgentSecretFlags(start);

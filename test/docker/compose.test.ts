@@ -68,12 +68,12 @@ const CATCH_UP_MS = 110_000;
 const SERVERS = ["nats-1", "nats-2", "nats-3"];
 
 /** With two of three that have everything, one more may go: a server that came back is waited for until it has all of it again. */
-async function haveCaughtUp({ compose }: Composed): Promise<void> {
-  const look = (server: string) => compose("exec", "--no-TTY", server, "wget", "-q", "-O", "-", "http://127.0.0.1:8222/healthz");
+async function haveCaughtUp(fleet: Composed): Promise<void> {
+  const look = (server: string) => fleet.compose("exec", "--no-TTY", server, "wget", "-q", "-O", "-", "http://127.0.0.1:8222/healthz");
   try {
     await eventually("all servers have everything", () => Promise.all(SERVERS.map(look)), { timeoutMs: CATCH_UP_MS, everyMs: 1_000 });
   } catch (error) {
-    const said = await compose("logs", "--no-color", "--tail", "60", ...SERVERS);
+    const said = await fleet.compose("logs", "--no-color", "--tail", "60", ...SERVERS);
     throw new Error(said.slice(-20_000), { cause: error });
   }
 }
