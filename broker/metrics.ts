@@ -11,7 +11,7 @@ export interface ReadMetricsOptions {
   signal?: AbortSignal;
 }
 
-/** Points of metrics, and media, on a stream, one subject per attempt; the points' summary stands in the record. */
+/** Points of metrics, and media, on a stream, one subject of each per attempt; the points' summary stands in the record. */
 export class Metrics {
   readonly #bus: Bus;
 
@@ -21,23 +21,28 @@ export class Metrics {
 
   /** Publishes one batch, over outages. `sequence` counts the attempt's batches from 0 and makes a repeat count once. */
   publish(target: Target & { signal?: AbortSignal }, points: Point[], sequence: number): Promise<void> {
-    return this.#publish(target, sequence, encode(toColumns(points, sequence)));
+    return this.#publish(target, sequence, {
+      data: encode(toColumns(points, sequence)),
+      subject: this.#bus.subjects.metric(target.id, target.attempt),
+    });
   }
 
   /** The same for one piece of media; it counts as a batch. */
   publishMedia(target: Target & { signal?: AbortSignal }, item: Omit<MediaItem, "type" | "sequence">, sequence: number): Promise<void> {
-    return this.#publish(target, sequence, encode({ type: "navvy.media.v1", sequence, ...item }));
+    const data = encode({ type: "navvy.media.v1", sequence, ...item });
+    return this.#publish(target, sequence, { data, subject: this.#bus.subjects.media(target.id, target.attempt) });
   }
 
   /** An attempt's points in order of reporting, batch by batch; `follow` goes on live until the signal. */
   async *read(target: Target, options: ReadMetricsOptions = {}): AsyncGenerator<Point[]> {
-    for await (const { value, what } of this.#messages(target, options, MetricBatch.shape.type.value))
-      yield fromColumns(decode(MetricBatch, value, what));
+    const of = { subject: this.#bus.subjects.metric(target.id, target.attempt), type: MetricBatch.shape.type.value };
+    for await (const { value, what } of this.#messages(of, options)) yield fromColumns(decode(MetricBatch, value, what));
   }
 
   /** An attempt's media in order of reporting. What an item's `sha256` names is an object. */
   async *media(target: Target, options: ReadMetricsOptions = {}): AsyncGenerator<MediaItem> {
-    for await (const { value, what } of this.#messages(target, options, MediaItem.shape.type.value)) yield decode(MediaItem, value, what);
+    const of = { subject: this.#bus.subjects.media(target.id, target.attempt), type: MediaItem.shape.type.value };
+    for await (const { value, what } of this.#messages(of, options)) yield decode(MediaItem, value, what);
   }
 
   /** One metric's whole series. */
@@ -47,21 +52,23 @@ export class Metrics {
     return points;
   }
 
-  #publish({ id, attempt, signal }: Target & { signal?: AbortSignal }, sequence: number, data: Uint8Array): Promise<void> {
-    const subject = this.#bus.subjects.metric(id, attempt);
-    return publishPatiently(this.#bus, { subject, data, msgID: `${id}.${attempt}.m${sequence}`, what: "metrics" }, signal);
+  #publish(
+    { id, attempt, signal }: Target & { signal?: AbortSignal },
+    sequence: number,
+    message: { subject: string; data: Uint8Array },
+  ): Promise<void> {
+    return publishPatiently(this.#bus, { ...message, msgID: `${id}.${attempt}.m${sequence}`, what: "metrics" }, signal);
   }
 
   /** Those of one type, each once; a newer navvy may have put others between them. */
   async *#messages(
-    { id, attempt }: Target,
+    { subject, type }: { subject: string; type: string },
     options: ReadMetricsOptions,
-    type: string,
   ): AsyncGenerator<{ value: Uint8Array; what: string }> {
     const seen = new Set<number>();
     const source = follow(this.#bus, {
       stream: this.#bus.assets.streams.metric.name,
-      subject: this.#bus.subjects.metric(id, attempt),
+      subject,
       from: "start",
       untilCaughtUp: !options.follow,
       signal: options.signal,

@@ -8,6 +8,7 @@ import type { Needs } from "./needs.js";
  *   <ns>.v1.event.<kind>.<id>               stream: every change, for audit and triggers
  *   <ns>.v1.log.<task>.<attempt>            stream: chunks of stdout and stderr
  *   <ns>.v1.metric.<task>.<attempt>         stream: batches of points
+ *   <ns>.v1.metric.<task>.<attempt>.media   stream: plots, images and the like
  *   <ns>.v1.fleet.<agent>.beat              core: an agent's public sign of life
  *   <ns>.v1.agent.<agent>.<verb>            core: request and reply with one agent
  *   <ns>.v1.wake.<queue>.<shape>            core: doorbell; losing one costs latency only
@@ -60,6 +61,13 @@ export class Subjects {
   }
   metric(taskId: string, attempt: number): string {
     return `${this.root}.metric.${taskId}.${attempt}`;
+  }
+  media(taskId: string, attempt: number): string {
+    return `${this.metric(taskId, attempt)}.media`;
+  }
+  /** Those of all tasks. */
+  get allMedia(): string {
+    return `${this.root}.metric.*.*.media`;
   }
   beat(agent: string): string {
     return `${this.root}.fleet.${agent}.beat`;

@@ -1,4 +1,4 @@
-import { lstat, readdir, stat } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import { join, relative, sep } from "node:path";
 import { type ContentStore, putFolder } from "../../broker/index.js";
 import { type ArtifactRef, isNavvyError, MANIFEST_NAME, NavvyError } from "../../protocol/index.js";
@@ -89,18 +89,17 @@ export class ArtifactUploads {
     return { ...this.#refOf(MANIFEST_NAME, stored), kind: "manifest" };
   }
 
-  async *#left(folder: string): AsyncGenerator<{ name: string; path: string }> {
-    const top = await readdir(folder).catch(() => [] as string[]); // the task removed its folder
-    if (top.length === 0) return;
+  /** Whoever walks here by himself is not led out by a link to a folder, as `readdir` is. */
+  async *#left(top: string, below = top): AsyncGenerator<{ name: string; path: string }> {
+    const entries = await readdir(below, { withFileTypes: true }).catch(() => []); // the task removed it
+    if (entries.length === 0) return;
     const folders = await this.#readFolders();
-    const isWithin = (path: string) => Object.keys(folders).some((whole) => path.startsWith(`${whole}${sep}`));
-    for (const entry of (await readdir(folder, { recursive: true })).sort()) {
-      const path = join(folder, entry);
-      if (isWithin(path)) continue;
-      const found = await lstat(path).catch(() => undefined);
-      const whole = found?.isDirectory() ? folders[path] : undefined;
+    for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
+      const path = join(below, entry.name);
+      const whole = entry.isDirectory() ? folders[path] : undefined;
       if (whole !== undefined) yield { name: whole, path };
-      else if (found?.isFile()) yield { name: relative(folder, path).split(sep).join("/"), path };
+      else if (entry.isDirectory()) yield* this.#left(top, path);
+      else if (entry.isFile()) yield { name: relative(top, path).split(sep).join("/"), path };
     }
   }
 

@@ -5,6 +5,7 @@ import type { Bus } from "../bus.js";
 import { JS_ERROR, jetStreamCode, translate } from "../nats-error.js";
 import { persist } from "../persist.js";
 import { Watch } from "../watch.js";
+import { mediaObjects } from "./media-objects.js";
 import { type ReferenceParts, referencesOf } from "./references.js";
 
 const CATCH_UP_MS = 30_000;
@@ -18,8 +19,8 @@ export interface Marker {
 }
 
 /**
- * What records refer to, kept up to date by a watch for as long as it is open. What was referred to once stays marked, so that
- * whoever just read it from a record that has gone since loses nothing.
+ * What records refer to, kept up to date by a watch for as long as it is open, and what media named at its opening. What was referred
+ * to once stays marked, so that whoever just read it from a record that has gone since loses nothing.
  */
 export class Marks {
   readonly #bus: Bus;
@@ -43,6 +44,7 @@ export class Marks {
     await isReady;
     try {
       await marks.catchUp();
+      for await (const name of mediaObjects(bus, parts.objects)) marks.#marked.add(name);
       return marks;
     } catch (error) {
       marks.close();

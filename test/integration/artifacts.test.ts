@@ -54,6 +54,14 @@ describe("what a task leaves", { timeout: TIMEOUT_MS }, () => {
     expect(JSON.stringify(listed)).toContain("id,name\\\\n1,a".replaceAll("\\\\", "\\"));
   });
 
+  test("behind a link is not what it leaves", async () => {
+    const id = await c.submit(
+      sh('cd "$NAVVY_ARTIFACTS"; echo x > a; mkdir sub; echo y > sub/b; ln -s /etc out; ln -s . self; ln -s a alias'),
+    );
+    const { reported, status } = await c.ended(id);
+    expect([status, reported.artifacts.map(({ name }) => name)]).toEqual(["completed", ["a", "sub/b"]]);
+  });
+
   test("in a folder is one artifact where it says so, and an input of another task, read-only", async () => {
     const made =
       'mkdir -p "$NAVVY_ARTIFACTS/data/sub" "$NAVVY_ARTIFACTS/data/empty"; echo one > "$NAVVY_ARTIFACTS/data/a"; echo two > "$NAVVY_ARTIFACTS/data/sub/b"; echo x > "$NAVVY_ARTIFACTS/loose"';

@@ -24,7 +24,10 @@ test("what any record refers to stays, and all else goes: objects, chunks of kil
   await task.end({ reported: { artifacts: [artifact(MANIFEST_NAME, manifest, "manifest")] } });
   await navvy.logs.roll({ id: task.id, attempt: 1 });
   const { id: kept, content } = await ended(c);
-  const wanted = [bundle, input, diff, ...many, manifest, content].map(({ sha256 }) => sha256);
+  const image = await store(c);
+  const item = { kind: "image" as const, name: "cat", step: 0, time: 0, mediaType: "image/png", ...image };
+  await navvy.metrics.publishMedia({ id: task.id, attempt: 1 }, item, 0);
+  const wanted = [bundle, input, diff, ...many, manifest, content, image].map(({ sha256 }) => sha256);
 
   const gone = await ended(c);
   await navvy.logs.roll({ id: gone.id, attempt: 1 });
