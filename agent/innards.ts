@@ -122,6 +122,7 @@ export async function haltLoops(parts: Partial<AgentInnards>): Promise<void> {
   parts.keeper?.stop();
   parts.beats?.stop();
   parts.lanes?.close();
+  parts.secrets?.close();
   void parts.coordinator?.stop();
   void parts.claims?.stop();
   await Promise.all(parts.running?.all().map((attempt) => attempt.leave()) ?? []);

@@ -34,12 +34,17 @@ export async function openHost(config: AgentConfig, navvy: Navvy): Promise<Host>
   const lock = await lockFolder(join(config.folder, "agent.lock"));
   const journal = await Journal.open(join(config.folder, "journal.jsonl"), { forget: config.forget });
   await refuseTwin(navvy, config, journal.lastSession?.session);
-  const secrets = await Secrets.open(config, navvy);
   // Before there is a spawner: one that is not wanted after all would have to be ended.
   const [engines, machine] = await Promise.all([findEngines(config), Machine.probe({ workDir: config.folder, gpus: config.gpus })]);
-  const spawner = await openSpawner(config, journal);
-  const runner = containerRunner({ spawner, engines, agent: config.name, log: config.log });
-  return { lock, journal, machine, spawner, engines, runner, secrets };
+  const secrets = await Secrets.open(config, navvy);
+  try {
+    const spawner = await openSpawner(config, journal);
+    const runner = containerRunner({ spawner, engines, agent: config.name, log: config.log });
+    return { lock, journal, machine, spawner, engines, runner, secrets };
+  } catch (error) {
+    secrets.close();
+    throw error;
+  }
 }
 
 /** The spawner of an earlier run, with what it still runs, or a new one. */

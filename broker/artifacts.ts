@@ -1,4 +1,4 @@
-import { type ArtifactRef, closest, type InputRef, NavvyError, type TaskRecord } from "../protocol/index.js";
+import { type ArtifactRef, closest, type InputRef, MANIFEST_NAME, NavvyError, type TaskRecord } from "../protocol/index.js";
 import type { ContentStore } from "./contents/content-store.js";
 import { folderParts, getFolder } from "./contents/folder.js";
 import { type FileEntry, readTree } from "./contents/folder-tree.js";
@@ -39,7 +39,7 @@ export class Artifacts {
 
   /** All of them, also of a task that has more than its record names. */
   async listAll(task: TaskRecord): Promise<ArtifactRef[]> {
-    const manifest = task.reported.artifacts.find((artifact) => artifact.kind === "manifest");
+    const manifest = task.reported.artifacts.find(({ name, kind }) => name === MANIFEST_NAME && kind === "manifest");
     if (!manifest) return this.list(task);
     const bytes = await this.#storeOf(manifest).getBytes(manifest.sha256, { maxBytes: MAX_MANIFEST_BYTES });
     return [manifest, ...(JSON.parse(Buffer.from(bytes).toString("utf8")) as ArtifactRef[])];

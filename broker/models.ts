@@ -14,7 +14,7 @@ export interface Model {
 export async function modelsOf(tasks: readonly TaskRecord[], artifacts: Artifacts): Promise<Model[]> {
   const found: Model[] = [];
   for (const task of tasks)
-    for (const ref of await artifacts.listAll(task))
+    for (const ref of await artifacts.listAll(task).catch(() => artifacts.list(task)))
       if (ref.kind === "model") found.push({ name: ref.name, version: ref.version ?? ref.sha256.slice(0, 12), task, ref });
   return found.sort((a, b) => b.ref.uploadedAt.localeCompare(a.ref.uploadedAt));
 }

@@ -75,8 +75,13 @@ export class Objects implements ContentStore {
   }
 
   /** Reads the stream once, no faster than the server takes it. */
-  putStream(stream: AsyncIterable<Uint8Array | string>): Promise<Stored> {
-    return this.#upload("upload a stream", { open: () => fromStream(stream), canReopen: false });
+  async putStream(stream: AsyncIterable<Uint8Array | string>): Promise<Stored> {
+    const iterator = stream[Symbol.asyncIterator]();
+    try {
+      return await this.#upload("upload a stream", { open: () => fromStream(iterator), canReopen: false });
+    } finally {
+      await iterator.return?.(); // one that failed has not read it to its end
+    }
   }
 
   /**

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { NavvyError } from "../../protocol/index.js";
 
-const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = constants;
+const { O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants;
 const MAX_NAME_BYTES = 512;
 const MAX_PART_BYTES = 255;
 
@@ -63,7 +63,7 @@ export class SafeFolder {
   /** A file, open to be read. @throws NavvyError not_found, invalid_argument (the name) */
   async open(name: string): Promise<{ handle: FileHandle; sizeBytes: number }> {
     return this.#within(partsOfName(name), {}, async (folder, last) => {
-      const handle = await open(join(folder, last), O_RDONLY | O_NOFOLLOW).catch(missing(name));
+      const handle = await open(join(folder, last), O_RDONLY | O_NOFOLLOW | O_NONBLOCK).catch(missing(name));
       const found = await handle.stat();
       if (found.isFile()) return { handle, sizeBytes: found.size };
       await handle.close();

@@ -2,6 +2,9 @@ import type { ServerResponse } from "node:http";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 
+/** For a file that may still grow: no more of it is read than was promised. */
+export const upTo = (sizeBytes: number) => (sizeBytes > 0 ? { end: sizeBytes - 1 } : {});
+
 /**
  * Sends content as it comes, no faster than it is taken; in chunks where its size is not known. What fails in the middle cuts the
  * connection: half is never taken for whole.

@@ -4,10 +4,11 @@ import { putArtifact, sendArtifact } from "./artifacts.js";
 import { readBody, readJson } from "./body.js";
 import { type Act, type Route, sendJson } from "./call.js";
 import { SafeFolder } from "./safe-folder.js";
-import { sendStream } from "./stream.js";
+import { sendStream, upTo } from "./stream.js";
 
 const MAX_LINE_BYTES = 1024 * 1024;
 const MAX_REJECTED = 100;
+const YIELD_EVERY = 500;
 const MAX_WAIT_SECONDS = 60;
 
 /** JSON lines as in `$NAVVY_EVENTS`; what can not be read is told line by line, and the rest is taken. */
@@ -19,10 +20,11 @@ const postEvents: Act = async (call) => {
     if (line.trim() === "") continue;
     const problem = problemOf(line);
     if (problem === undefined) accepted.push(line.trim());
-    else rejected.push({ line: i + 1, error: problem });
+    else if (rejected.length < MAX_REJECTED) rejected.push({ line: i + 1, error: problem });
+    if (i % YIELD_EVERY === 0) await new Promise((resolve) => setImmediate(resolve)); // the agent has other things to do
   }
   await call.attempt.events.append(accepted);
-  const answer = { accepted: accepted.length, rejected: rejected.slice(0, MAX_REJECTED) };
+  const answer = { accepted: accepted.length, rejected };
   if (accepted.length > 0 || rejected.length === 0) return answer;
   const error = { code: "invalid_argument", message: `line ${rejected[0]?.line}: ${rejected[0]?.error}` };
   sendJson(call.response, 400, { ...answer, error });
@@ -57,7 +59,7 @@ const getInput: Act = async ({ attempt, response }, { name = "" }) => {
       why: Object.keys(inputs).length > 0 ? `it has: ${Object.keys(inputs).join(", ")}` : "it has none",
     });
   const { handle, sizeBytes } = await new SafeFolder(attempt.folder.inputs, attempt.folder.root).open(name);
-  await sendStream(response, handle.createReadStream(), { sizeBytes });
+  await sendStream(response, handle.createReadStream(upTo(sizeBytes)), { sizeBytes });
   return undefined;
 };
 

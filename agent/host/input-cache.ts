@@ -1,5 +1,6 @@
+import { randomUUID } from "node:crypto";
 import { constants } from "node:fs";
-import { chmod, copyFile, link, mkdir, readdir, readFile, readlink, rm, stat, symlink, utimes, writeFile } from "node:fs/promises";
+import { chmod, copyFile, link, mkdir, readdir, readFile, readlink, rename, rm, stat, symlink, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ulid } from "ulid";
 import type { ContentRef } from "../../broker/index.js";
@@ -90,14 +91,18 @@ export class InputCache {
   /** Callers that come while it is fetched wait for that; it is cut short when none of them waits any more. */
   async #ensure(ref: ContentRef, path: string, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
-    const fetching = this.#fetching.get(path) ?? this.#begin(ref, path);
-    fetching.waiting++;
+    let fetching = this.#fetching.get(path);
+    // One that was cut short takes its time to end, and is nobody else's failure.
+    for (; fetching?.cut.signal.aborted; fetching = this.#fetching.get(path)) await fetching.done.catch(() => undefined);
+    fetching ??= this.#begin(ref, path);
+    const joined = fetching;
+    joined.waiting++;
     const leave = () => {
-      if (--fetching.waiting === 0) fetching.cut.abort();
+      if (--joined.waiting === 0) joined.cut.abort();
     };
     signal.addEventListener("abort", leave, { once: true });
     try {
-      await fetching.done;
+      await joined.done;
     } finally {
       signal.removeEventListener("abort", leave);
     }
@@ -135,7 +140,12 @@ export class InputCache {
   /** Marker first; what it names out of the way at once, so that nobody takes half of it. */
   async #clear(path: string): Promise<void> {
     await rm(`${path}${SUFFIX}`, { force: true });
-    await rm(path, { recursive: true, force: true, maxRetries: 3 });
+    const aside = `${path}.${randomUUID()}`;
+    const isThere = await rename(path, aside).then(
+      () => true,
+      () => false,
+    );
+    if (isThere) await rm(aside, { recursive: true, force: true, maxRetries: 3 });
   }
 
   async #marked(name: string): Promise<(Looks & { usedAtMs: number }) | undefined> {

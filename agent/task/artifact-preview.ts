@@ -34,18 +34,19 @@ export interface Metadata {
 }
 
 /** What kind of file it is and what it begins with, by its name and its first bytes; it never fails. */
-export async function describeFile(name: string, path: string): Promise<Metadata> {
-  return describe(name, await head(path).catch(() => Buffer.alloc(0)));
+export async function describeFile(name: string, path: string, clean: (text: string) => string): Promise<Metadata> {
+  return describe(name, await head(path).catch(() => Buffer.alloc(0)), clean);
 }
 
-export function describe(name: string, bytes: Buffer): Metadata {
+/** @param clean takes out what may not be shown, before the preview is cut to its length */
+export function describe(name: string, bytes: Buffer, clean: (text: string) => string = (text) => text): Metadata {
   const image = imageOf(bytes);
   if (image) return { mediaType: image.mediaType, preview: `${image.width} × ${image.height}` };
   const byName = TYPES[extname(name).toLowerCase()];
   const text = textOf(bytes);
   if (text === undefined) return { mediaType: byName ?? "application/octet-stream" };
   const mediaType = byName ?? (/^\s*[[{]/.test(text) && isJson(text) ? "application/json" : "text/plain");
-  const preview = previewOf(text, mediaType);
+  const preview = previewOf(clean(text), mediaType);
   return { mediaType, ...(preview ? { preview } : {}) };
 }
 

@@ -11,6 +11,8 @@ const MAX_PREVIEWS_CHARACTERS = 3_000;
 
 export interface ArtifactUploadsOptions {
   attempt: number;
+  /** Takes out of a text what may not leave this machine: previews show what files begin with. */
+  clean?: (text: string) => string;
   signal?: AbortSignal;
   /** URL of the store, for the references. Absent: the fleet's own. */
   store?: string | undefined;
@@ -29,6 +31,7 @@ export class ArtifactUploads {
   /** It may be one that can not be opened: that is told to whoever uploads. */
   readonly #store: () => ContentStore;
   readonly #options: ArtifactUploadsOptions;
+  readonly #clean: (text: string) => string;
   readonly #done = new Map<string, Done>();
   readonly #memory: StateFile<Record<string, string>> | undefined;
   /** Folders that are one artifact each: path → name. */
@@ -38,6 +41,7 @@ export class ArtifactUploads {
   constructor(store: ContentStore | (() => ContentStore), options: ArtifactUploadsOptions) {
     this.#store = typeof store === "function" ? store : () => store;
     this.#options = options;
+    this.#clean = options.clean ?? ((text) => text);
     this.#memory = options.memory === undefined ? undefined : new StateFile(options.memory);
   }
 
@@ -106,7 +110,7 @@ export class ArtifactUploads {
   async #uploadFolder(name: string, path: string): Promise<ArtifactRef> {
     await this.#remember(name, path);
     const { leftOut, ...stored } = await putFolder(this.#store(), path, this.#options.signal);
-    const said = leftOut.length > 0 ? `; left out: ${leftOut.length}, such as ${leftOut[0]}` : "";
+    const said = leftOut.length > 0 ? `; left out: ${leftOut.length}, such as ${this.#clean(leftOut[0] ?? "")}` : "";
     const preview = `${stored.files} files${said}`.slice(0, 200);
     return { ...this.#refOf(name, stored), files: stored.files, mediaType: "inode/directory", preview };
   }
@@ -124,7 +128,7 @@ export class ArtifactUploads {
   }
 
   async #describe(name: string, path: string): Promise<Partial<ArtifactRef>> {
-    const { mediaType, preview } = await describeFile(name, path);
+    const { mediaType, preview } = await describeFile(name, path, this.#clean);
     if (preview === undefined || this.#previewCharacters + preview.length > MAX_PREVIEWS_CHARACTERS) return { mediaType };
     this.#previewCharacters += preview.length;
     return { mediaType, preview };

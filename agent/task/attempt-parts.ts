@@ -82,16 +82,17 @@ function plumb(parts: AttemptParts, { claim, slot }: { claim: Claim; slot: Slot 
   const { config, navvy, runner } = parts;
   const folder = folderOf(config, claim);
   const [revoked, cut] = [new AbortController(), new AbortController()];
+  const secrets = new AttemptSecrets({ config, secrets: parts.secrets, record: claim.record, key: keyOf(claim), folder });
   const store = claim.record.spec.artifactStore ?? config.artifactStore;
   const uploads = new ArtifactUploads(() => navvy.artifacts.stores.at(store), {
     attempt: claim.attempt,
     signal: AbortSignal.any([revoked.signal, cut.signal]),
     store,
     memory: folder.wholeFolders,
+    clean: secrets.clean,
   });
   const target = { id: claim.id, attempt: claim.attempt };
   const isContained = claim.record.spec.container !== undefined;
-  const secrets = new AttemptSecrets({ config, secrets: parts.secrets, record: claim.record, key: keyOf(claim), folder });
   setupLog.clean = secrets.clean;
   const place = setupPlaceOf(config, claim, { slot, folder });
   const programs = new Programs({ runner, key: setupKeyOf(keyOf(claim)), place, redacted: (spec) => secrets.through(spec) });

@@ -1,5 +1,5 @@
 import { chmod, chown, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { NavvyError, type Outcome, type SecretUse, type TaskRecord } from "../../protocol/index.js";
 import type { AgentConfig } from "../config.js";
 import { type Automaton, type Filter, findFilter, redactFile, redactText, startFilter } from "../host/redaction.js";
@@ -129,9 +129,12 @@ export class AttemptSecrets {
   async cleanFolder(): Promise<void> {
     const automaton = this.#automaton;
     if (automaton === undefined && !this.#isBlind) return;
-    const { root, output } = this.#parts.folder;
-    const events = (await readdir(root)).filter((name) => /^events.*\.jsonl$/.test(name)).map((name) => join(root, name));
-    await Promise.all([output, ...events].map((file) => (automaton ? redactFile(automaton, file) : rm(file, { force: true }))));
+    const { root, output, summary } = this.#parts.folder;
+    const entries = await readdir(root, { withFileTypes: true });
+    const ours = new Set([basename(output), basename(summary), "mlflow.json"]);
+    const files = entries.filter((entry) => entry.isFile() && (ours.has(entry.name) || /^events.*\.jsonl$/.test(entry.name)));
+    const clean = (file: string) => (automaton ? redactFile(automaton, file) : rm(file, { force: true }));
+    await Promise.all(files.map(({ name }) => clean(join(root, name))));
   }
 
   /** What a task reports; a path is looked for on this machine, and goes no further. */
@@ -154,6 +157,9 @@ export class AttemptSecrets {
       ...(tail === undefined ? {} : { tail: this.clean(tail) }),
     };
   };
+
+  /** The same for any value: every text in it, names too. */
+  readonly cleanValue = <T>(value: T): T => (this.#automaton === undefined && !this.#isBlind ? value : (this.#deep(value) as T));
 
   #deep(value: unknown): unknown {
     if (typeof value === "string") return this.clean(value);

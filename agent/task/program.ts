@@ -58,13 +58,21 @@ function unknown(parameters: Parameters, asked: string, where: string): NavvyErr
   });
 }
 
-const SHELLS = /^(?:sh|bash|dash|ash|zsh|ksh|mksh|busybox)$/;
+const SHELLS = /^(?:sh|bash|dash|ash|zsh|ksh|mksh|fish|csh|tcsh|busybox)$/;
+/** Options of shells whose next word belongs to them. */
+const WITH_WORD = /^(?:[-+][oO]|--(?:rcfile|init-file))$/;
 
-/** Which word of a command a shell reads as its script: `sh -c SCRIPT`, `env A=1 bash -lc SCRIPT`. */
+/** Which word of a command a shell reads as its script: `sh -c SCRIPT`, `env A=1 bash -lc SCRIPT`; not that of `bash FILE -c WORD`. */
 function scriptIn(command: readonly string[]): number | undefined {
   const shell = command.findIndex((word) => SHELLS.test(basename(word)));
   if (shell < 0) return undefined;
-  const option = command.findIndex((word, at) => at > shell && /^-[A-Za-z]*c[A-Za-z]*$/.test(word));
-  const script = command.findIndex((word, at) => at > option && !/^[-+]/.test(word));
-  return option < 0 || script < 0 ? undefined : script;
+  let isScript = false;
+  for (let at = shell + 1; at < command.length; at++) {
+    const word = command[at] ?? "";
+    if (basename(command[at - 1] ?? "") === "busybox" && SHELLS.test(word)) continue;
+    if (!/^[-+]./.test(word)) return isScript ? at : undefined;
+    isScript ||= /^-[A-Za-z]*c[A-Za-z]*$/.test(word);
+    if (WITH_WORD.test(word)) at++;
+  }
+  return undefined;
 }

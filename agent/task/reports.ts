@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { lstat, readFile } from "node:fs/promises";
 import { basename } from "node:path";
 import type { Metrics, Objects } from "../../broker/index.js";
 import { type ArtifactRef, MANIFEST_NAME, MAX_RECORD_ARTIFACTS, type Point, type Reported } from "../../protocol/index.js";
@@ -23,6 +23,8 @@ const GATHER_MS = 250;
 const MAX_ROUNDS = 20;
 /** How often new files, and the summary, are looked for. */
 const LOOK_EVERY_MS = 2_000;
+/** Of a file; what is taken of it is far less. */
+const MAX_OUTPUT_FILE_BYTES = 1024 * 1024;
 
 export interface ReportsParts {
   folder: AttemptFolder;
@@ -34,7 +36,7 @@ export interface ReportsParts {
   /** It runs in a container: it names paths of that, and may make us read nothing else. */
   isContained: boolean;
   /** Keeps the values of its secrets out of what goes on. */
-  secrets: Pick<AttemptSecrets, "clean" | "cleanLine">;
+  secrets: Pick<AttemptSecrets, "clean" | "cleanLine" | "cleanValue">;
 }
 
 /**
@@ -87,7 +89,7 @@ export class Reports {
     this.#figures = new Figures(tell, taken?.figures);
     this.#badLines = new BadLines(tell, taken?.badLines);
     const locate = (path: string) => reportedPath(parts.folder, path, parts.isContained);
-    this.#media = new Media({ ...parts, locate, tell }, taken?.media);
+    this.#media = new Media({ ...parts, locate, tell, clean: parts.secrets.clean }, taken?.media);
     this.#summary = new SummaryPage(parts.folder.summary, { ...parts, clean: parts.secrets.clean });
     this.#sequence = taken?.sequence ?? 0;
     this.#gathered = taken?.reported ?? { outputs: {}, artifacts: [], notes: [] };
@@ -258,8 +260,14 @@ export class Reports {
   }
 
   async #readOutputs(): Promise<void> {
-    const text = await readFile(this.#folder.output, "utf8").catch(() => ""); // the task wrote none
-    if (text !== "") this.#output(parseOutputs(this.#parts.secrets.clean(text)));
+    const found = await lstat(this.#folder.output).catch(() => undefined); // the task removed it, or wrote none
+    if (!found || found.size === 0) return;
+    if (!found.isFile() || found.size > MAX_OUTPUT_FILE_BYTES)
+      return this.note(
+        "warn",
+        `$NAVVY_OUTPUT was not taken: it is ${found.isFile() ? `${found.size} bytes, over the limit of 1 MiB` : "no file"}`,
+      );
+    this.#output(this.#parts.secrets.cleanValue(parseOutputs(await readFile(this.#folder.output, "utf8"))));
   }
 
   #change(patch: Partial<Gathered>): void {

@@ -98,10 +98,20 @@ async function marksIn(path: string): Promise<Map<string, FileMark>> {
   if (!(await endLine(path))) return marks;
   for await (const line of createInterface({ input: createReadStream(path), crlfDelay: Number.POSITIVE_INFINITY })) {
     if (!line.startsWith('{"t":"mark"')) continue;
-    const { file, plugins, ...mark } = JSON.parse(line) as FileMark & { file: string };
+    const known = markOf(line);
+    if (!known) continue; // torn by a death of the agent: the one before counts
+    const { file, plugins, ...mark } = known;
     marks.set(file, { ...mark, plugins: { ...marks.get(file)?.plugins, ...plugins } });
   }
   return marks;
+}
+
+function markOf(line: string): (FileMark & { file: string }) | undefined {
+  try {
+    return JSON.parse(line) as FileMark & { file: string };
+  } catch {
+    return undefined;
+  }
 }
 
 /** An agent that died may have left the half of a line, which must not spoil the next one. @returns false: there is no file */

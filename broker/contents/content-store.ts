@@ -28,9 +28,10 @@ export interface Blobs {
   size(name: string): Promise<number | undefined>;
   /** Whether it is there, for someone who is about to refer to it: whoever collects garbage meanwhile leaves it alone. */
   claim(name: string): Promise<boolean>;
-  /** Whole or not at all; nothing happens when it is there. */
-  put(name: string, bytes: Uint8Array): Promise<void>;
+  /** Whole or not at all; nothing happens when it is there. @returns its revision; undefined: it was there, or the store has none */
+  put(name: string, bytes: Uint8Array): Promise<number | undefined>;
   /** Undefined when it is not there. */
   get(name: string): Promise<Uint8Array | undefined>;
-  delete(name: string): Promise<boolean>;
+  /** @param revision only while it is at that one: nobody else has asked for it since */
+  delete(name: string, revision?: number): Promise<boolean>;
 }

@@ -22,7 +22,7 @@ export class FileBlobs implements Blobs {
   }
 
   /** Written beside its place, synced and moved there: on a shared folder another machine may look at any moment. */
-  async put(name: string, bytes: Uint8Array): Promise<void> {
+  async put(name: string, bytes: Uint8Array): Promise<undefined> {
     const path = this.#path(name);
     const part = `${path}.${nuid.next()}.part`;
     try {

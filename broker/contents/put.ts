@@ -50,7 +50,8 @@ class ChunkedPut {
   readonly #source: ChunkedSource;
   readonly #chunks: string[] = [];
   readonly #storing = new Map<string, Promise<void>>();
-  readonly #sent = new Set<string>();
+  /** With the revisions that they have by it, where it stored them and the store counts. */
+  readonly #sent = new Map<string, number | undefined>();
   readonly #underway = new Set<Promise<void>>();
   readonly #looks = new Set<Promise<void>>();
   /** All so far was there, so most likely the rest is: nobody waits for looks then. */
@@ -89,7 +90,8 @@ class ChunkedPut {
   async failed(error: unknown): Promise<void> {
     await Promise.allSettled(this.#underway);
     if (!(error instanceof NavvyError) || error.code !== "disk_full") return;
-    for (const name of this.#sent) await this.#blobs.delete(name).catch(() => undefined);
+    // None that somebody else has found there meanwhile.
+    for (const [name, revision] of this.#sent) if (revision !== undefined) await this.#blobs.delete(name, revision).catch(() => undefined);
   }
 
   async close(): Promise<void> {
@@ -149,10 +151,10 @@ class ChunkedPut {
     return this.#blobs.claim(name);
   }
 
-  #send(name: string, bytes: Uint8Array): Promise<void> {
+  async #send(name: string, bytes: Uint8Array): Promise<void> {
     this.#sentBytes += bytes.length;
-    this.#sent.add(name);
-    return this.#blobs.put(name, bytes);
+    this.#sent.set(name, undefined);
+    this.#sent.set(name, await this.#blobs.put(name, bytes));
   }
 
   async #room(): Promise<number> {

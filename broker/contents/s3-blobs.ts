@@ -34,7 +34,7 @@ export class S3Blobs implements Blobs {
     return this.#call(name, async ({ sdk, client }, at) => (await client.send(new sdk.HeadObjectCommand(at))).ContentLength ?? 0);
   }
 
-  async put(name: string, bytes: Uint8Array): Promise<void> {
+  async put(name: string, bytes: Uint8Array): Promise<undefined> {
     const done = await this.#call(name, async ({ sdk, client }, at) => {
       await client.send(new sdk.PutObjectCommand({ ...at, Body: bytes, ContentLength: bytes.length }));
       return true;

@@ -19,12 +19,12 @@ export class ObjectBlobs implements Blobs {
     return (await this.read(name))?.sizeBytes;
   }
 
-  async put(name: string, bytes: Uint8Array): Promise<void> {
+  async put(name: string, bytes: Uint8Array): Promise<number | undefined> {
     const nuid = nuids.next();
     const { bus, link, layout, metas } = this.#store;
     const subject = layout.chunks(nuid);
     const sender = new ChunkSender(bus, link, { stream: layout.stream, subject, nuid });
-    let isKept = false;
+    let revision: number | undefined;
     try {
       for (let at = 0; at < bytes.length; at += sender.chunkBytes) await sender.sendFrom(bytes.subarray(at, at + sender.chunkBytes));
       await sender.flush();
@@ -39,9 +39,10 @@ export class ObjectBlobs implements Blobs {
         storedAt: new Date().toISOString(),
         isDeleted: false,
       };
-      isKept = (await metas.publish(meta, sender.chunkBytes, { isNew: true })) === "published";
+      revision = await metas.publish(meta, sender.chunkBytes, { isNew: true });
+      return revision;
     } finally {
-      if (!isKept) {
+      if (revision === undefined) {
         await sender.abandon();
         await discard(this.#store, subject).catch(() => undefined); // the upload's own error matters more
       }

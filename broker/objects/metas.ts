@@ -5,9 +5,6 @@ import { decodeMeta, encodeMeta, type Layout, type Meta } from "./layout.js";
 import type { Link } from "./link.js";
 import { CHUNK_BYTES } from "./sender.js";
 
-/** Younger than that, content that is stored again is left as it is: garbage collection does not touch it for much longer. */
-const FRESH_MS = 10 * 60_000;
-
 /** The meta messages of a bucket: what is visible, changed only by compare-and-set on the message's sequence. */
 export class Metas {
   readonly #bus: Bus;
@@ -21,11 +18,11 @@ export class Metas {
   }
 
   /** Asked of the stream's leader, never of a replica that may lag: also deleted ones, for their revision. */
-  async read(name: string): Promise<(Meta & { writtenAt: Date }) | undefined> {
+  async read(name: string): Promise<Meta | undefined> {
     try {
       const query = { last_by_subj: this.#layout.meta(name) };
       const message = await this.#link.persist(() => this.#bus.jsm.streams.getMessage(this.#layout.stream, query));
-      return { ...decodeMeta(message.data, message.seq), writtenAt: message.time };
+      return decodeMeta(message.data, message.seq);
     } catch (error) {
       if (jetStreamCode(error) === JS_ERROR.messageNotFound) return undefined;
       throw error;
@@ -35,22 +32,26 @@ export class Metas {
   /**
    * Makes the object visible, or finds that someone else has.
    * @param isNew most likely there is none: tried before it is looked for
-   * @returns "published", or "exists": then the chunks that the meta points at are not needed
+   * @returns its revision; undefined when it is another's: then the chunks that the meta points at are not needed
    */
-  async publish(meta: Omit<Meta, "revision">, chunkBytes: number, { isNew = false } = {}): Promise<"published" | "exists"> {
-    if (isNew && (await this.#replace(meta, chunkBytes, 0))) return "published";
+  async publish(meta: Omit<Meta, "revision">, chunkBytes: number, { isNew = false } = {}): Promise<number | undefined> {
+    const first = isNew ? await this.#replace(meta, chunkBytes, 0) : undefined;
+    if (first !== undefined) return first;
     for (;;) {
       const current = await this.read(meta.name);
-      if (current?.nuid === meta.nuid && !current.isDeleted) return "published";
-      if (current && (await this.#renew(current))) return "exists";
-      if (current && !current.isDeleted) continue;
-      if (await this.#replace(meta, chunkBytes, current?.revision ?? 0)) return "published";
+      if (current?.nuid === meta.nuid && !current.isDeleted) return current.revision;
+      if (current && !current.isDeleted) {
+        if (await this.#renew(current)) return undefined;
+        continue;
+      }
+      const revision = await this.#replace(meta, chunkBytes, current?.revision ?? 0);
+      if (revision !== undefined) return revision;
     }
   }
 
   /**
-   * Whether the object is there, for someone who is about to refer to it: one that stood there for a while is written anew, so that
-   * who is collecting garbage right now sees that somebody wants it.
+   * Whether the object is there, for someone who is about to refer to it. It is written anew: who is collecting garbage right now, or
+   * gives an upload up that made it, sees that somebody wants it.
    */
   async claim(name: string): Promise<boolean> {
     for (;;) {
@@ -69,7 +70,7 @@ export class Metas {
       const current = await this.read(name);
       if (!current || current.isDeleted || (revision !== undefined && current.revision !== revision)) return undefined;
       const tombstone = { ...current, isDeleted: true, storedAt: new Date().toISOString() };
-      if (await this.#replace(tombstone, 0, current.revision)) return current;
+      if ((await this.#replace(tombstone, 0, current.revision)) !== undefined) return current;
     }
   }
 
@@ -80,24 +81,21 @@ export class Metas {
     await this.#bus.jsm.streams.deleteMessage(this.#layout.stream, current.revision, false).catch(() => undefined);
   }
 
-  /** False when it is deleted, or changed meanwhile. */
-  async #renew(current: Meta & { writtenAt: Date }): Promise<boolean> {
-    if (current.isDeleted) return false;
-    if (Math.abs(Date.now() - current.writtenAt.getTime()) < FRESH_MS) return true;
-    return this.#replace(current, CHUNK_BYTES, current.revision);
+  /** False when it was changed meanwhile. */
+  async #renew(current: Meta): Promise<boolean> {
+    return (await this.#replace(current, CHUNK_BYTES, current.revision)) !== undefined;
   }
 
-  /** False when the revision has moved on, also by an own try whose answer was lost: the caller reads again. */
-  async #replace(meta: Omit<Meta, "revision">, chunkBytes: number, revision: number): Promise<boolean> {
+  /** @returns the new revision; undefined when it has moved on, also by an own try whose answer was lost: the caller reads again */
+  async #replace(meta: Omit<Meta, "revision">, chunkBytes: number, revision: number): Promise<number | undefined> {
     const rollup = headers();
     rollup.set(JsHeaders.RollupHdr, JsHeaders.RollupValueSubject);
     const text = encodeMeta(this.#layout.bucket, meta, chunkBytes);
     const expect = { lastSubjectSequence: revision };
     try {
-      await this.#link.persist(() => this.#bus.js.publish(this.#layout.meta(meta.name), text, { headers: rollup, expect }));
-      return true;
+      return (await this.#link.persist(() => this.#bus.js.publish(this.#layout.meta(meta.name), text, { headers: rollup, expect }))).seq;
     } catch (error) {
-      if (jetStreamCode(error) === JS_ERROR.wrongLastSequence) return false;
+      if (jetStreamCode(error) === JS_ERROR.wrongLastSequence) return undefined;
       throw error;
     }
   }

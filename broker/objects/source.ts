@@ -39,8 +39,7 @@ export function fromBytes(bytes: Uint8Array): Fill {
 }
 
 /** Takes no more from the stream than the upload has room for. */
-export function fromStream(stream: AsyncIterable<Uint8Array | string>): Fill {
-  const iterator = stream[Symbol.asyncIterator]();
+export function fromStream(iterator: AsyncIterator<Uint8Array | string>): Fill {
   let rest: Uint8Array = new Uint8Array(0);
   return async (buffer) => {
     let filled = 0;

@@ -62,7 +62,7 @@ async function sendOnce(store: Store, { open, check }: UploadSource): Promise<St
     await check?.();
     if (sender.hadTrouble) await countChunks(store, subject, sender.count);
     const meta = { name: sha256, nuid, sizeBytes, chunks: sender.count, sha256, storedAt: new Date().toISOString(), isDeleted: false };
-    isKept = (await store.metas.publish(meta, sender.chunkBytes)) === "published";
+    isKept = (await store.metas.publish(meta, sender.chunkBytes)) !== undefined;
     return { sha256, sizeBytes, existed: !isKept };
   } finally {
     if (!isKept) {

@@ -1,8 +1,7 @@
 import type { TaskRecord } from "../../protocol/index.js";
 import type { Bus } from "../bus.js";
 import type { Events } from "../events.js";
-import { discard } from "../logs/discard.js";
-import { countSubjects } from "../subject-counts.js";
+import { discardReports } from "../logs/discard-reports.js";
 import type { Tasks } from "../tasks/index.js";
 import { isRemovable, whyKept } from "./holdings.js";
 import type { Expiry } from "./plan.js";
@@ -30,7 +29,7 @@ export async function expire(parts: ExpireParts, expiry: Expiry): Promise<boolea
   });
   // Also when somebody ended right after that, earlier or elsewhere.
   if (changed?.value.expired?.[kind] === undefined || !mayGo(changed.value)) return false;
-  if (kind !== "artifacts") await discardAll(bus, kind === "logs" ? "log" : "metric", changed.value);
+  if (kind !== "artifacts") await discardReports(bus, changed.value, [kind === "logs" ? "log" : "metric"]);
   if (changed.value.expired[kind] === at) say(parts, expiry, changed.revision);
   return true;
 }
@@ -39,8 +38,7 @@ async function expireRecord(parts: ExpireParts, expiry: Expiry): Promise<boolean
   const { bus, tasks } = parts;
   const entry = await tasks.bucket.get(expiry.id);
   if (!entry || !mayGo(entry.value) || !(await tasks.bucket.delete(expiry.id, entry.revision))) return false;
-  await discardAll(bus, "log", entry.value);
-  await discardAll(bus, "metric", entry.value);
+  await discardReports(bus, entry.value);
   say(parts, expiry, entry.revision);
   return true;
 }
@@ -51,13 +49,6 @@ function without(record: TaskRecord, kind: Exclude<Expiry["kind"], "tasks">): Ta
   if (kind === "artifacts") return { ...record, reported: { ...record.reported, artifacts: [] } };
   if (kind === "metrics") return record; // the figures of each metric are the record's own
   return { ...record, attempts: record.attempts.map(({ log: _log, ...attempt }) => attempt) };
-}
-
-/** Of every attempt that the record knew of: one that began since has a higher number. */
-async function discardAll(bus: Bus, noun: "log" | "metric", { id, attempt }: Pick<TaskRecord, "id" | "attempt">): Promise<void> {
-  const stream = bus.assets.streams[noun].name;
-  for (const { subject } of await countSubjects(bus, stream, `${bus.subjects.root}.${noun}.${id}.>`))
-    if (Number(bus.subjects.parse(subject)?.[2]) <= attempt) await discard(bus, { stream, subject });
 }
 
 function say({ events }: ExpireParts, { id, kind, why, name }: Expiry, revision: number): void {

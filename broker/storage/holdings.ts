@@ -49,12 +49,9 @@ function logPiece({ log, logBytes }: TaskRecord["attempts"][number], subject: st
   return [[subject, Object.values(logBytes ?? {}).reduce((sum, each) => sum + each, 0)]];
 }
 
-/** A manifest that is gone leaves those that the record itself names. */
+/** A manifest that is gone, or that can not be read here, leaves those that the record itself names: one task must not keep all others from being looked at. */
 async function artifactsOf(artifacts: Artifacts, record: TaskRecord): Promise<ArtifactRef[]> {
-  return artifacts.listAll(record).catch((error: unknown) => {
-    if (isNavvyError(error, "not_found") || isNavvyError(error, "corrupt")) return artifacts.list(record);
-    throw error;
-  });
+  return artifacts.listAll(record).catch(() => artifacts.list(record));
 }
 
 /** By task: the server says how many messages a subject has, not how large they are, so each counts as the stream's average. */

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { NavvyError } from "../../protocol/index.js";
+import { MANIFEST_NAME, NavvyError } from "../../protocol/index.js";
 import type { ContentStore } from "../contents/content-store.js";
 import { referencesOf } from "./references.js";
 
@@ -33,7 +33,7 @@ test("whatever in a record looks like an object's name is a reference, also in f
 });
 
 test("a manifest's references count, and one that can not be read leaves nobody sure", async () => {
-  const record = { reported: { artifacts: [{ kind: "manifest", sha256: sha("a") }] } };
+  const record = { reported: { artifacts: [{ name: MANIFEST_NAME, kind: "manifest", sha256: sha("a") }] } };
   expect(await all(record, { [sha("a")]: text([{ name: "x", sha256: sha("b") }]) })).toEqual([sha("a"), sha("b")]);
   expect(await all(record)).toEqual([sha("a")]);
   await expect(all(record, { [sha("a")]: new NavvyError("timeout", "no answer") })).rejects.toMatchObject({ code: "timeout" });
@@ -46,6 +46,8 @@ test("large content keeps what it is made of, also where only a manifest names i
     `${sha("a")}.chunks`,
     sha("b"),
   ]);
-  const record = { reported: { artifacts: [{ kind: "manifest", sha256: sha("c"), sizeBytes: 9 }] } };
+  expect(await all({ spec: { code: { bundle: sha("a"), sizeBytes: 2 ** 30, files: 9 } } })).toContain(`${sha("a")}.chunks`);
+  expect(await all(`damaged ${sha("a")}`)).toContain(`${sha("a")}.chunks`);
+  const record = { reported: { artifacts: [{ name: MANIFEST_NAME, kind: "manifest", sha256: sha("c"), sizeBytes: 9 }] } };
   expect(await all(record, { [sha("c")]: text([large]) })).toContain(`${sha("a")}.chunks`);
 });

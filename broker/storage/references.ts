@@ -1,5 +1,5 @@
-import { isNavvyError } from "../../protocol/index.js";
-import { artifactObjects } from "../artifacts.js";
+import { isNavvyError, MANIFEST_NAME } from "../../protocol/index.js";
+import { artifactObjects, type ContentRef } from "../artifacts.js";
 import { WHOLE_BYTES } from "../contents/chunk-list.js";
 import type { ContentStore } from "../contents/content-store.js";
 
@@ -24,6 +24,8 @@ const INDIRECT: Indirect[] = [manifests, contents];
  */
 export async function* referencesOf(record: unknown, parts: ReferenceParts): AsyncGenerator<string> {
   yield* namedIn(record);
+  // A record that is damaged: whatever it names may be large.
+  if (typeof record === "string") for (const sha256 of namedInText(record)) yield* partsOf({ sha256 }, parts);
   for (const follow of INDIRECT) yield* follow(record, parts);
 }
 
@@ -31,9 +33,9 @@ export async function* referencesOf(record: unknown, parts: ReferenceParts): Asy
 async function* manifests(record: unknown, parts: ReferenceParts): AsyncGenerator<string> {
   const { objects } = parts;
   if (typeof record !== "object") return;
-  const { reported } = record as { reported?: { artifacts?: { kind?: unknown; sha256?: unknown }[] } };
-  for (const { kind, sha256 } of reported?.artifacts ?? []) {
-    if (kind !== "manifest" || typeof sha256 !== "string") continue;
+  const { reported } = record as { reported?: { artifacts?: { name?: unknown; kind?: unknown; sha256?: unknown }[] } };
+  for (const { name, kind, sha256 } of reported?.artifacts ?? []) {
+    if (name !== MANIFEST_NAME || kind !== "manifest" || typeof sha256 !== "string") continue;
     const bytes = await objects.getBytes(sha256, { maxBytes: MAX_MANIFEST_BYTES }).catch((error: unknown) => {
       if (isNavvyError(error, "not_found")) return undefined; // gone: nobody can reach what it named
       throw error;
@@ -45,19 +47,26 @@ async function* manifests(record: unknown, parts: ReferenceParts): AsyncGenerato
   }
 }
 
-/** Folders name their files, and large content lies in chunks. */
+/** Folders name their files, and large content lies in chunks: also code, whose reference has its hash as `bundle`. */
 async function* contents(value: unknown, parts: ReferenceParts): AsyncGenerator<string> {
   if (typeof value !== "object" || value === null || ArrayBuffer.isView(value)) return;
-  const { sha256, sizeBytes, files, store } = value as Record<string, unknown>;
-  if (typeof sha256 === "string" && typeof sizeBytes === "number" && (files !== undefined || sizeBytes > WHOLE_BYTES)) {
-    const ref = { sha256, sizeBytes, ...(typeof files === "number" ? { files } : {}), ...(typeof store === "string" ? { store } : {}) };
-    try {
-      yield* artifactObjects(ref, parts.objects);
-    } catch (error) {
-      if (!isNavvyError(error, "not_found") && !isNavvyError(error, "corrupt")) throw error; // nobody can reach what it named
-    }
+  const { sha256, bundle, sizeBytes, files, store } = value as Record<string, unknown>;
+  const isLarge = typeof sizeBytes === "number" && sizeBytes > WHOLE_BYTES;
+  if (typeof bundle === "string" && isLarge) yield* partsOf({ sha256: bundle }, parts);
+  if (typeof sha256 === "string" && typeof sizeBytes === "number" && (files !== undefined || isLarge)) {
+    const ref = { sha256, ...(typeof files === "number" ? { files } : {}), ...(typeof store === "string" ? { store } : {}) };
+    yield* partsOf(ref, parts);
   }
   for (const each of Object.values(value)) yield* contents(each, parts);
+}
+
+/** @throws NavvyError corrupt: it can not be read just now, or only by a newer navvy: then nobody knows what it is made of */
+async function* partsOf(ref: ContentRef, { objects }: ReferenceParts): AsyncGenerator<string> {
+  try {
+    yield* artifactObjects(ref, objects);
+  } catch (error) {
+    if (!isNavvyError(error, "not_found")) throw error; // nobody can reach what it named
+  }
 }
 
 function parsed(text: string): unknown {

@@ -43,6 +43,9 @@ export interface Garbage {
   young: StoredObject[];
 }
 
+/** What somebody else put into the bucket is not ours to judge. */
+const OURS = /^[0-9a-f]{64}(?:\.chunks|\.known)?$/;
+
 const CATCH_UP_EVERY = 50;
 
 /** Finds garbage; with `act` the marks stay open for it. */
@@ -67,7 +70,7 @@ async function sort(
   { graceMs, now }: SweepOptions,
 ): Promise<Garbage> {
   const isOld = ({ at }: { at: Date }) => now - at.getTime() > graceMs;
-  const loose = inventory.objects.filter(({ isDeleted, name }) => !isDeleted && !marks.has(name));
+  const loose = inventory.objects.filter(({ isDeleted, name }) => !isDeleted && OURS.test(name) && !marks.has(name));
   const tombstones = inventory.objects.filter((object) => object.isDeleted && isOld(object));
   return {
     objects: loose.filter(isOld),

@@ -14,6 +14,7 @@ import { askAgent } from "../ask-agent.js";
 import { Bucket } from "../bucket.js";
 import type { Bus } from "../bus.js";
 import type { Events } from "../events.js";
+import { discardReports } from "../logs/discard-reports.js";
 import { classRank, type Queues } from "../queues.js";
 import type { Watch } from "../watch.js";
 import { Claims } from "./claims.js";
@@ -217,6 +218,8 @@ export class Tasks {
     if (task.status === "published" && !options.force)
       throw new NavvyError("illegal_move", `task ${task.id} is published`, { fix: "add --force to delete it all the same" });
     const entry = await this.bucket.get(task.id);
+    // Before the record: one that is made again under the same id would take them for its own.
+    if (entry) await discardReports(this.#bus, entry.value);
     if (!entry || !(await this.bucket.delete(task.id, entry.revision)))
       throw new NavvyError("conflict", `task ${task.id} changed while it was deleted`, { fix: "try again" });
     this.#events.emit({ kind: "task", id: task.id, event: "deleted", reason: "deleted", key: entry.revision, data: { name: task.name } });

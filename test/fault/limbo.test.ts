@@ -55,7 +55,8 @@ test("a record that outgrows its limit at its end is settled all the same, and s
   await using c = await client(nats);
   await using _agent = await spawnAgent(nats);
   const id = await c.submit(
-    sh('i=0; while [ $i -lt 8 ]; do printf \'{"t":"output","k":"k%d","v":"%09000d"}\\n\' $i 0 >> "$NAVVY_EVENTS"; i=$((i+1)); done'),
+    sh(`printf '{"t":"output","k":"o","v":"%015000d"}\\n{"t":"param","k":"p","v":"%015000d"}\\n' 0 0 >> "$NAVVY_EVENTS"
+        name=$(printf '%0240d' 0); i=0; while [ $i -lt 95 ]; do : > "$NAVVY_ARTIFACTS/$name$i"; i=$((i+1)); done`),
   );
   const done = await c.ended(id, 30_000);
   expect(done).toMatchObject({ status: "completed", reported: { outputs: {} } });

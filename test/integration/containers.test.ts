@@ -70,7 +70,7 @@ test("one that needs more memory than it may have is out of memory; the same cod
 
 test("it runs as the agent's user with no way to more privileges, and sees nothing of the agent's accounts", async () => {
   const { log } = await run("id -u; grep NoNewPrivs /proc/self/status; ls /navvy");
-  const inside = ["api", "artifacts", "events.jsonl", "home", "node_modules", "output", "params.json", "work"];
+  const inside = ["api", "artifacts", "events.jsonl", "home", "node_modules", "output", "params.json", "summary.md", "tb", "work"];
   expect(log.split("\n").filter(Boolean)).toEqual([String(process.getuid?.()), "NoNewPrivs:\t1", ...inside]);
 });
 

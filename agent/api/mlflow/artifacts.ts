@@ -2,7 +2,7 @@ import { posix } from "node:path";
 import { NavvyError } from "../../../protocol/index.js";
 import { artifactsOf } from "../artifacts.js";
 import type { Call } from "../call.js";
-import { sendStream } from "../stream.js";
+import { sendStream, upTo } from "../stream.js";
 import { type MlflowAct, textOf } from "./asked.js";
 import { NotHere, required } from "./failures.js";
 import type { MlflowState } from "./state.js";
@@ -28,7 +28,7 @@ export async function putFile(call: Call, state: MlflowState, path: string): Pro
 /** A file of a run, from the artifacts folder. */
 export async function sendFile(call: Call, state: MlflowState, path: string): Promise<undefined> {
   const { handle, sizeBytes } = await artifactsOf(call.attempt).open(placeOf(state, path));
-  await sendStream(call.response, handle.createReadStream(), { sizeBytes });
+  await sendStream(call.response, handle.createReadStream(upTo(sizeBytes)), { sizeBytes });
   return undefined;
 }
 

@@ -36,7 +36,7 @@ const update: MlflowAct = async (asked) => {
 };
 
 const setTag: MlflowAct = async ({ state, fields }) => {
-  state.experiment.tags.set(required(fields, "key"), textOf(fields.value));
+  state.putAll(state.experiment.tags, [[required(fields, "key"), textOf(fields.value)]]);
   await state.save();
   return {};
 };

@@ -1,11 +1,13 @@
 import { randomBytes } from "node:crypto";
 import { NavvyError } from "../../../protocol/index.js";
-import { type Asked, type MlflowAct, pairsOf, textOf } from "./asked.js";
+import { type Asked, type MlflowAct, pairsOf } from "./asked.js";
 import { required } from "./failures.js";
 import { EXPERIMENT_ID, modelShape } from "./shapes.js";
 import { folderName, type Model } from "./state.js";
 
 const MAX_MODELS = 1_000;
+
+const textOfShort = (value: unknown) => (typeof value === "string" ? value.slice(0, 200) : "");
 
 function modelOf({ state }: Asked, id = ""): Model {
   const model = state.models.get(id);
@@ -17,16 +19,18 @@ function modelOf({ state }: Asked, id = ""): Model {
 const create: MlflowAct = async ({ state, fields }) => {
   if (state.models.size >= MAX_MODELS) throw new NavvyError("invalid_argument", `a task can log at most ${MAX_MODELS} models`);
   const id = `m-${randomBytes(16).toString("hex")}`;
-  const name = textOf(fields.name) || id;
+  const name = textOfShort(fields.name) || id;
   const taken = new Set([...state.models.values()].map((model) => model.folder));
   const plain = `models/${folderName(name)}`;
   const times = { creation_timestamp_ms: Date.now(), last_updated_timestamp_ms: Date.now() };
   const { source_run_id, model_type } = fields;
-  const given = { ...(source_run_id ? { source_run_id } : {}), ...(model_type ? { model_type } : {}) };
+  const short = { source_run_id: textOfShort(source_run_id), model_type: textOfShort(model_type) };
+  const given = Object.fromEntries(Object.entries(short).filter(([, value]) => value !== ""));
   const artifact_uri = `mlflow-artifacts:/${EXPERIMENT_ID}/models/${id}/artifacts`;
   const info = { model_id: id, experiment_id: EXPERIMENT_ID, name, artifact_uri, status: "LOGGED_MODEL_PENDING", ...times, ...given };
   const folder = taken.has(plain) ? `${plain}-${id.slice(2, 10)}` : plain;
-  const model: Model = { id, folder, info, tags: new Map(pairsOf(fields.tags)), params: new Map(pairsOf(fields.params)) };
+  const model: Model = { id, folder, info, tags: new Map(), params: new Map() };
+  for (const what of ["tags", "params"] as const) state.putAll(model[what], pairsOf(fields[what]));
   state.models.set(id, model);
   await state.save();
   return { model: modelShape(model) };
@@ -44,7 +48,7 @@ const finalize: MlflowAct = async (asked, { id }) => {
 const add =
   (what: "tags" | "params"): MlflowAct =>
   async (asked, { id }) => {
-    for (const [key, value] of pairsOf(asked.fields[what])) modelOf(asked, id)[what].set(key, value);
+    asked.state.putAll(modelOf(asked, id)[what], pairsOf(asked.fields[what]));
     await asked.state.save();
     return {};
   };

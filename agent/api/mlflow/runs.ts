@@ -4,11 +4,8 @@ import { required } from "./failures.js";
 import { type Logged, logPoints, pointOf } from "./metrics.js";
 import { filterOf } from "./search.js";
 import { infoShape, runShape } from "./shapes.js";
-import type { Run } from "./state.js";
+import { MAX_VALUE, type Run } from "./state.js";
 
-/** As MLflow has them; what is longer is cut, so that no script fails for it. */
-const MAX_VALUE = 8_000;
-const MAX_PAIRS = 5_000;
 const MAX_KEPT_BYTES = 64 * 1024;
 const PARENT = "mlflow.parentRunId";
 const NAME = "mlflow.runName";
@@ -19,7 +16,7 @@ const create: MlflowAct = async ({ state, fields }) => {
   const tags = pairsOf(fields.tags);
   const tag = new Map(tags);
   const run = state.create({ name: textOf(fields.run_name) || tag.get(NAME), parent: tag.get(PARENT) });
-  setAll(run.tags, tags);
+  state.putAll(run.tags, tags);
   run.tags.set(NAME, run.name);
   if (typeof fields.user_id === "string" && fields.user_id !== "") run.tags.set("mlflow.user", fields.user_id);
   run.startTime = wholeOf(fields.start_time) ?? run.startTime;
@@ -88,8 +85,8 @@ async function logAll(
   const isNew = ([key, value]: [string, string]) => run.params.get(key) !== value;
   const lines = params.filter(isNew).map(([k, v]) => ({ t: "param", k: `${run.prefix}${k}`.slice(0, 256), v: v.slice(0, MAX_VALUE) }));
   await call.attempt.events.append([...lines, ...logPoints(run, metrics)]);
-  setAll(run.params, params);
-  setAll(run.tags, tags);
+  state.putAll(run.params, params);
+  state.putAll(run.tags, tags);
   if (params.length + tags.length > 0) await state.save();
   else state.saveLater();
   return {};
@@ -124,12 +121,6 @@ const logLinks =
 function taken(run: Run): Run {
   run.isTaken = true;
   return run;
-}
-
-/** @throws NavvyError invalid_argument */
-function setAll(map: Map<string, string>, pairs: [string, string][]): void {
-  for (const [key, value] of pairs) map.set(key.slice(0, 512), value.slice(0, MAX_VALUE));
-  if (map.size > MAX_PAIRS) throw new NavvyError("invalid_argument", `a run can have at most ${MAX_PAIRS} parameters, and as many tags`);
 }
 
 function parsed(text: string): unknown {

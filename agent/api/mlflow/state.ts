@@ -52,6 +52,12 @@ interface Kept {
 }
 
 const SAVE_LATE_MS = 1_000;
+/** As MLflow has it; what is longer is cut, so that no script fails for it. */
+export const MAX_VALUE = 8_000;
+const MAX_KEY = 512;
+const MAX_PAIRS = 5_000;
+/** Of names and values of tags and parameters of all runs. */
+const MAX_CHARACTERS = 8 * 1024 * 1024;
 const MAX_RUNS = 1_000;
 const MAX_PREFIX = 60;
 
@@ -69,6 +75,7 @@ export class MlflowState implements Lasting {
   #last: Promise<void> = Promise.resolve();
   #next: Promise<void> | undefined;
   #late: NodeJS.Timeout | undefined;
+  #characters = 0;
 
   /** The attempt's, made when it is first asked for. */
   static of(attempt: ApiAttempt): Promise<MlflowState> {
@@ -116,22 +123,49 @@ export class MlflowState implements Lasting {
 
   /** Resolves when all that is so now stands in the file. */
   save(): Promise<void> {
-    this.#next ??= this.#last = this.#last.then(async () => {
+    this.#next ??= this.#begin();
+    return this.#next;
+  }
+
+  /** One that fails is told to those who wait for it, and keeps no later one from being tried. */
+  #begin(): Promise<void> {
+    const saving = this.#last.then(async () => {
       this.#next = undefined;
       await this.#file.write(JSON.parse(JSON.stringify(this.#kept(), mapsAsEntries)));
     });
-    return this.#next;
+    this.#last = saving.catch(() => undefined);
+    return saving;
+  }
+
+  /** Sets parameters or tags of a run or a model. @throws NavvyError invalid_argument, too_large: then none of them is set */
+  putAll(map: Map<string, string>, pairs: [string, string][]): void {
+    const short = new Map(pairs.map(([key, value]) => [key.slice(0, MAX_KEY), value.slice(0, MAX_VALUE)]));
+    let grown = 0;
+    let fresh = 0;
+    for (const [key, value] of short) {
+      const known = map.get(key);
+      grown += value.length + (known === undefined ? key.length : -known.length);
+      if (known === undefined) fresh++;
+    }
+    if (map.size + fresh > MAX_PAIRS)
+      throw new NavvyError("invalid_argument", `a run can have at most ${MAX_PAIRS} parameters, and as many tags`);
+    if (this.#characters + grown > MAX_CHARACTERS)
+      throw new NavvyError("too_large", "the runs of a task can keep 8 MiB of parameters and tags together", {
+        fix: "leave large values as artifacts",
+      });
+    this.#characters += grown;
+    for (const [key, value] of short) map.set(key, value);
   }
 
   saveLater(): void {
     this.#late ??= setTimeout(() => {
       this.#late = undefined;
-      void this.save();
+      this.save().catch(() => undefined); // the next one that somebody waits for says so
     }, SAVE_LATE_MS);
   }
 
   async close(): Promise<void> {
-    if (this.#late !== undefined) void this.save();
+    if (this.#late !== undefined) this.save().catch(() => undefined);
     clearTimeout(this.#late);
     this.#late = undefined;
     await this.#last;

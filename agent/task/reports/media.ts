@@ -8,6 +8,9 @@ import { type Content, contentOf, type MediaLine } from "./media-content.js";
 /** Of an attempt: each is a message, and may be an object. */
 const MAX_ITEMS = 10_000;
 const MAX_MEDIA_BYTES = 256 * 1024 * 1024;
+/** Texts up to that size are shown without what may not leave this machine; larger ones are as good as artifacts. */
+const MAX_CLEANED_BYTES = 4 * 1024 * 1024;
+const TEXT = /^text\/|json|yaml|xml/;
 
 export interface MediaParts {
   target: { id: string; attempt: number };
@@ -17,6 +20,7 @@ export interface MediaParts {
   /** Where a path of the task lies. @throws NavvyError */
   locate: (path: string) => Promise<string>;
   tell: (key: string | undefined, text: string) => void;
+  clean: (text: string) => string;
 }
 
 /** Ships what a task shows: small things within their message, large ones and files as objects. */
@@ -61,13 +65,15 @@ export class Media {
       this.#parts.tell("media", `an attempt has at most ${MAX_ITEMS} media: ${this.#count - MAX_ITEMS} further ones were left out`);
   }
 
-  async #stored({ path, bytes }: Content): Promise<Pick<MediaItem, "data" | "sha256" | "sizeBytes">> {
+  async #stored({ path, bytes, mediaType }: Content): Promise<Pick<MediaItem, "data" | "sha256" | "sizeBytes">> {
     if (path === undefined) return this.#storedBytes(bytes ?? new Uint8Array());
     const file = await this.#parts.locate(path);
     const found = await stat(file).catch(() => undefined);
     if (!found) throw new Error(`there is no file ${path}`);
     if (!found.isFile()) throw new Error(`${path} is not a file`);
     if (found.size > MAX_MEDIA_BYTES) throw new Error(`${path} is larger than 256 MiB; leave it as an artifact`);
+    if (found.size <= MAX_CLEANED_BYTES && TEXT.test(mediaType))
+      return this.#storedBytes(Buffer.from(this.#parts.clean(await readFile(file, "utf8"))));
     if (found.size <= MAX_INLINE_MEDIA_BYTES) return this.#storedBytes(await readFile(file));
     const { objects, signal } = this.#parts;
     return this.#patiently(() => objects.putFile(file, signal));
