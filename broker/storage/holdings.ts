@@ -1,4 +1,4 @@
-import { type ArtifactRef, isNavvyError, type TaskRecord } from "../../protocol/index.js";
+import { type ArtifactRef, type TaskRecord } from "../../protocol/index.js";
 import type { Artifacts } from "../artifacts.js";
 import type { Bus } from "../bus.js";
 import { persist } from "../persist.js";

@@ -1,4 +1,3 @@
-import { NavvyError } from "../../../protocol/index.js";
 import { type Asked, type MlflowAct, pairsOf, textOf, wholeOf } from "./asked.js";
 import { required } from "./failures.js";
 import { type Logged, logPoints, pointOf } from "./metrics.js";
