@@ -70,6 +70,8 @@ export class Reports {
   readonly #summary: SummaryPage;
   #sequence: number;
   #gathered: Gathered;
+  /** Pieces that were read and could not be taken in yet. */
+  #held: Piece[] | undefined;
   #dueAt = 0;
   #lookAt = performance.now() + LOOK_EVERY_MS / 2;
   /** Counts changes, so that the record is written only when there is something new. */
@@ -154,9 +156,9 @@ export class Reports {
 
   /** A piece of each file, as one. @returns whether there was any */
   async #round({ isFinal = false } = {}): Promise<boolean> {
-    const pieces = await this.#files.next({ isFinal });
+    const pieces = this.#held ?? (await this.#files.next({ isFinal }));
     if (pieces.length === 0) return false;
-    await this.#state.write({
+    const isWritten = await this.#state.write({
       files: this.#files.positions,
       sequence: this.#sequence,
       badLines: this.#badLines.count,
@@ -164,6 +166,9 @@ export class Reports {
       figures: this.#figures.state,
       reported: this.#gathered,
     });
+    // On a full disk it waits: the next agent would take it in again as other batches under the same numbers. At the end there is none.
+    this.#held = isWritten || isFinal ? undefined : pieces;
+    if (this.#held) return false;
     const points: Point[] = [];
     for (const piece of pieces) await this.#take(piece, points);
     const { target, metrics, signal } = this.#parts;

@@ -1,3 +1,5 @@
+import { mkdir, rmdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { client, spawnAgent } from "../support/agent.js";
 import { eventually } from "../support/eventually.js";
@@ -44,3 +46,28 @@ test("reports in several files, late ones too, are taken in once each and in ord
     expect(points.map((point) => [point.step, point.value])).toEqual(Array.from({ length: count }, (_, i) => [i, i]));
   }
 }, 120_000);
+
+test("what can not be written down before it is taken in waits, and is there at the end all the same", async () => {
+  await using nats = await startNats();
+  await using c = await client(nats);
+  await using _agent = await spawnAgent(nats);
+  const scalar = (value: number) => `echo '{"t":"scalar","k":"loss","v":${value}}' >> "$NAVVY_EVENTS"`;
+  const waitFor = (file: string) => `while [ ! -e "$NAVVY_DIR/${file}" ]; do sleep 0.05; done`;
+  // A folder in the place of the file is as good as a full disk.
+  const script = `mkdir "$NAVVY_DIR/taken.json.next"; ${scalar(1)}; sleep 2; echo reported; ${waitFor("go")}; ${scalar(2)}; ${waitFor("end")}`;
+  const id = await c.submit(["sh", "-c", `echo "$NAVVY_DIR"; ${script}`]);
+  const values = async () => (await c.navvy.metrics.series({ id, attempt: 1 }, "loss")).map(({ value }) => value);
+  const log = await eventually("it has reported", async () => {
+    const text = await c.logOf(id);
+    return text.includes("reported") && text;
+  });
+  const dir = log.split("\n")[0] ?? "";
+  expect(await values()).toEqual([]);
+  await rmdir(join(dir, "taken.json.next"));
+  await writeFile(join(dir, "go"), "");
+  await eventually("both are taken in", async () => (await values()).length === 2);
+  await mkdir(join(dir, "taken.json.next"));
+  await writeFile(join(dir, "end"), "");
+  expect((await c.ended(id)).reported.metrics.loss).toMatchObject({ count: 2, last: 2 });
+  expect(await values()).toEqual([1, 2]);
+});
