@@ -80,14 +80,15 @@ const MISTAKES: [string, string][] = [
   ["output accuracy", "takes NAME=VALUE, not 'accuracy'"],
   ["note loud text", "is info, warn or error, not 'loud'"],
   ["artifact missing.txt", "there is no file missing.txt"],
-  [`artifact ${SCRIPT} --name ../escaped`, "is not a name inside $NAVVY_ARTIFACTS"],
+  ["artifact SCRIPT --name ../escaped", "is not a name inside $NAVVY_ARTIFACTS"],
   ["frobnicate", "there is no report 'frobnicate'"],
 ];
 
 test("a mistake is named with what to write instead, ends with 2 and reports nothing", async () => {
   await using inside = await reporting();
   for (const [words, says] of MISTAKES) {
-    const { exitCode, stderr } = await execa(SCRIPT, words.split(" "), { env: inside.env, reject: false });
+    const args = words.split(" ").map((word) => (word === "SCRIPT" ? SCRIPT : word));
+    const { exitCode, stderr } = await execa(SCRIPT, args, { env: inside.env, reject: false });
     expect([exitCode, stderr], words).toEqual([2, expect.stringMatching(/^error: navvy-report: [^\n]*\n {2}fix: [^\n]+$/)]);
     expect(stderr).toContain(says);
   }

@@ -78,14 +78,14 @@ test("environments are held to their limit: those that were not used for longest
   await c.executing(running);
   await c.ended(await inEnvironment(c, "b"));
   await c.ended(await inEnvironment(c, "c"));
-  await eventually("only what is used stays over the limit", () => namesOf(first).join() === "a");
+  await eventually("only what is used stays over the limit", () => namesOf(first).join() === "a", { timeoutMs: 30_000 });
   first.kill("SIGKILL");
   await first.exited;
   await using second = await spawnAgent(nats, { name: first.name, workDir: first.workDir, args, slots: 3, adoptWithin: "60s" });
   const other = await inEnvironment(c, "d", stop);
   await c.executing(other);
   await c.ended(await inEnvironment(c, "e"));
-  await eventually("what nobody uses is gone", () => namesOf(second).join() === "a,d");
+  await eventually("what nobody uses is gone", () => namesOf(second).join() === "a,d", { timeoutMs: 30_000 });
   writeFileSync(stop, "");
   expect(await c.ended(running)).toMatchObject({ status: "completed", attempt: 1 });
   expect(await c.logOf(running)).toBe("614400\n");
