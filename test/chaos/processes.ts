@@ -41,11 +41,23 @@ export function stateOf(pid: number): string | undefined {
   return state === "Z" || state === "X" ? undefined : state;
 }
 
-/** Whether it can run at this moment: neither dead, nor stopped, nor in a frozen cgroup. */
+/** Whether it can run at this moment: neither dead nor dying, nor stopped, nor in a frozen cgroup. */
 export function canRun(process: Pick<SeenProcess, "pid" | "cgroup">): boolean {
   const state = stateOf(process.pid);
-  if (state === undefined || state === "T" || state === "t") return false;
+  if (state === undefined || state === "T" || state === "t" || isDying(process.pid)) return false;
   return process.cgroup === undefined || !/^frozen 1$/m.test(read(`${process.cgroup}/cgroup.events`) ?? "");
+}
+
+const SIGKILL_PENDING = 1n << 8n;
+/** PF_EXITING of the kernel's `sched.h`: the ninth field of `stat` has it. */
+const EXITING = 4;
+
+/** Killed, and on its way out: it may wait long for a processor to die on, and runs nothing of its own any more. */
+function isDying(pid: number): boolean {
+  const stat = read(`/proc/${pid}/stat`);
+  const flags = Number(stat?.slice(stat.lastIndexOf(")") + 2).split(" ")[6] ?? 0);
+  const pending = [...(read(`/proc/${pid}/status`) ?? "").matchAll(/^(?:SigPnd|ShdPnd):\s*([0-9a-f]+)$/gm)];
+  return (flags & EXITING) !== 0 || pending.some(([, mask]) => (BigInt(`0x${mask}`) & SIGKILL_PENDING) !== 0n);
 }
 
 /** Where cgroups are mounted; version 2 also beside version 1. */

@@ -73,18 +73,20 @@ export function judgeMetrics({ record, submitted }: Case, left: Left): Violation
 
 const add = (a: number, b: number) => a + b;
 
-/** A batch may come twice: its number says so. */
+/** Those of the task itself, without what its agent measured. A batch may come twice: its number says so. */
 function pointsOf(pieces: readonly MetricPiece[]): { step: number; value: number }[] {
   const bySequence = new Map(pieces.map((piece) => [piece.sequence, piece]));
   return [...bySequence.values()]
     .sort((a, b) => a.sequence - b.sequence)
-    .flatMap(({ step, value }) => {
-      const [steps, values] = [viewOf(step), viewOf(value)];
+    .flatMap(({ keys, key, step, value }) => {
+      const [names, steps, values] = [viewOf(key), viewOf(step), viewOf(value)];
       return Array.from({ length: value.byteLength / 8 }, (_, i) => ({
+        name: keys[names.getUint16(i * 2, true)] ?? "",
         step: steps.getFloat64(i * 8, true),
         value: values.getFloat64(i * 8, true),
       }));
-    });
+    })
+    .filter(({ name }) => !name.startsWith("system/"));
 }
 
 const viewOf = (bytes: Uint8Array) => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

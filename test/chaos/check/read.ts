@@ -49,6 +49,9 @@ export interface LogPiece {
 /** Points of one batch, in columns of little-endian float64. */
 export interface MetricPiece {
   sequence: number;
+  keys: string[];
+  /** Little-endian uint16: which of the keys. */
+  key: Uint8Array;
   step: Uint8Array;
   value: Uint8Array;
 }
