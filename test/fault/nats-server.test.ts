@@ -20,7 +20,7 @@ async function underLoad(
   const load = await submitLoad(c, { folder: folder.path, ...size });
   await eventually("the load runs", async () => (await load.begun()) > 10, { timeoutMs: 20_000 });
   await fault({ nats, c, agents: [one, two] });
-  await load.check(c, 120_000);
+  await load.check(c, { timeoutMs: 120_000 });
   for (const agent of [one, two]) expect(agent.log.filter((line) => /"level":[56]0/.test(line))).toEqual([]);
 }
 
