@@ -151,8 +151,7 @@ describe("compose.cluster.yaml", () => {
     expect(checks["durability"]?.text).toBe("3 replicas");
   });
 
-  // Again when it takes the servers longer to agree: three of them, three agents and an engine share what there is of a machine here.
-  test.each(SERVERS)("without %s tasks run on", { retry: 2, timeout: 400_000 }, async (server) => {
+  test.each(SERVERS)("without %s tasks run on", { timeout: 400_000 }, async (server) => {
     await haveCaughtUp(fleet);
     await fleet.compose("kill", server);
     try {
