@@ -5,8 +5,10 @@
 export { isNavvyError, NavvyError } from "../protocol/index.js";
 export { connectTo, disconnect } from "./connection.js";
 export type { CloneOptions, CreateOptions, InitOptions, TaskReference } from "./options.js";
+export * from "./pipeline/index.js";
 export type { RemoteOptions } from "./remote.js";
 export type { Report } from "./report.js";
 export { TaskArtifact, TaskArtifacts, TaskMetrics } from "./results.js";
+export { step } from "./step.js";
 export { Task } from "./task.js";
 export { type WaitForOptions, waitAll, waitAny } from "./wait.js";
