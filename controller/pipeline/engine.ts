@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import type { Navvy } from "../../broker/index.js";
 import type { ParameterValue, TaskRecord } from "../../protocol/index.js";
 import { fill } from "../expression/index.js";
@@ -76,6 +77,7 @@ export class Engine {
     const plan = planOf(graph);
     const views = new Views(navvy, { steps: plan.steps, params: parts.params, run });
     const stop = new AbortController();
+    setMaxListeners(0, stop.signal); // every step that runs listens
     const context: Context = {
       navvy,
       own,

@@ -138,7 +138,10 @@ function specOf(step: Step, filled: { [key: string]: unknown }): TaskSpec {
   const words = Array.isArray(command) ? command.map(textOf) : command;
   const variables = Object.fromEntries(Object.entries(env).map(([name, value]) => [name, textOf(value)]));
   const parsed = TaskSpec.safeParse({ ...rest, command: words, env: variables });
-  if (parsed.success) return parsed.data;
+  if (parsed.success) {
+    const { timeLimitMs = Number.POSITIVE_INFINITY, graceMs } = parsed.data;
+    return { ...parsed.data, graceMs: Math.min(graceMs, timeLimitMs) };
+  }
   const [issue] = parsed.error.issues;
   throw new NavvyError("invalid_argument", `step ${step.name} makes no task: ${issue?.path.join(".") ?? ""}: ${issue?.message ?? "wrong"}`);
 }

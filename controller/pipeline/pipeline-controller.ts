@@ -2,12 +2,12 @@ import { NavvyError, type ParameterValue, SERVICES_QUEUE } from "../../protocol/
 import { task } from "../../task/index.js";
 import { alive } from "../alive.js";
 import { connection } from "../connection.js";
+import type { Current } from "../current.js";
 import { leaveProcess } from "../ending.js";
 import { checkGraph } from "../graph/check.js";
 import type { GraphParameter, NewGraph } from "../graph/graph.js";
 import { isStepOver, type StepState } from "../graph/step-state.js";
 import { draftOfProgram, say } from "../remote.js";
-import { Task } from "../task.js";
 import type { WaitForOptions } from "../wait.js";
 import type { StepHooks } from "./context.js";
 import type { RunResult } from "./engine.js";
@@ -16,6 +16,7 @@ import { type FunctionStepOptions, functionStep, headOfGraph, taskStep } from ".
 import { startLocalAgent } from "./local-agent.js";
 import type { PipelineOptions, StepOptions, TaskStepOptions } from "./options.js";
 import { OwnProgram } from "./program.js";
+import { startRun } from "./start-run.js";
 import { type Going, runHere } from "./run-here.js";
 import { PIPELINE_TAG, PipelineRun, type StepSummary } from "./runs.js";
 
@@ -34,7 +35,7 @@ export class PipelineController {
   #going: Going | undefined;
   #result: RunResult | undefined;
   #remote: PipelineRun | undefined;
-  #task: Task | undefined;
+  #own: Current | undefined;
   #localAgent: AsyncDisposable | undefined;
 
   constructor(options: PipelineOptions) {
@@ -128,7 +129,7 @@ export class PipelineController {
 
   /** Id of the controller's task, once it is started. */
   get id(): string | undefined {
-    return this.#task?.id ?? this.#remote?.id;
+    return this.#own?.record.id ?? this.#remote?.id;
   }
 
   /**
@@ -167,10 +168,9 @@ export class PipelineController {
   async #run(queue?: string): Promise<this> {
     const { name, project, tags = [], onAbort } = this.#options;
     const checked = checkGraph(this.graph);
-    const parameters = { ...this.#defaults() };
-    this.#task = await Task.init({ name, ...(project ? { project } : {}), type: "controller", tags: [PIPELINE_TAG, ...tags], parameters });
     const navvy = await connection();
-    const own = { record: this.#task.record, report: this.#task.log };
+    const own = await startRun(navvy, { name, ...(project ? { project } : {}), tags: [PIPELINE_TAG, ...tags], parameters: this.#defaults() });
+    this.#own = own;
     const program = new OwnProgram(navvy, own.record, this.#options.code);
     this.#going = await runHere({ navvy, own, graph: checked, program, hooks: this.#hooks, queue, ...(onAbort ? { onAbort } : {}) });
     this.#going.ended.then(
@@ -184,9 +184,11 @@ export class PipelineController {
     if (this.#result) return;
     this.#result = result;
     await this.#localAgent?.[Symbol.asyncDispose]();
+    if (result.state !== "completed") process.stderr.write(`navvy: ${failureText(this.#options.name, result)}\n`);
+    const code = result.state === "completed" ? 0 : 1;
+    await this.#own?.local?.settle(result.state === "aborted" ? { kind: "aborted" } : { kind: "exited", code });
     if (result.state === "completed") return;
     process.exitCode = 1;
-    process.stderr.write(`navvy: ${failureText(this.#options.name, result)}\n`);
   }
 
   /** In a process that is there for one function step, `start()` is where it ends. */

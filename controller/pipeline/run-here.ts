@@ -43,12 +43,13 @@ export async function runHere(here: Here): Promise<Going> {
 }
 
 async function toEnd(engine: Engine, here: Here): Promise<RunResult> {
+  const over = new AbortController();
   const leaving = new Promise<never>((_resolve, reject) => {
     const onStop = () => void onStopping(engine, here).then((stays) => stays || reject(gone()));
     if (stopping.aborted) onStop();
-    else stopping.addEventListener("abort", onStop, { once: true });
+    else stopping.addEventListener("abort", onStop, { once: true, signal: over.signal });
   });
-  const result = await Promise.race([engine.toEnd(), leaving]);
+  const result = await Promise.race([engine.toEnd(), leaving]).finally(() => over.abort());
   for (const [name, value] of Object.entries(result.outputs)) here.own.report.output(name, value);
   if (stopping.aborted) throw gone();
   return result;

@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { isNavvyError, type ParameterValue } from "../../protocol/index.js";
 import { evaluate, fill, parseExpression, usesStatus } from "../expression/index.js";
 import type { StepState } from "../graph/step-state.js";
@@ -103,6 +104,7 @@ export class RunSteps {
     const gate = new Gate(run.step.maxParallel ?? Number.POSITIVE_INFINITY);
     const fast = new AbortController();
     const signal = AbortSignal.any([stop, fast.signal]);
+    setMaxListeners(0, signal); // each of its members listens
     const one = async (member: Member) => {
       const onState = (before: StepState) => this.#told(run, member, before);
       await new MemberRun(this.#context, { run, member, onState }).toEnd(signal);
