@@ -1,7 +1,7 @@
 import type { Navvy } from "../../broker/index.js";
 import { isEnded, NavvyError, type ParameterValue, SERVICES_QUEUE, type TaskRecord } from "../../protocol/index.js";
 import { checkGraph, checkParameters } from "../graph/check.js";
-import type { Graph, Step } from "../graph/graph.js";
+import type { Graph, NewGraph, Step } from "../graph/graph.js";
 import { isStepOver, type StepState } from "../graph/step-state.js";
 import { patiently } from "../patience.js";
 import { untilEnded, type WaitForOptions } from "../wait.js";
@@ -42,8 +42,9 @@ export class PipelineRun {
    * A controller's task for a graph, which needs no program of its own.
    * @throws NavvyError invalid_argument: what is wrong with the graph or the parameters
    */
-  static async create(navvy: Navvy, graph: Graph, options: { parameters?: Record<string, ParameterValue>; tags?: string[] } = {}) {
-    const parameters = checkParameters(checkGraph(graph).graph, options.parameters ?? {});
+  static async create(navvy: Navvy, given: NewGraph, options: { parameters?: Record<string, ParameterValue>; tags?: string[] } = {}) {
+    const { graph } = checkGraph(given);
+    const parameters = checkParameters(graph, options.parameters ?? {});
     const record = await patiently(async () =>
       navvy.tasks.create({
         name: graph.name,
