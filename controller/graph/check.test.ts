@@ -171,14 +171,11 @@ describe("a graph", () => {
       parameters: { a: { type: "int" }, b: { type: "int", default: 1 } },
     });
     const given = graph([prep, step("sub", { action: { kind: "pipeline", pipeline: nested as never, with: { b: "x", cc: 1 } } })]);
-    expect(problemsOf(given)).toEqual([
-      'steps.sub.action.with.cc: the pipeline has no parameter "cc"; there are: a, b',
+    expect(problemsOf(given).toSorted()).toEqual([
       "steps.sub.action.with.a: it has no default and must be given",
       'steps.sub.action.with.b: "x" is not a whole number',
-      'steps.sub.pipeline.steps.in.action.script: there is no step "prep"; there are: params, pipeline, steps, matrix, run, round, in'.replace(
-        /; there are.*/,
-        "; there are: in",
-      ),
+      'steps.sub.action.with.cc: the pipeline has no parameter "cc"; there are: a, b',
+      'steps.sub.pipeline.steps.in.action.script: there is no step "prep"; there are: in',
       'steps.sub.pipeline.steps.in: a step can not be called "in": expressions begin with it',
     ]);
     const round = graph([step("again")]);
