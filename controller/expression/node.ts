@@ -1,4 +1,4 @@
-import type { ParameterValue } from "../../protocol/index.js";
+import type { MetricSummary, ParameterValue } from "../../protocol/index.js";
 
 /** Where it stands in its source, from `at` up to `end`. */
 interface Span {
@@ -64,6 +64,22 @@ export const STEP_FIELDS = [
   "task",
   "matrix",
 ] as const;
+
+export const ARTIFACT_FIELDS = ["url", "path", "name", "sha256", "size", "kind", "files", "version", "mediaType", "preview"] as const;
+
+/** What a metric gives, and where that stands. */
+export const FIGURES: Record<string, keyof MetricSummary> = {
+  last: "last",
+  min: "min",
+  max: "max",
+  at_min: "minStep",
+  at_max: "maxStep",
+  at_last: "lastStep",
+  minStep: "minStep",
+  maxStep: "maxStep",
+  lastStep: "lastStep",
+  count: "count",
+};
 
 export function children(node: Node): Node[] {
   switch (node.kind) {

@@ -6,7 +6,7 @@ import {
   type ParameterValue,
   type TaskRecord,
 } from "../../protocol/index.js";
-import { STEP_FIELDS } from "./node.js";
+import { ARTIFACT_FIELDS, FIGURES, STEP_FIELDS } from "./node.js";
 import type { Scope, StepView } from "./scope.js";
 import { missing, PathValue, Place, type Value, wrong } from "./values.js";
 
@@ -137,8 +137,6 @@ function artifactsPlace(of: One, task: TaskRecord): Place {
   return new Place({ what: `artifacts of ${of.what}`, get, plain: () => artifacts.map(({ name }) => name) });
 }
 
-const ARTIFACT_FIELDS = ["url", "path", "name", "sha256", "size", "kind", "files", "version", "mediaType", "preview"] as const;
-
 function artifactPlace({ view, what, pathOf }: One, task: TaskRecord, ref: ArtifactRef): Place {
   const about = `artifact ${ref.name} of ${what}`;
   const url = urlOf(ref, { task: task.id, artifact: ref.name });
@@ -164,19 +162,6 @@ function urlOf(ref: Pick<InputRef, "sha256" | "store">, from: InputRef["from"]):
   }
   return from ? `navvy://${from.task}/${from.artifact.split("/").map(encodeURIComponent).join("/")}` : `navvy://objects/${ref.sha256}`;
 }
-
-const FIGURES: Record<string, keyof MetricSummary> = {
-  last: "last",
-  min: "min",
-  max: "max",
-  at_min: "minStep",
-  at_max: "maxStep",
-  at_last: "lastStep",
-  minStep: "minStep",
-  maxStep: "maxStep",
-  lastStep: "lastStep",
-  count: "count",
-};
 
 function metricsPlace({ reported }: TaskRecord, what: string): Place {
   const get = (key: string | number) => {
