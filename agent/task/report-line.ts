@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { MEDIA_KINDS, ParameterValue, type Point } from "../../protocol/index.js";
+import { CHILDREN_ON_ABORT, canWake, MEDIA_KINDS, ParameterValue, ParkWish, type Point } from "../../protocol/index.js";
 
 /** The words that JSON has no number for, as Python's `json` writes them too. */
 const WORDS: Record<string, number> = {
@@ -63,6 +63,8 @@ const Line = z.discriminatedUnion("t", [
     ...shown,
   }),
   z.object({ t: z.literal("summary"), md: z.string() }),
+  ParkWish.extend({ t: z.literal("park") }).refine(canWake, 'names nothing that would wake it: "on", "until" or "keys" is needed'),
+  z.object({ t: z.literal("children"), onAbort: z.enum(CHILDREN_ON_ABORT) }),
 ]);
 export type ReportLine = z.infer<typeof Line>;
 
