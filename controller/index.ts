@@ -5,6 +5,7 @@
 export { isNavvyError, NavvyError } from "../protocol/index.js";
 export { connectTo, disconnect } from "./connection.js";
 export type { CloneOptions, CreateOptions, InitOptions, TaskReference } from "./options.js";
+export { type ParkOptions, park } from "./park.js";
 export type { RemoteOptions } from "./remote.js";
 export type { Report } from "./report.js";
 export { TaskArtifact, TaskArtifacts, TaskMetrics } from "./results.js";

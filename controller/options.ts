@@ -1,5 +1,5 @@
 import type { CloneOverrides, NewTask } from "../broker/index.js";
-import type { ParameterValue, TaskSpec } from "../protocol/index.js";
+import type { ChildrenOnAbort, ParameterValue, TaskSpec } from "../protocol/index.js";
 
 /** A task by id, by a unique suffix of it, by name, by `project/name`, or by both as an object. */
 export type TaskReference = string | { project?: string; name: string };
@@ -14,6 +14,15 @@ export interface InitOptions {
   tags?: string[];
   /** Defaults of the parameters, by `Section/name`: what was set in the task's record wins. */
   parameters?: Record<string, ParameterValue>;
+  /**
+   * While it does nothing but wait for tasks, it ends this process and is started again from its top when one of them has ended; what it
+   * made with a `key` is found again then. Only inside navvy. Default false.
+   */
+  parks?: boolean;
+  /** How long it waits in its process before that; less where a task that it waits for may need its slot. Default 30 s. */
+  parkAfterMs?: number;
+  /** What becomes of its open children, should it end as aborted. Default: they are left. */
+  childrenOnAbort?: ChildrenOnAbort;
 }
 
 /** What a new task or clone differs in. */

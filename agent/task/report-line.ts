@@ -80,7 +80,7 @@ export function parseReportLine(text: string): { line: ReportLine } | { unknown:
   const parsed = Line.safeParse(value);
   if (parsed.success) return { line: parsed.data };
   const issue = parsed.error.issues[0];
-  return { problem: `${kind}: ${issue?.path.join(".") ?? ""} ${issue?.message ?? "wrong"}` };
+  return { problem: `${kind}: ${[issue?.path.join("."), issue?.message ?? "wrong"].filter(Boolean).join(" ")}` };
 }
 
 /** Numbers that JSON has no word for, bare, as several languages write them all the same. */
