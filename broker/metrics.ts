@@ -39,13 +39,15 @@ export class Metrics {
   /** An attempt's points in order of reporting, batch by batch; `follow` goes on live until the signal. */
   async *read(target: Range, options: ReadMetricsOptions = {}): AsyncGenerator<Point[]> {
     const subjectOf = (attempt: number | "*") => this.#bus.subjects.metric(target.id, attempt);
-    for await (const { value, what } of this.#messages(subjectOf, MetricBatch.shape.type.value, { ...target, ...options })) yield fromColumns(decode(MetricBatch, value, what));
+    for await (const { value, what } of this.#messages(subjectOf, MetricBatch.shape.type.value, { ...target, ...options }))
+      yield fromColumns(decode(MetricBatch, value, what));
   }
 
   /** An attempt's media in order of reporting. What an item's `sha256` names is an object. */
   async *media(target: Range, options: ReadMetricsOptions = {}): AsyncGenerator<MediaItem> {
     const subjectOf = (attempt: number | "*") => this.#bus.subjects.media(target.id, attempt);
-    for await (const { value, what } of this.#messages(subjectOf, MediaItem.shape.type.value, { ...target, ...options })) yield decode(MediaItem, value, what);
+    for await (const { value, what } of this.#messages(subjectOf, MediaItem.shape.type.value, { ...target, ...options }))
+      yield decode(MediaItem, value, what);
   }
 
   /** One metric's whole series. */

@@ -43,8 +43,12 @@ function wishOf({ on = [], all, until, keys }: ParkOptions): ParkWish {
 }
 
 function notHere(): NavvyError {
-  return new NavvyError("illegal_move", task.isInside ? "the agent that runs this task can not park it" : "only a task that an agent runs can park", {
-    why: task.isInside ? "it is of an older navvy" : "whoever parks is started again by an agent",
-    fix: task.isInside ? "upgrade the agent" : "run it on the services queue: await me.executeRemotely()",
-  });
+  return new NavvyError(
+    "illegal_move",
+    task.isInside ? "the agent that runs this task can not park it" : "only a task that an agent runs can park",
+    {
+      why: task.isInside ? "it is of an older navvy" : "whoever parks is started again by an agent",
+      fix: task.isInside ? "upgrade the agent" : "run it on the services queue: await me.executeRemotely()",
+    },
+  );
 }

@@ -1,10 +1,10 @@
 import { pino } from "pino";
 import { expect, test } from "vitest";
+import { type Claim, Session } from "../../broker/index.js";
+import type { ParkWish, TaskRecord } from "../../protocol/index.js";
 import { type Client, client } from "../../test/support/agent.js";
 import { eventually } from "../../test/support/eventually.js";
 import { startNats } from "../../test/support/nats.js";
-import { type Claim, Session } from "../../broker/index.js";
-import type { ParkWish, TaskRecord } from "../../protocol/index.js";
 import { OpenTasks } from "./open-tasks.js";
 import { Waker } from "./waker.js";
 
@@ -21,7 +21,11 @@ async function hands(c: Client) {
   };
   const end = async (id: string, park?: Partial<ParkWish>) => {
     const held = await claim(id);
-    return claims.finish(held, { kind: "exited", code: 0 }, { reported: held.record.reported, ...(park ? { park: { on: [], ...park } } : {}) });
+    return claims.finish(
+      held,
+      { kind: "exited", code: 0 },
+      { reported: held.record.reported, ...(park ? { park: { on: [], ...park } } : {}) },
+    );
   };
   return { claim, end };
 }

@@ -59,7 +59,12 @@ export class Attempt {
   /** An attempt that was just claimed. */
   static claimed(parts: AttemptParts, claim: Claim, slot: Slot): Attempt {
     const pipes = plumbing(parts, claim, slot);
-    return new Attempt(parts, claim, { plumbing: pipes, slot, shipper: new LogShipper(pipes), reports: Reports.begin(pipes, claim.record) });
+    return new Attempt(parts, claim, {
+      plumbing: pipes,
+      slot,
+      shipper: new LogShipper(pipes),
+      reports: Reports.begin(pipes, claim.record),
+    });
   }
 
   /** One that an earlier run of this agent started. */

@@ -85,9 +85,13 @@ export class Views {
 /** The name under which a task finds an artifact of a step: the agent puts the path in its place. */
 function wanted(inputs: WantedInputs | undefined, view: StepView, artifact: string): string {
   if (!inputs || !view.task) {
-    throw new NavvyError("invalid_argument", `the path of artifact ${artifact} of step ${view.name} is known only where a task is to find it`, {
-      fix: "take its .url or .sha256 here, or use .path in the command, script, env or parameters of a step",
-    });
+    throw new NavvyError(
+      "invalid_argument",
+      `the path of artifact ${artifact} of step ${view.name} is known only where a task is to find it`,
+      {
+        fix: "take its .url or .sha256 here, or use .path in the command, script, env or parameters of a step",
+      },
+    );
   }
   const plain = `${view.name}.${artifact}`.replace(/[^A-Za-z0-9._-]+/g, "_");
   let name = plain;

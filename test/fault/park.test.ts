@@ -60,7 +60,8 @@ test("a parked task that is aborted ends at once, and its open children with it 
   await c.executing(running);
   expect((await c.navvy.tasks.abort(parked)).progress).toBe("aborted");
   await c.navvy.tasks.abort(left);
-  for (const id of [running, queued]) expect(await ended(c, id)).toMatchObject({ status: "aborted", reason: `its controller ${parked} was aborted` });
+  for (const id of [running, queued])
+    expect(await ended(c, id)).toMatchObject({ status: "aborted", reason: `its controller ${parked} was aborted` });
   // Whoever enqueues one again later wants it.
   expect((await c.record(other)).status).toBe("queued");
   expect(agent.log.filter((line) => line.includes("could not"))).toEqual([]);

@@ -3,22 +3,18 @@ import { expect, test } from "vitest";
 import { park, Task } from "../../controller/index.js";
 import { controllerFleet, program } from "../support/controller-fleet.js";
 
-/** Waits for another of its kind, down to one that only adds; each tells of every attempt. */
+/** Waits for another of its kind, down to one that waits for a plain task; each tells of every attempt. */
 const NESTED = `
   const me = await Task.init({ name: "nested", parks: true, parkAfterMs: 2_000 });
   const depth = me.getParameter("depth", 0);
   console.log("depth " + depth + " attempt " + me.record.attempt);
   if (me.record.attempt === 1) me.log.output("first", me.record.attempt);
   me.log.scalar("starts", me.record.attempt);
-  let sum = 1;
-  if (depth > 0) {
-    const child = await Task.clone(me.id, {
-      key: "child", name: "depth " + (depth - 1), parameters: { "General/depth": depth - 1 }, queue: depth === 1 ? "default" : "services",
-    });
-    await child.wait();
-    sum += child.outputs.sum;
-  }
-  me.log.output("sum", sum);`;
+  const child = depth > 1
+    ? await Task.clone(me.id, { key: "child", name: "depth " + (depth - 1), parameters: { "General/depth": depth - 1 }, queue: "services" })
+    : await Task.create({ key: "leaf", name: "leaf", command: ["sh", "-c", "echo sum=json:1 >> $NAVVY_OUTPUT"], queue: "default" });
+  await child.wait();
+  me.log.output("sum", 1 + child.outputs.sum);`;
 
 test("controllers of controllers end although there is one slot for them, and what each reported before it parked stays", async () => {
   await using it = await controllerFleet({ services: 1 });
@@ -59,7 +55,13 @@ test("a controller does not park while it does something else, and parks for all
      me.log.output("ended", children.map(({ status }) => status));`,
   );
   await it.navvy.queues.create("later");
-  const me = await Task.create({ name: "busy", type: "controller", command: ["node", "main.mjs"], code: join(file, ".."), queue: "services" });
+  const me = await Task.create({
+    name: "busy",
+    type: "controller",
+    command: ["node", "main.mjs"],
+    code: join(file, ".."),
+    queue: "services",
+  });
   const parked = await it.navvy.tasks.wait(me.id, { until: ({ parked }) => parked !== undefined, timeoutMs: 30_000 });
   const [b, a] = await it.navvy.tasks.list({ parent: me.id });
   expect([parked.reported.outputs, parked.parked?.on.toSorted(), parked.parked?.all]).toEqual([
@@ -77,6 +79,9 @@ test("a controller does not park while it does something else, and parks for all
 
 test("parking says at once what is wrong with it", async () => {
   await expect(park({ until: "tomorrow" })).rejects.toMatchObject({ code: "invalid_argument" });
-  await expect(park({})).rejects.toMatchObject({ code: "invalid_argument", message: expect.stringContaining("nothing would ever wake it") });
+  await expect(park({})).rejects.toMatchObject({
+    code: "invalid_argument",
+    message: expect.stringContaining("nothing would ever wake it"),
+  });
   await expect(park({ keys: true })).rejects.toMatchObject({ code: "illegal_move", fix: expect.anything() });
 });

@@ -81,7 +81,11 @@ export const unpark: Handler<[string[]]> = (call, references) =>
   each(call, references, async (navvy, task) => {
     const isWoken = await navvy.tasks.unpark(task.id, `by ${navvy.bus.actor}`);
     const latest = await navvy.tasks.get(task.id);
-    const done = !isWoken ? `${latest.status}: there was nothing to wake` : latest.status === "running" ? "runs: it will not park now" : "woken";
+    const done = !isWoken
+      ? `${latest.status}: there was nothing to wake`
+      : latest.status === "running"
+        ? "runs: it will not park now"
+        : "woken";
     return { task: latest, done };
   });
 

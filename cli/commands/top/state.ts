@@ -46,7 +46,8 @@ export class FleetState {
 
   /** Running ones first, then waiting ones, then what ended last. */
   tasks(): TaskRecord[] {
-    const rank = (task: TaskRecord) => (task.status === "running" ? 0 : task.status === "queued" && !task.parked ? 1 : isEnded(task.status) ? 3 : 2);
+    const rank = (task: TaskRecord) =>
+      task.status === "running" ? 0 : task.status === "queued" && !task.parked ? 1 : isEnded(task.status) ? 3 : 2;
     const shown = [...this.#tasks.values()].filter((task) => task.status !== "draft" && !task.archived);
     return shown.sort((a, b) => rank(a) - rank(b) || b.changedAt.localeCompare(a.changedAt));
   }
