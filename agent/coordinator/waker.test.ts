@@ -6,6 +6,7 @@ import { type Client, client } from "../../test/support/agent.js";
 import { eventually } from "../../test/support/eventually.js";
 import { startNats } from "../../test/support/nats.js";
 import { OpenTasks } from "./open-tasks.js";
+import { Sweeper } from "./sweeper.js";
 import { Waker } from "./waker.js";
 
 const log = pino({ level: "silent" });
@@ -106,6 +107,13 @@ test("one that is woken while it is about to park does not, and a move or an abo
   const count = async () => (await c.navvy.queues.messages.counts()).reduce((sum, lane) => sum + lane.count, 0);
   const before = await count();
   expect(await c.navvy.tasks.move(id, { class: "high" })).toMatchObject({ class: "high", parked: { keys: true } });
+  expect(await count()).toBe(before);
+  // For the sweeper it has no lost message, however long it has been there.
+  await c.navvy.tasks.bucket.modify(id, (record) => ({ ...record, enqueuedAt: new Date(Date.now() - 60_000).toISOString() }));
+  const open = await OpenTasks.open(c.navvy, { onChange: () => {} });
+  await eventually("every record was seen", () => open.isComplete);
+  await new Sweeper(c.navvy, log).pass(open);
+  open.close();
   expect(await count()).toBe(before);
   const { task, progress } = await c.navvy.tasks.abort(id);
   expect([task.status, progress, task.parked, task.attempts.length]).toEqual(["aborted", "aborted", undefined, 2]);
