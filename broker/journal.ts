@@ -74,6 +74,19 @@ export class Journal {
     }
   }
 
+  /** Changes a value by compare-and-set, so that no two changes are lost to each other. @returns what is noted now */
+  async change(key: string, to: (value: ParameterValue | undefined) => ParameterValue): Promise<ParameterValue> {
+    const subject = this.#subject(key);
+    const { bucket } = this.#parts;
+    for (;;) {
+      const entry = await bucket.get(subject);
+      const next = to(entry && (await this.#noted(entry.value)).value);
+      const value = await this.#entry(key, next);
+      const revision = entry ? await bucket.update(subject, value, entry.revision) : await bucket.create(subject, value);
+      if (revision !== undefined) return next;
+    }
+  }
+
   async delete(key: string): Promise<void> {
     await this.#parts.bucket.delete(this.#subject(key));
   }

@@ -1,6 +1,7 @@
 import { NavvyError } from "../protocol/index.js";
 import { Artifacts } from "./artifacts.js";
 import type { Bus } from "./bus.js";
+import { Cache } from "./cache.js";
 import { type ConnectOptions, openBus } from "./connect.js";
 import { Events } from "./events.js";
 import { Fleet } from "./fleet.js";
@@ -35,6 +36,7 @@ export interface Navvy extends AsyncDisposable {
   readonly storage: Storage;
   readonly secrets: Secrets;
   readonly journals: Journals;
+  readonly cache: Cache;
   /** Sends what is under way, then closes the connection. */
   close(): Promise<void>;
 }
@@ -90,6 +92,7 @@ function verbs(bus: Awaited<ReturnType<typeof openBus>>, { hashesBeside = true }
     storage: new Storage({ bus, tasks, objects, artifacts, events }),
     secrets: new Secrets(bus, fleet),
     journals,
+    cache: new Cache(bus, tasks.bucket),
     close,
     [Symbol.asyncDispose]: close,
   };

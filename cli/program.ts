@@ -8,6 +8,7 @@ import { devCommand } from "./commands/dev.js";
 import { doctorCommand } from "./commands/doctor.js";
 import { helpCommand } from "./commands/help.js";
 import { modelCommand } from "./commands/model.js";
+import { pipelineCommand } from "./commands/pipeline.js";
 import { queueCommand } from "./commands/queue.js";
 import { reportCommand } from "./commands/report.js";
 import { runCommand } from "./commands/run.js";
@@ -38,7 +39,7 @@ export function makeProgram(): Command {
   program.commandsGroup("Day one:");
   for (const add of [devCommand, runCommand, psCommand, logsCommand, waitCommand, whyCommand, topCommand, doctorCommand]) add(program);
   program.commandsGroup("Everything else:");
-  const nouns = [taskCommand, queueCommand, agentCommand, secretCommand, artifactCommand, modelCommand];
+  const nouns = [taskCommand, pipelineCommand, queueCommand, agentCommand, secretCommand, artifactCommand, modelCommand];
   for (const add of [...nouns, reportCommand, storageCommand, gcCommand, watchCommand, contextCommand, helpCommand, versionCommand])
     add(program);
   completionCommand(program);

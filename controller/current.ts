@@ -1,5 +1,5 @@
 import type { Navvy } from "../broker/index.js";
-import { type Parameters, type ParameterValue, type TaskRecord } from "../protocol/index.js";
+import type { Outcome, Parameters, ParameterValue, TaskRecord } from "../protocol/index.js";
 import { task } from "../task/index.js";
 import { followEnding } from "./ending.js";
 import { LocalRun } from "./local-run.js";
@@ -21,8 +21,9 @@ export async function startCurrent(navvy: Navvy, options: InitOptions): Promise<
   const { id } = task;
   if (id !== undefined) {
     const record = await patiently(() => navvy.tasks.get(id));
-    followEnding(() => Promise.resolve());
-    if (options.childrenOnAbort !== undefined) task.childrenOnAbort(options.childrenOnAbort);
+    followEnding((outcome) => abortChildren(navvy, id, { outcome, policy: options.onAbort }));
+    // Whoever leads sees to that too, where this process can not: parked, killed, lost.
+    if (options.onAbort !== undefined) task.childrenOnAbort(options.onAbort);
     if (options.parks) parkWhenWaiting(options.parkAfterMs ?? DEFAULT_PARK_AFTER_MS);
     return { record, report: reportToAgent() };
   }
@@ -32,10 +33,28 @@ export async function startCurrent(navvy: Navvy, options: InitOptions): Promise<
     type: options.type ?? "controller",
     tags: options.tags ?? [],
     parameters: inSections(options.parameters ?? {}),
-    childrenOnAbort: options.childrenOnAbort,
+    childrenOnAbort: options.onAbort,
   });
-  followEnding((outcome) => local.settle(outcome));
+  followEnding(async (outcome) => {
+    await abortChildren(navvy, local.record.id, { outcome, policy: options.onAbort });
+    await local.settle(outcome);
+  });
   return { record: local.record, report: local.report, local };
+}
+
+/**
+ * When a person aborts a controller, and it is to be so: its children are to end too. A process that only has to go (its agent stops)
+ * leaves them: its controller goes on elsewhere.
+ */
+async function abortChildren(navvy: Navvy, id: string, of: { outcome: Outcome; policy: InitOptions["onAbort"] }): Promise<void> {
+  if (of.outcome.kind !== "aborted" || of.policy !== "abort") return;
+  const own = await navvy.tasks.get(id);
+  if (!own.abort && own.owner?.agent.startsWith("local-") !== true) return;
+  const children = await navvy.tasks.list({ parent: id });
+  const alive = children.filter(({ status }) => status === "queued" || status === "running");
+  await Promise.all(
+    alive.map((child) => navvy.tasks.abort(child.id, { reason: `its controller was aborted: ${own.abort?.reason ?? "by hand"}` })),
+  );
 }
 
 function inSections(values: Record<string, ParameterValue>): Parameters {

@@ -12,6 +12,11 @@ export interface WaitForOptions {
   signal?: AbortSignal;
 }
 
+/** What else may end a wait. */
+interface Until extends WaitForOptions {
+  until?: (task: TaskRecord) => boolean;
+}
+
 const RETRY_MS = 500;
 
 /** Signals of our own: a wait that has one can be begun again by a process that parked. With what belongs together for some. */
@@ -21,14 +26,14 @@ const ownSignals = new WeakMap<AbortSignal, { group?: object }>();
  * Waits for a record's end; a server that is away is waited for too. One that ends at a time, or at the program's own signal, would be
  * another one when it is begun again: it keeps the process from parking.
  */
-export function untilEnded(navvy: Navvy, id: string, options: WaitForOptions): Promise<TaskRecord> {
+export function untilEnded(navvy: Navvy, id: string, options: Until): Promise<TaskRecord> {
   const own = options.signal === undefined ? {} : ownSignals.get(options.signal);
-  if (own === undefined || options.timeoutMs !== undefined) return wait(navvy, id, options);
+  if (own === undefined || options.timeoutMs !== undefined || options.until) return wait(navvy, id, options);
   const parkable = new ParkableWait(id, own.group);
   return asParkable(parkable, () => wait(navvy, id, { ...options, onChange: (task) => parkable.see(task) }));
 }
 
-function wait(navvy: Navvy, id: string, options: WaitForOptions & Pick<WaitOptions, "onChange">): Promise<TaskRecord> {
+function wait(navvy: Navvy, id: string, options: Until & Pick<WaitOptions, "onChange">): Promise<TaskRecord> {
   const { onChange } = options;
   const deadline = performance.now() + (options.timeoutMs ?? Number.POSITIVE_INFINITY);
   const signal = options.signal ? AbortSignal.any([stopping, options.signal]) : stopping;
@@ -36,11 +41,12 @@ function wait(navvy: Navvy, id: string, options: WaitForOptions & Pick<WaitOptio
     for (;;) {
       const leftMs = deadline - performance.now();
       try {
-        return await navvy.tasks.wait(id, {
-          signal,
-          ...(Number.isFinite(leftMs) ? { timeoutMs: Math.max(0, leftMs) } : {}),
+        const more = {
+          ...(options.until ? { until: options.until } : {}),
           ...(onChange ? { onChange } : {}),
-        });
+          ...(Number.isFinite(leftMs) ? { timeoutMs: Math.max(0, leftMs) } : {}),
+        };
+        return await navvy.tasks.wait(id, { signal, ...more });
       } catch (error) {
         if (isNavvyError(error, "aborted")) throw stopped(id, error);
         if (!isAway(error) || performance.now() >= deadline) throw error;

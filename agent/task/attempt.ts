@@ -59,12 +59,8 @@ export class Attempt {
   /** An attempt that was just claimed. */
   static claimed(parts: AttemptParts, claim: Claim, slot: Slot): Attempt {
     const pipes = plumbing(parts, claim, slot);
-    return new Attempt(parts, claim, {
-      plumbing: pipes,
-      slot,
-      shipper: new LogShipper(pipes),
-      reports: Reports.begin(pipes, claim.record),
-    });
+    const [shipper, reports] = [new LogShipper(pipes), Reports.begin(pipes, claim.record)];
+    return new Attempt(parts, claim, { plumbing: pipes, slot, shipper, reports });
   }
 
   /** One that an earlier run of this agent started. */

@@ -83,7 +83,6 @@ export class Reports {
     return new Reports(parts, (await new StateFile<Taken>(parts.folder.taken).read()) ?? earlierReports(record));
   }
 
-  /** With what the task had reported before it parked. */
   static begin(parts: ReportsParts, record: TaskRecord): Reports {
     return new Reports(parts, earlierReports(record));
   }
@@ -211,11 +210,19 @@ export class Reports {
         return this.note(line.level, line.text, line.key);
       case "artifact":
         return this.#uploadEarly(line);
+      case "link":
+        return this.#addArtifact({
+          ...line.ref,
+          name: line.name,
+          attempt: this.#parts.target.attempt,
+          uploadedAt: new Date().toISOString(),
+        });
       case "summary":
         return this.#takeSummary(() => this.#summary.store(Buffer.from(line.md)));
       case "park":
       case "children":
-        return this.#wish(wishOf(line));
+        this.wishes = { ...this.wishes, ...wishOf(line) };
+        return this.#change({});
       case "plot":
       case "table":
       case "histogram":
@@ -284,11 +291,6 @@ export class Reports {
         `$NAVVY_OUTPUT was not taken: it is ${found.isFile() ? `${found.size} bytes, over the limit of 1 MiB` : "no file"}`,
       );
     this.#output(this.#parts.secrets.cleanValue(parseOutputs(await readFile(this.#folder.output, "utf8"))));
-  }
-
-  #wish(wish: Wishes): void {
-    this.wishes = { ...this.wishes, ...wish };
-    this.version++;
   }
 
   #change(patch: Partial<Gathered>): void {

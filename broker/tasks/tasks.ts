@@ -8,7 +8,7 @@ import type { Journals } from "../journal.js";
 import { classRank, type Queues } from "../queues.js";
 import type { Watch } from "../watch.js";
 import { Claims } from "./claims.js";
-import { type CloneOverrides, cloneOf, type NewTask, newDraft, setParameters } from "./draft.js";
+import { type CloneOverrides, cloneOf, idOf, type NewTask, newDraft, setParameters } from "./draft.js";
 import { findTask, isTaskId, listTasks, noSuchTask, type TaskFilter } from "./find.js";
 import { loseTask } from "./lose.js";
 import { type EnqueueOptions, placed } from "./place.js";
@@ -113,6 +113,11 @@ export class Tasks {
     });
     await this.claims.requeue(queued);
     return queued;
+  }
+
+  /** The id that a task with a key has, or will have. */
+  idOf(task: { parent?: string; key: string }): string {
+    return idOf(task);
   }
 
   /** Draft → queued. @throws NavvyError illegal_move, not_found (a queue that looks like a slip), invalid_argument (nothing to run) */

@@ -52,12 +52,19 @@ export async function taskOf(
 ): Promise<NewTask & CloneOverrides> {
   const given = Object.entries(body).filter(([name, value]) => value !== undefined && name in Spec.shape && name !== "queue");
   const inputs = body.inputs && { ...template?.spec.inputs, ...(await inputsOf(navvy, body.inputs)) };
-  const { name, project, type: taskType, tags, comment, key, parameters } = body;
+  const { name, project, type: taskType, tags, comment, parameters } = body;
+  const key = body.key === undefined ? undefined : await keyWithin(navvy, claim.id, body.key);
   const head = Object.fromEntries(
     Object.entries({ project, taskType, tags, comment, key, parameters }).filter(([, value]) => value !== undefined),
   );
   const spec = { ...Object.fromEntries(given), ...(inputs ? { inputs } : {}) };
   return { ...head, name: name ?? template?.name ?? "", parent: claim.id, spec };
+}
+
+/** A child's key within its parent, as `navvy/controller` makes it: one that was begun anew has children of its own each time. */
+async function keyWithin(navvy: ApiAttempt["navvy"], parent: string, key: string): Promise<string> {
+  const round = await navvy.journals.of(parent).round();
+  return round > 0 ? `${round}/${key}` : key;
 }
 
 /** References to the artifacts that are named. @throws NavvyError not_found */

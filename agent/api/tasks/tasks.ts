@@ -18,6 +18,8 @@ import { postWait } from "./wait.js";
 
 const DEFAULT_LIMIT = 100;
 const MAX_LIMIT = 1_000;
+/** As `step()` of `navvy/controller` names them, apart from what navvy itself notes. */
+const STEPS = "user:";
 
 const create: Act = async (call) => {
   const { navvy } = call.attempt;
@@ -95,15 +97,15 @@ const meets: Act = async (call, { task = "" }) => {
 };
 
 const getStep: Act = async ({ attempt }, { key = "" }) => {
-  const noted = await attempt.navvy.journals.of(attempt.claim.id).get(key);
-  if (noted) return noted;
+  const noted = await attempt.navvy.journals.of(attempt.claim.id).get(`${STEPS}${key}`);
+  if (noted) return { ...noted, key };
   throw new NavvyError("not_found", `task ${attempt.claim.id} has noted nothing under ${JSON.stringify(key)}`);
 };
 
 /** The first that is noted under a key counts, and is what comes back. */
 const putStep: Act = async (call, { key = "" }) => {
   const { value } = await bodyOf(call, JournalBody);
-  return call.attempt.navvy.journals.of(call.attempt.claim.id).put(key, value);
+  return { ...(await call.attempt.navvy.journals.of(call.attempt.claim.id).put(`${STEPS}${key}`, value)), key };
 };
 
 /**
