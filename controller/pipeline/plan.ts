@@ -18,7 +18,7 @@ export function planOf(checked: CheckedGraph): Plan {
   for (const step of graph.steps) steps.set(step.name, new StepRun(step, false));
   for (const step of graph.finally) steps.set(step.name, new StepRun(step, true));
   for (const run of steps.values()) {
-    for (const name of checked.parentsOf(run.step)) {
+    for (const name of checked.parentsOf(run.name)) {
       const parent = steps.get(name);
       // A finally step begins when all the others are over, so of them it need not wait for one.
       if (!parent || parent.isFinally !== run.isFinally) continue;

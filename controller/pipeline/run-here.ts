@@ -1,7 +1,8 @@
 import type { Navvy } from "../../broker/index.js";
 import { NavvyError, type ParameterValue, type TaskRecord } from "../../protocol/index.js";
 import { stopping, waiting } from "../ending.js";
-import { type CheckedGraph, checkParameters } from "../graph/check.js";
+import type { CheckedGraph } from "../graph/check.js";
+import { checkParameters } from "../graph/parameters.js";
 import { patiently } from "../patience.js";
 import type { Report } from "../report.js";
 import type { StepHooks } from "./context.js";

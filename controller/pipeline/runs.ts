@@ -1,6 +1,7 @@
 import type { Navvy } from "../../broker/index.js";
 import { isEnded, NavvyError, type ParameterValue, SERVICES_QUEUE, type TaskRecord } from "../../protocol/index.js";
-import { checkGraph, checkParameters } from "../graph/check.js";
+import { checkGraph } from "../graph/check.js";
+import { checkParameters } from "../graph/parameters.js";
 import type { Graph, NewGraph, Step } from "../graph/graph.js";
 import { isStepOver, type StepState } from "../graph/step-state.js";
 import { patiently } from "../patience.js";
@@ -217,7 +218,7 @@ function stepsToRetry(graph: Graph, steps: StepSummary[], from: string | undefin
   const checked = checkGraph(graph);
   const bad = steps.filter(({ state }) => state !== "completed" && state !== "cached").map(({ name }) => name);
   const again = new Set(from === undefined ? bad : [from, ...bad]);
-  for (const step of checked.order) if (checked.parentsOf(step).some((parent) => again.has(parent))) again.add(step.name);
+  for (const name of checked.order) if (checked.parentsOf(name).some((parent) => again.has(parent))) again.add(name);
   if (again.size > 0) for (const step of graph.finally) again.add(step.name);
   return [...again];
 }
