@@ -15,6 +15,7 @@ export * from "./messages.js";
 export * from "./names.js";
 export * from "./needs.js";
 export * from "./outcome.js";
+export * from "./parking.js";
 export * from "./retention.js";
 export * from "./rolled-log.js";
 export * from "./secrets.js";

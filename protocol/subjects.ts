@@ -60,10 +60,10 @@ export class Subjects {
   log(taskId: string, attempt: number): string {
     return `${this.root}.log.${taskId}.${attempt}`;
   }
-  metric(taskId: string, attempt: number): string {
+  metric(taskId: string, attempt: number | "*"): string {
     return `${this.root}.metric.${taskId}.${attempt}`;
   }
-  media(taskId: string, attempt: number): string {
+  media(taskId: string, attempt: number | "*"): string {
     return `${this.metric(taskId, attempt)}.media`;
   }
   /** Those of all tasks. */

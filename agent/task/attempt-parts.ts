@@ -96,8 +96,9 @@ function plumb(parts: AttemptParts, { claim, slot }: { claim: Claim; slot: Slot 
   setupLog.clean = secrets.clean;
   const place = setupPlaceOf(config, claim, { slot, folder });
   const programs = new Programs({ runner, key: setupKeyOf(keyOf(claim)), place, redacted: (spec) => secrets.through(spec) });
+  const isController = slot.pool === "service" && config.allowControllers;
   const control = new Control();
-  const companions = new Companions(companionsOf(parts, { claim, slot, folder, isContained, control }), (err, name) =>
+  const companions = new Companions(companionsOf(parts, { claim, slot, folder, isContained, isController, control }), (err, name) =>
     config.log.warn({ err, task: claim.id, companion: name }, "a companion of the attempt failed"),
   );
   const common = {

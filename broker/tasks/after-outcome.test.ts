@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import type { Outcome, TaskRecord } from "../../protocol/index.js";
 import { afterOutcome } from "./after-outcome.js";
 import { newDraft } from "./draft.js";
+import { claimed, now } from "./transition.js";
 
 function running(change: Partial<TaskRecord> = {}, spec: Partial<TaskRecord["spec"]> = {}): TaskRecord {
   const draft = newDraft({ name: "t", spec: { command: ["true"], ...spec } }, "me");
@@ -58,6 +59,39 @@ test("each outcome takes a task where its cause says, and only its own counter c
     expect(next.owner, what).toBeUndefined();
     expect(next.attempts[0]?.outcome, what).toEqual(outcome);
   }
+});
+
+test("a success that wishes to be parked waits in its queue, unless it was woken or is to end", () => {
+  const park = { on: ["01JB7QRE000000000000000000"], all: true };
+  const earlier = { outputs: { round: 3 }, metrics: {}, metricsOmitted: 0, artifacts: [], notes: [] };
+  const record = running({ queue: "services", class: "high", reported: earlier, failures: 1 });
+  const parked = afterOutcome(record, { kind: "exited", code: 0 }, { park, logBytes: { out: 5 } });
+  expect(parked).toMatchObject({
+    ...{ status: "queued", queue: "services", class: "high", ticket: 2, failures: 1, losses: 0, firstAttempt: 1, reported: earlier },
+    ...{ parked: { ...park, at: expect.any(String) }, reason: "parked: waits for 1 task" },
+    attempts: [{ attempt: 1, parked: true, outcome: { kind: "exited", code: 0 }, logBytes: { out: 5 } }],
+  });
+  expect(parked.outcome).toBeUndefined();
+  expect(afterOutcome(record, failed, { park })).toMatchObject({ status: "failed" });
+  const woken = afterOutcome({ ...record, wokenAt: parked.changedAt }, { kind: "exited", code: 0 }, { park });
+  expect(woken).toMatchObject({ status: "queued", class: "front", firstAttempt: 1 });
+  expect([woken.parked, woken.wokenAt]).toEqual([undefined, undefined]);
+  const abort = { at: "", by: "me", reason: "enough" };
+  expect(afterOutcome({ ...record, abort }, { kind: "exited", code: 0 }, { park })).toMatchObject({ status: "aborted", reason: "enough" });
+});
+
+test("attempts that parked make room for each other and not for the others, and reports are kept from the first of them on", () => {
+  let record = afterOutcome(running({}, { retries: { limit: 1, backoffMs: 0 } }), failed);
+  const owner = { agent: "a", session: "s" };
+  const claim = () => {
+    const next = claimed(record, { attempt: record.attempt + 1, ...owner, claimedAt: now() }, undefined);
+    return { ...next, reported: { ...next.reported, outputs: { ...next.reported.outputs, [`of ${next.attempt}`]: 1 } } };
+  };
+  for (let i = 0; i < 30; i++) record = afterOutcome(claim(), { kind: "exited", code: 0 }, { park: { on: [], keys: true } });
+  const last = claim();
+  expect(last.attempts.map(({ attempt }) => attempt)).toEqual([1, ...Array.from({ length: 10 }, (_, i) => 22 + i), 32]);
+  expect(Object.keys(last.reported.outputs)).toEqual(Array.from({ length: 31 }, (_, i) => `of ${i + 2}`));
+  expect([last.firstAttempt, last.parked, last.failures]).toEqual([2, undefined, 1]);
 });
 
 test("back-off doubles and ends at ten minutes", () => {

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { monotonicFactory } from "ulid";
 import { NavvyError, Parameters, type ParameterValue, type TaskRecord, TaskSpec } from "../../protocol/index.js";
 import { graceWithin } from "./refusals.js";
-import { now } from "./transition.js";
+import { emptyReport, now } from "./transition.js";
 
 const nextUlid = monotonicFactory();
 
@@ -111,10 +111,6 @@ function sectionless(path: string): NavvyError {
     why: "parameters live in sections: SECTION/NAME",
     fix: `General/${name}`,
   });
-}
-
-export function emptyReport(): TaskRecord["reported"] {
-  return { outputs: {}, metrics: {}, metricsOmitted: 0, artifacts: [], notes: [] };
 }
 
 /** An id in ULID's alphabet from (parent, key): a controller that runs again finds its children instead of making new ones. */

@@ -8,13 +8,13 @@ import type { Journals } from "../journal.js";
 import { classRank, type Queues } from "../queues.js";
 import type { Watch } from "../watch.js";
 import { Claims } from "./claims.js";
-import { type CloneOverrides, cloneOf, emptyReport, idOf, type NewTask, newDraft, setParameters } from "./draft.js";
+import { type CloneOverrides, cloneOf, idOf, type NewTask, newDraft, setParameters } from "./draft.js";
 import { findTask, isTaskId, listTasks, noSuchTask, type TaskFilter } from "./find.js";
 import { loseTask } from "./lose.js";
 import { type EnqueueOptions, placed } from "./place.js";
 import { checked, checkFit, checkType, graceWithin, notDraft, notEmpty, notQueued, notWhile } from "./refusals.js";
 import { removeTask } from "./remove.js";
-import { moved, now, requeued } from "./transition.js";
+import { aborting, emptyReport, moved, now, requeued } from "./transition.js";
 import { type WaitOptions, waitForTask } from "./wait.js";
 import { type WatchHandlers, watchRecords } from "./watch-records.js";
 
@@ -145,6 +145,7 @@ export class Tasks {
         class: to.class ?? task.class,
         queue: to.queue ?? task.queue,
         ...(task.notBefore ? { notBefore: task.notBefore } : {}),
+        ...(task.parked ? { parked: task.parked } : {}),
       };
       return requeued(task, { reason: `moved to ${patch.queue}/${patch.class}`, by: this.#bus.actor, patch });
     });
@@ -157,18 +158,9 @@ export class Tasks {
     reference: string,
     options: { reason?: string; graceMs?: number } = {},
   ): Promise<{ task: TaskRecord; progress: AbortProgress }> {
-    const at = now();
     const reason = options.reason ?? "aborted";
-    const wish = { at, by: this.#bus.actor, reason, ...(options.graceMs === undefined ? {} : { graceMs: options.graceMs }) };
-    const task = await this.#change(reference, { event: "abort_requested" }, (record) => {
-      if (record.status === "running") return { ...record, abort: { ...record.abort, ...wish } };
-      return moved(record, "aborted", {
-        reason,
-        by: this.#bus.actor,
-        at,
-        patch: { abort: wish, endedAt: at, outcome: { kind: "aborted", reason } },
-      });
-    });
+    const wish = { at: now(), by: this.#bus.actor, reason, ...(options.graceMs === undefined ? {} : { graceMs: options.graceMs }) };
+    const task = await this.#change(reference, { event: "abort_requested" }, (record) => aborting(record, wish));
     if (task.status === "aborted") return { task, progress: "aborted" };
     const reply = await askAgent(this.#bus, task.owner?.agent ?? "", {
       verb: "abort",
@@ -178,6 +170,12 @@ export class Tasks {
       graceMs: options.graceMs,
     });
     return { task, progress: reply?.ok ? "delivered" : "requested" };
+  }
+
+  /** Wakes a parked task; one that runs will not park then. @returns whether there was anything to wake */
+  async unpark(reference: string, reason: string): Promise<boolean> {
+    const id = isTaskId(reference) ? reference.toUpperCase() : (await this.get(reference)).id;
+    return (await this.claims.unpark(id, { reason, by: this.#bus.actor })) !== undefined;
   }
 
   /** Gives up a running task whose agent is gone. @throws NavvyError illegal_move while its session is there */

@@ -127,6 +127,11 @@ function movers(task: Command): void {
     .option("--reason <text>", "kept with the task")
     .action(act(async () => (await load()).lose));
   task
+    .command("unpark")
+    .description("start parked tasks again now, whatever they wait for")
+    .argument("<task...>", TASK)
+    .action(act(async () => (await load()).unpark));
+  task
     .command("rm")
     .description("delete tasks for good")
     .argument("<task...>", TASK)

@@ -6,6 +6,7 @@ type Style = Parameters<typeof styleText>[0];
 const STATES: Record<string, [string, Style]> = {
   draft: ["○", "dim"],
   queued: ["◌", "yellow"],
+  parked: ["◌", "dim"],
   running: ["●", "cyan"],
   completed: ["✔", "green"],
   failed: ["✖", "red"],

@@ -16,9 +16,9 @@ import { type FunctionStepOptions, functionStep, headOfGraph, taskStep } from ".
 import { localQueue, startLocalAgent } from "./local-agent.js";
 import type { PipelineOptions, StepOptions, TaskStepOptions } from "./options.js";
 import { OwnProgram } from "./program.js";
-import { startRun } from "./start-run.js";
 import { type Going, runHere } from "./run-here.js";
 import { PIPELINE_TAG, PipelineRun, type StepSummary } from "./runs.js";
+import { startRun } from "./start-run.js";
 
 /**
  * A pipeline that a program defines: steps with what each needs of the others. The program is the controller: `start()` sends it to a
@@ -169,7 +169,12 @@ export class PipelineController {
     const { name, project, tags = [], onAbort } = this.#options;
     const checked = checkGraph(this.graph);
     const navvy = await connection();
-    const own = await startRun(navvy, { name, ...(project ? { project } : {}), tags: [PIPELINE_TAG, ...tags], parameters: this.#defaults() });
+    const own = await startRun(navvy, {
+      name,
+      ...(project ? { project } : {}),
+      tags: [PIPELINE_TAG, ...tags],
+      parameters: this.#defaults(),
+    });
     this.#own = own;
     const program = new OwnProgram(navvy, own.record, this.#options.code);
     this.#going = await runHere({ navvy, own, graph: checked, program, hooks: this.#hooks, queue, ...(onAbort ? { onAbort } : {}) });

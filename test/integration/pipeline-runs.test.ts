@@ -56,7 +56,13 @@ describe("a pipeline on the services queue", () => {
 
     expect(await run.retry({ from: "use" })).toEqual(["use"]);
     await run.wait(WAIT);
-    expect((await fleet.navvy.tasks.list({ parent: run.id })).map(({ name }) => name).sort()).toEqual(["double", "gated", "gated", "use", "use"]);
+    expect((await fleet.navvy.tasks.list({ parent: run.id })).map(({ name }) => name).sort()).toEqual([
+      "double",
+      "gated",
+      "gated",
+      "use",
+      "use",
+    ]);
 
     const clone = await run.clone({ n: 5, gate });
     await (await clone.enqueue()).wait(WAIT);
@@ -106,7 +112,10 @@ describe("a pipeline on the services queue", () => {
     await eventually("the first runs", async () => (await states(first))["sleep"] === "running");
     const refused = await submitted("refused", [step], group("refuse"));
     await refused.wait(WAIT);
-    expect([refused.record.status, refused.record.outcome?.tail]).toEqual(["failed", expect.stringContaining("another run of group g goes on")]);
+    expect([refused.record.status, refused.record.outcome?.tail]).toEqual([
+      "failed",
+      expect.stringContaining("another run of group g goes on"),
+    ]);
     const second = await submitted("second", [step], { ...group("cancel_previous"), s: 0 });
     await second.wait(WAIT);
     await first.wait(WAIT);
@@ -117,7 +126,12 @@ describe("a pipeline on the services queue", () => {
   test("a step that may be taken from the cache runs once in the fleet, and says why it runs", async () => {
     const cached = (name: string, options: { n?: number; cache?: boolean | "refresh" } = {}) =>
       submitted(name, [
-        { name: "slow", cache: options.cache ?? true, parameters: { "General/n": options.n ?? 1 }, script: 'sleep 1; echo n=json:$NAVVY_PARAM_N >> "$NAVVY_OUTPUT"' },
+        {
+          name: "slow",
+          cache: options.cache ?? true,
+          parameters: { "General/n": options.n ?? 1 },
+          script: 'sleep 1; echo n=json:$NAVVY_PARAM_N >> "$NAVVY_OUTPUT"',
+        },
         { name: "next", script: "echo got=json:${slow.outputs.n} >> $NAVVY_OUTPUT" },
       ]);
     const ended = async (run: PipelineRun) => {

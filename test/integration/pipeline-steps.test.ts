@@ -13,7 +13,10 @@ const WAIT = { timeoutMs: 60_000 };
 let count = 0;
 
 /** A pipeline that runs here to its end. */
-async function run(define: (pipeline: PipelineController) => void, options: Partial<ConstructorParameters<typeof PipelineController>[0]> = {}) {
+async function run(
+  define: (pipeline: PipelineController) => void,
+  options: Partial<ConstructorParameters<typeof PipelineController>[0]> = {},
+) {
   const pipeline = new PipelineController({ name: `run-${++count}`, ...options });
   define(pipeline);
   await pipeline.startLocally();
@@ -121,7 +124,9 @@ describe("a step that fails", () => {
     expect(said["reader"]).toContain("data");
     expect(said["stuck"]).toContain("stood on its queue for more than 2.5 s");
     const own = await fleet.navvy.tasks.get(pipeline.id ?? "");
-    expect(own.reported.notes.map(({ text }) => text).join("\n")).toContain("waits on queue nobody-there, and no agent that is up serves it");
+    expect(own.reported.notes.map(({ text }) => text).join("\n")).toContain(
+      "waits on queue nobody-there, and no agent that is up serves it",
+    );
   });
 });
 
@@ -138,7 +143,8 @@ describe("many of a kind", () => {
       });
       it.addStep({
         name: "pick",
-        script: 'echo "best=${steps.train.best(outputs.acc).outputs.acc} of ${join(steps.train.map(task, outputs.acc), \'+\')}" >> "$NAVVY_OUTPUT"',
+        script:
+          'echo "best=${steps.train.best(outputs.acc).outputs.acc} of ${join(steps.train.map(task, outputs.acc), \'+\')}" >> "$NAVVY_OUTPUT"',
       });
     });
     await pipeline.wait(WAIT);

@@ -76,6 +76,19 @@ export const lose: Handler<[string[]], { reason?: string }> = (call, references)
     return { task: lost, done: `${lost.status}: ${lost.reason}` };
   });
 
+/** `navvy task unpark TASK…` */
+export const unpark: Handler<[string[]]> = (call, references) =>
+  each(call, references, async (navvy, task) => {
+    const isWoken = await navvy.tasks.unpark(task.id, `by ${navvy.bus.actor}`);
+    const latest = await navvy.tasks.get(task.id);
+    const done = !isWoken
+      ? `${latest.status}: there was nothing to wake`
+      : latest.status === "running"
+        ? "runs: it will not park now"
+        : "woken";
+    return { task: latest, done };
+  });
+
 /** `navvy task rm TASK…` */
 export const remove: Handler<[string[]], { force?: boolean }> = (call, references) =>
   each(call, references, async (navvy, task) => {
