@@ -8,6 +8,7 @@ import { Logs } from "./logs.js";
 import { Metrics } from "./metrics.js";
 import { Objects } from "./objects.js";
 import { Queues } from "./queues.js";
+import { Schedules } from "./schedules/index.js";
 import { Secrets } from "./secrets.js";
 import { setUp } from "./setup.js";
 import { Storage } from "./storage/index.js";
@@ -33,6 +34,7 @@ export interface Navvy extends AsyncDisposable {
   readonly fleet: Fleet;
   readonly storage: Storage;
   readonly secrets: Secrets;
+  readonly schedules: Schedules;
   /** Sends what is under way, then closes the connection. */
   close(): Promise<void>;
 }
@@ -86,6 +88,7 @@ function verbs(bus: Awaited<ReturnType<typeof openBus>>, { hashesBeside = true }
     fleet,
     storage: new Storage({ bus, tasks, objects, artifacts, events }),
     secrets: new Secrets(bus, fleet),
+    schedules: new Schedules(bus, { tasks, queues, events }),
     close,
     [Symbol.asyncDispose]: close,
   };

@@ -11,6 +11,7 @@ import { modelCommand } from "./commands/model.js";
 import { queueCommand } from "./commands/queue.js";
 import { reportCommand } from "./commands/report.js";
 import { runCommand } from "./commands/run.js";
+import { scheduleCommand } from "./commands/schedule.js";
 import { secretCommand } from "./commands/secret.js";
 import { gcCommand, storageCommand } from "./commands/storage.js";
 import { logsCommand, psCommand, taskCommand, waitCommand } from "./commands/task.js";
@@ -38,7 +39,7 @@ export function makeProgram(): Command {
   program.commandsGroup("Day one:");
   for (const add of [devCommand, runCommand, psCommand, logsCommand, waitCommand, whyCommand, topCommand, doctorCommand]) add(program);
   program.commandsGroup("Everything else:");
-  const nouns = [taskCommand, queueCommand, agentCommand, secretCommand, artifactCommand, modelCommand];
+  const nouns = [taskCommand, queueCommand, agentCommand, scheduleCommand, secretCommand, artifactCommand, modelCommand];
   for (const add of [...nouns, reportCommand, storageCommand, gcCommand, watchCommand, contextCommand, helpCommand, versionCommand])
     add(program);
   completionCommand(program);

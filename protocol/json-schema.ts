@@ -15,6 +15,7 @@ import {
 } from "./messages.js";
 import { GcRecord, Retention } from "./retention.js";
 import { RolledLogHead } from "./rolled-log.js";
+import { Schedule, ScheduleState } from "./schedule.js";
 import { SealedSecret } from "./secrets.js";
 import { TaskRecord } from "./task-record.js";
 
@@ -36,6 +37,8 @@ const MESSAGES = [
   ControlRequest,
   ControlReply,
   SealedSecret,
+  Schedule,
+  ScheduleState,
 ];
 
 /**

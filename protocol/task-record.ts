@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { FiredBy } from "./launch.js";
 import { Outcome } from "./outcome.js";
 import { ON_DISCONNECT, PHASES, STATUSES } from "./states.js";
 import { CLASSES } from "./subjects.js";
@@ -139,6 +140,7 @@ export const TaskRecord = z.object({
   comment: z.string().optional(),
   parent: z.string().optional(),
   clonedFrom: z.string().optional(),
+  firedBy: FiredBy.optional(),
   archived: z.boolean().default(false),
   createdAt: z.string(),
   createdBy: z.string(),

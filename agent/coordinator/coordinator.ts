@@ -9,6 +9,7 @@ import { Reaper } from "./reaper.js";
 import { Roller } from "./roller.js";
 import { Scheduler } from "./scheduler.js";
 import { Sweeper } from "./sweeper.js";
+import { Timetable } from "./timetable.js";
 
 export interface CoordinatorParts {
   navvy: Navvy;
@@ -21,7 +22,7 @@ const SWEEP_EVERY_MS = 5_000;
 const LANES_EVERY_MS = 60_000;
 
 /**
- * The duties of the fleet, done by whichever agent holds the leader's key: reaper, sweeper, scheduler, roller, collector. Each is a set of
+ * The duties of the fleet, done by whichever agent holds the leader's key: reaper, sweeper, scheduler, roller, collector, timetable. Each is a set of
  * idempotent compare-and-sets, so a leader that froze in the middle of a pass and wakes up beside a new one does no harm.
  */
 export class Coordinator {
@@ -35,6 +36,7 @@ export class Coordinator {
   #scheduler: Scheduler | undefined;
   #roller: Roller | undefined;
   #collector: Collector | undefined;
+  #timetable: Timetable | undefined;
   #timer: NodeJS.Timeout | undefined;
   #turn: Promise<void> | undefined;
   #isStopped = false;
@@ -90,11 +92,18 @@ export class Coordinator {
     if (this.#open) return;
     const { navvy, log } = this.#parts;
     log.info("this agent coordinates the fleet");
-    this.#scheduler?.close(); // of a time in office that never got its watch
+    this.#scheduler?.close(); // of a time in office that never got its watches
+    this.#timetable?.close();
     const scheduler = new Scheduler(navvy, log);
     this.#reaper.forget();
     this.#scheduler = scheduler;
-    this.#open = await OpenTasks.open(navvy, (task) => scheduler.consider(task));
+    const timetable = await Timetable.open({ navvy, log });
+    this.#timetable = timetable;
+    this.#open = await OpenTasks.open(
+      navvy,
+      (task) => scheduler.consider(task),
+      (id) => timetable.taskEnded(id),
+    );
     this.#roller = new Roller({ navvy, log, open: this.#open });
     this.#collector = new Collector({ navvy, log });
   }
@@ -104,6 +113,7 @@ export class Coordinator {
     this.#scheduler?.close();
     this.#roller?.close();
     this.#collector?.close();
+    this.#timetable?.close();
     this.#open = undefined;
     this.#scheduler = undefined;
   }

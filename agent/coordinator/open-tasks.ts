@@ -5,18 +5,21 @@ import type { TaskHead } from "../../protocol/index.js";
 export class OpenTasks {
   readonly #tasks = new Map<string, TaskHead>();
   readonly #onChange: (task: TaskHead) => void;
+  readonly #onEnded: (id: string) => void;
   #isComplete = false;
   #watch: Watch | undefined;
 
-  private constructor(onChange: (task: TaskHead) => void) {
+  private constructor(onChange: (task: TaskHead) => void, onEnded: (id: string) => void) {
     this.#onChange = onChange;
+    this.#onEnded = onEnded;
   }
 
-  static async open(navvy: Navvy, onChange: (task: TaskHead) => void): Promise<OpenTasks> {
-    const open = new OpenTasks(onChange);
+  /** @param onEnded told of every task that is not open (any more), also of those that never were while this agent led */
+  static async open(navvy: Navvy, onChange: (task: TaskHead) => void, onEnded: (id: string) => void = () => {}): Promise<OpenTasks> {
+    const open = new OpenTasks(onChange, onEnded);
     open.#watch = await navvy.tasks.watchHeads({
       onTask: (task) => open.#take(task),
-      onGone: (id) => void open.#tasks.delete(id),
+      onGone: (id) => open.#drop(id),
       onReady: () => void (open.#isComplete = true),
     });
     return open;
@@ -40,8 +43,13 @@ export class OpenTasks {
   }
 
   #take(task: TaskHead): void {
-    if (task.status !== "queued" && task.status !== "running") return void this.#tasks.delete(task.id);
+    if (task.status !== "queued" && task.status !== "running") return this.#drop(task.id);
     this.#tasks.set(task.id, task);
     this.#onChange(task);
+  }
+
+  #drop(id: string): void {
+    this.#tasks.delete(id);
+    this.#onEnded(id);
   }
 }

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { monotonicFactory } from "ulid";
-import { NavvyError, Parameters, type ParameterValue, type TaskRecord, TaskSpec } from "../../protocol/index.js";
+import { type FiredBy, NavvyError, Parameters, type ParameterValue, type TaskRecord, TaskSpec } from "../../protocol/index.js";
 import { graceWithin } from "./refusals.js";
 import { now } from "./transition.js";
 
@@ -19,6 +19,8 @@ export interface NewTask {
   parameters?: Record<string, ParameterValue>;
   /** Makes the id from (parent, key), so that creating it again gives the same task. */
   key?: string;
+  /** The schedule or trigger that makes it: with `key` the id is made from its id then. */
+  firedBy?: FiredBy;
 }
 
 /** Overrides that a clone may carry in the same call. */
@@ -35,13 +37,14 @@ export function newDraft(task: NewTask, by: string): TaskRecord {
   const spec = { ...parsed, graceMs: graceWithin(parsed, task.spec?.graceMs !== undefined) };
   return {
     type: "navvy.task.v1",
-    id: task.key === undefined ? nextUlid() : derivedId(task.parent ?? "", task.key),
+    id: task.key === undefined ? nextUlid() : derivedId(task.firedBy?.id ?? task.parent ?? "", task.key),
     name: task.name,
     project: task.project ?? DEFAULT_PROJECT,
     taskType: task.taskType ?? "training",
     tags: task.tags ?? [],
     ...(task.comment === undefined ? {} : { comment: task.comment }),
     ...(task.parent === undefined ? {} : { parent: task.parent }),
+    ...(task.firedBy === undefined ? {} : { firedBy: task.firedBy }),
     archived: false,
     createdAt: created,
     createdBy: by,
@@ -73,7 +76,9 @@ export function cloneOf(template: TaskRecord, overrides: CloneOverrides, by: str
       taskType: overrides.taskType ?? template.taskType,
       tags: overrides.tags ?? template.tags,
       comment: overrides.comment ?? template.comment,
-      parent: overrides.parent ?? template.parent,
+      // What fires by itself belongs to no controller, whoever made the template.
+      parent: overrides.firedBy ? undefined : (overrides.parent ?? template.parent),
+      firedBy: overrides.firedBy,
       key: overrides.key,
       spec,
       parameters: overrides.parameters,
@@ -108,7 +113,7 @@ export function emptyReport(): TaskRecord["reported"] {
 }
 
 /** An id in ULID's alphabet from (parent, key): a controller that runs again finds its children instead of making new ones. */
-function derivedId(parent: string, key: string): string {
+export function derivedId(parent: string, key: string): string {
   const alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
   const digest = createHash("sha256").update(`${parent}\0${key}`).digest();
   const tail = [...digest.subarray(0, 16)].map((byte) => alphabet[byte % 32]).join("");
