@@ -1,0 +1,222 @@
+import { fileURLToPath } from "node:url";
+import { execa } from "execa";
+import pino from "pino";
+import { expect, test } from "vitest";
+import { OpenTasks } from "../../agent/coordinator/open-tasks.js";
+import { Timetable } from "../../agent/coordinator/timetable.js";
+import type { NewSchedule } from "../../broker/index.js";
+import { type FleetEvent, ScheduleState } from "../../protocol/index.js";
+import { type Client, client, spawnAgent } from "../support/agent.js";
+import { eventually } from "../support/eventually.js";
+import { startNats } from "../support/nats.js";
+
+const MAIN = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
+const log = pino({ level: "silent" });
+const HOUR = 3_600_000;
+
+/** A schedule that is due at full hours from now on. */
+async function hourly(c: Client, more: Partial<NewSchedule> = {}) {
+  const template = await c.navvy.tasks.create({ name: "train", spec: { command: ["true"] }, parameters: { "General/lr": 0.1 } });
+  const startAt = new Date(Date.now() + HOUR).toISOString();
+  const schedule = await c.navvy.schedules.create({
+    name: "hourly",
+    when: { kind: "interval", everyMs: HOUR, startAt },
+    template: template.id,
+    launch: { queue: "default" },
+    ...more,
+  });
+  const made = () => c.list({ clonedFrom: template.id });
+  return { template, schedule, made, dueAt: (run: number) => new Date(Date.parse(startAt) + (run - 1) * HOUR).toISOString() };
+}
+
+/** Who leads, at a time so many hours from now. */
+const leader = (c: Client, hours: () => number) => Timetable.open({ navvy: c.navvy, log, now: () => Date.now() + hours() * HOUR + 1_000 });
+
+async function eventsOf(c: Client, name: string, many: number): Promise<FleetEvent[]> {
+  await c.navvy.events.flush();
+  const told: FleetEvent[] = [];
+  for await (const event of c.navvy.events.follow({ kind: "schedule", id: name, history: true, signal: AbortSignal.timeout(20_000) })) {
+    told.push(event);
+    if (told.length === many) break;
+  }
+  return told;
+}
+
+test("two leaders at once fire once, and what was due while there was none is made up for", async () => {
+  await using nats = await startNats();
+  await using c = await client(nats);
+  await using other = await client(nats);
+  const { made, dueAt, schedule } = await hourly(c, {
+    catchUp: "all",
+    overlap: "parallel",
+    launch: {
+      queue: "default",
+      class: "high",
+      tags: ["nightly"],
+      parameters: { "General/run": "${schedule.run}", "General/of": "${schedule.name} at ${schedule.time}" },
+    },
+  });
+  const tables = await Promise.all([c, other].map((each) => leader(each, () => 3)));
+  await eventually("all three have run", async () => (await c.navvy.schedules.get("hourly")).state.last?.run === 3);
+  await eventually("nothing waits", async () => (await c.navvy.schedules.get("hourly")).state.waiting.length === 0);
+  for (const table of tables) table.close();
+  const tasks = (await made()).sort((a, b) => a.name.localeCompare(b.name));
+  expect(tasks.map(({ name }) => name)).toEqual(["train #1", "train #2", "train #3"]);
+  expect(tasks[1]).toMatchObject({
+    status: "queued",
+    class: "high",
+    ticket: 1,
+    tags: ["nightly"],
+    firedBy: { kind: "schedule", name: "hourly", id: schedule.id, run: 2, at: dueAt(2) },
+    spec: { parameters: { General: { lr: 0.1, run: 2, of: `hourly at ${dueAt(2)}` } } },
+  });
+  expect((await c.navvy.queues.messages.counts()).reduce((sum, { count }) => sum + count, 0)).toBe(3);
+  await other.navvy.events.flush();
+  expect((await eventsOf(c, "hourly", 4)).map(({ event }) => event)).toEqual(["created", "fired", "fired", "fired"]);
+});
+
+test("what a leader began that died between two writes is finished once", async () => {
+  await using nats = await startNats();
+  await using c = await client(nats);
+  const { schedule, template, made, dueAt } = await hourly(c);
+  const at = dueAt(1);
+  // It decided, made the task, and did not come to put it on the queue.
+  const state: ScheduleState = {
+    ...ScheduleState.parse({ ...(await c.navvy.schedules.get("hourly")).state, decidedTo: at, runs: 1, timed: 1 }),
+    waiting: [{ key: at, at, run: 1 }],
+  };
+  const kv = await c.navvy.bus.js.views.kv(c.navvy.bus.assets.buckets.schedules.name, { bindOnly: true });
+  const { encode } = await import("../../protocol/index.js");
+  await kv.put("hourly.state", encode(state));
+  const draft = await c.navvy.tasks.clone(template.id, {
+    name: "train #1",
+    key: at,
+    firedBy: { kind: "schedule", name: "hourly", id: schedule.id, at, run: 1 },
+  });
+  expect(draft.status).toBe("draft");
+  const table = await leader(c, () => 0);
+  await eventually("it is on its queue", async () => (await c.record(draft.id)).status === "queued");
+  await eventually("it is crossed off", async () => (await c.navvy.schedules.get("hourly")).state.last?.task === draft.id);
+  table.close();
+  expect(await made()).toHaveLength(1);
+});
+
+test("a run waits for the last one to end, or is left out, as the schedule says", async () => {
+  await using nats = await startNats();
+  await using c = await client(nats);
+  const one = await hourly(c, { name: "one-by-one", overlap: "queue" });
+  const other = await hourly(c, { name: "skipping", overlap: "skip" });
+  let hours = 1;
+  const table = await leader(c, () => hours);
+  const open = await OpenTasks.open(
+    c.navvy,
+    () => {},
+    (id) => table.taskEnded(id),
+  );
+  const first = await eventually("the first runs", async () => (await one.made())[0]);
+  await eventually("the other's too", async () => (await other.made())[0]);
+  hours = 2;
+  for (const name of ["one-by-one", "skipping"]) await c.navvy.schedules.advance(name, Date.now() + hours * HOUR + 1_000);
+  const look = await c.navvy.schedules.get("one-by-one");
+  expect(look.state).toMatchObject({ runs: 2, waiting: [{ run: 2 }], last: { run: 1 } });
+  expect((await c.navvy.schedules.get("skipping")).state).toMatchObject({ runs: 1, skipped: 1, waiting: [] });
+  await expect(c.navvy.schedules.runNow("skipping")).rejects.toThrow(/does not run now: run 1 has not ended/);
+  expect(await one.made()).toHaveLength(1);
+  await c.navvy.tasks.abort(first.id);
+  await eventually("the second runs once the first has ended", async () => (await one.made()).length === 2);
+  table.close();
+  open.close();
+  expect(await other.made()).toHaveLength(1);
+  expect((await eventsOf(c, "skipping", 3)).map(({ event }) => event)).toEqual(["created", "fired", "skipped"]);
+});
+
+test("a template that was deleted is told, and keeps no other schedule back", async () => {
+  await using nats = await startNats();
+  await using c = await client(nats);
+  const { template, made } = await hourly(c, { name: "orphan" });
+  const other = await hourly(c, { name: "well" });
+  await c.navvy.tasks.delete(template.id);
+  const table = await leader(c, () => 1);
+  await eventually("the other one runs", async () => (await other.made()).length === 1);
+  const { state } = await eventually("the trouble is told", async () => {
+    const look = await c.navvy.schedules.get("orphan");
+    return look.state.trouble && look;
+  });
+  table.close();
+  expect(state).toMatchObject({ waiting: [], trouble: { message: expect.stringContaining("its template train") } });
+  expect(await made()).toHaveLength(0);
+  expect((await eventsOf(c, "orphan", 2)).map(({ event }) => event)).toEqual(["created", "failed"]);
+  await expect(c.navvy.schedules.runNow("orphan")).rejects.toThrow(/could not run: its template train/);
+});
+
+test("every firing runs once, over the death of the leading agent and a restart of nats-server", { timeout: 90_000 }, async () => {
+  await using nats = await startNats();
+  await using c = await client(nats);
+  await using first = await spawnAgent(nats, { name: "first", lease: "2s", slots: 4 });
+  await eventually("the first leads", () => first.log.some((line) => line.includes("coordinates")));
+  await using second = await spawnAgent(nats, { name: "second", lease: "2s", slots: 4 });
+  const everyMs = 1_000;
+  const { made } = await hourly(c, {
+    when: { kind: "interval", everyMs, startAt: new Date(Date.now() + everyMs).toISOString() },
+    overlap: "parallel",
+    catchUp: "all",
+    catchUpLimit: 100,
+    limit: 10,
+  });
+  const ran = (run: number) => async () => ((await c.navvy.schedules.get("hourly")).state.last?.run ?? 0) >= run;
+  await eventually("it runs", ran(2), { timeoutMs: 20_000 });
+  first.kill("SIGKILL");
+  await eventually("the second leads", () => second.log.some((line) => line.includes("coordinates")), { timeoutMs: 20_000 });
+  await eventually("it goes on", ran(5), { timeoutMs: 20_000 });
+  await nats.restart();
+  await eventually("it is over", async () => (await c.navvy.schedules.get("hourly")).status === "ended", { timeoutMs: 30_000 });
+  const tasks = await made();
+  for (const task of tasks) expect((await c.ended(task.id)).status).toBe("completed");
+  const runs = tasks.map(({ firedBy }) => firedBy?.run ?? 0).sort((a, b) => a - b);
+  expect(runs).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+  const times = tasks.map(({ firedBy }) => Date.parse(firedBy?.at ?? "")).sort((a, b) => a - b);
+  expect(times.map((time) => time - (times[0] ?? 0))).toEqual(runs.map((run) => (run - 1) * everyMs));
+});
+
+test("the command line makes, lists, runs, pauses and removes schedules, and refuses what can not be", { timeout: 60_000 }, async () => {
+  await using nats = await startNats();
+  await using c = await client(nats);
+  await c.navvy.tasks.create({ name: "train", spec: { command: ["true"] } });
+  const navvy = (...args: string[]) =>
+    execa(process.execPath, [MAIN, "schedule", ...args], { env: { NAVVY_SERVER: nats.url, NO_COLOR: "1" }, reject: false });
+  const made = await navvy("create", "nightly", "train", "--cron", "30 2 * * *", "--tz", "Europe/Berlin", "-p", "General/n=3", "-q", "gpu");
+  expect(made).toMatchObject({
+    exitCode: 0,
+    stdout: expect.stringMatching(/^nightly {2}created: 30 2 \* \* \* \(Europe\/Berlin\); next 20/),
+  });
+  expect(made.stderr).toContain("no agent that is up serves queue gpu");
+  expect((await navvy("run", "nightly")).stdout).toMatch(/train #1 {2}queued on gpu/);
+  expect((await navvy("run", "nightly")).stderr).toContain("does not run now: run 1 has not ended");
+  expect((await navvy("ls")).stdout).toMatch(
+    /nightly +● active +30 2 \* \* \* \(Europe\/Berlin\) +train +gpu +20\S+ \(in .*\) +#1 \w{6} ◌ queued +1/,
+  );
+  expect((await navvy("pause", "nightly", "--reason", "holidays")).stdout).toBe("nightly  paused; what runs goes on");
+  expect((await navvy("show", "nightly")).stdout).toMatch(/paused +\d+s ago by .*: holidays/);
+  expect((await navvy("resume", "nightly")).exitCode).toBe(0);
+  expect(JSON.parse((await navvy("ls", "-o", "json")).stdout)).toMatchObject({
+    schema: "navvy.schedules/1",
+    items: [{ status: "active", schedule: { name: "nightly", launch: { parameters: { "General/n": 3 } } }, state: { runs: 1 } }],
+  });
+  const refused: [string[], string | RegExp][] = [
+    [["create", "x", "train", "--cron", "0 0 31 2 *"], "is never due"],
+    [["create", "x", "train", "--cron", "@daily", "--tz", "Europe/Berln"], "did you mean Europe/Berlin"],
+    [["create", "x", "train", "--at", "2020-01-01T00:00:00Z"], "is past"],
+    [["create", "x", "trian", "--every", "1h"], "did you mean train"],
+    [["create", "x", "train", "--every", "1h", "-p", "General/a=${schedule.nmae}"], "did you mean name"],
+    [["create", "nightly", "train", "--every", "1h"], "exists already"],
+    [["show", "nightli"], "did you mean nightly"],
+  ];
+  const said = await Promise.all(refused.slice(0, 3).map(([args]) => navvy(...args)));
+  for (const [args] of refused.slice(3)) said.push(await navvy(...args));
+  said.forEach(({ stderr, exitCode }, i) => {
+    expect(stderr).toContain(refused[i]?.[1]);
+    expect(exitCode).not.toBe(0);
+  });
+  expect((await navvy("rm", "nightly")).stdout).toContain("nightly  removed");
+  expect((await navvy("ls")).stderr).toContain("no schedules");
+});
