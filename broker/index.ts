@@ -45,4 +45,5 @@ export {
   Tasks,
   type WaitOptions,
 } from "./tasks/index.js";
+export * from "./triggers/index.js";
 export { Watch } from "./watch.js";

@@ -13,6 +13,7 @@ import { Secrets } from "./secrets.js";
 import { setUp } from "./setup.js";
 import { Storage } from "./storage/index.js";
 import { Tasks } from "./tasks/index.js";
+import { Triggers } from "./triggers/index.js";
 
 export interface NavvyOptions extends ConnectOptions {
   /** Copies of every stream, on a cluster. Default `NAVVY_REPLICAS`, else 1; said expressly, streams that have fewer get as many. */
@@ -35,6 +36,7 @@ export interface Navvy extends AsyncDisposable {
   readonly storage: Storage;
   readonly secrets: Secrets;
   readonly schedules: Schedules;
+  readonly triggers: Triggers;
   /** Sends what is under way, then closes the connection. */
   close(): Promise<void>;
 }
@@ -89,6 +91,7 @@ function verbs(bus: Awaited<ReturnType<typeof openBus>>, { hashesBeside = true }
     storage: new Storage({ bus, tasks, objects, artifacts, events }),
     secrets: new Secrets(bus, fleet),
     schedules: new Schedules(bus, { tasks, queues, events }),
+    triggers: new Triggers(bus, { tasks, queues, artifacts, events }),
     close,
     [Symbol.asyncDispose]: close,
   };

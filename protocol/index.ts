@@ -26,6 +26,7 @@ export * from "./subjects.js";
 export * from "./summary.js";
 export * from "./task-record.js";
 export * from "./task-spec.js";
+export * from "./trigger.js";
 
 /** The protocol's number: agents accept this one and the one before. */
 export const PROTOCOL = 1;

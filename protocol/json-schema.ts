@@ -18,6 +18,7 @@ import { RolledLogHead } from "./rolled-log.js";
 import { Schedule, ScheduleState } from "./schedule.js";
 import { SealedSecret } from "./secrets.js";
 import { TaskRecord } from "./task-record.js";
+import { Trigger, TriggerState } from "./trigger.js";
 
 const MESSAGES = [
   TaskRecord,
@@ -39,6 +40,8 @@ const MESSAGES = [
   SealedSecret,
   Schedule,
   ScheduleState,
+  Trigger,
+  TriggerState,
 ];
 
 /**

@@ -137,6 +137,8 @@ export const TaskRecord = z.object({
   project: z.string(),
   taskType: z.string(),
   tags: z.array(z.string()).default([]),
+  /** When each tag was added that was not there from the beginning. */
+  tagged: z.record(z.string(), z.string()).optional(),
   comment: z.string().optional(),
   parent: z.string().optional(),
   clonedFrom: z.string().optional(),

@@ -10,6 +10,7 @@ import { Roller } from "./roller.js";
 import { Scheduler } from "./scheduler.js";
 import { Sweeper } from "./sweeper.js";
 import { Timetable } from "./timetable.js";
+import { Tripwires } from "./tripwires.js";
 
 export interface CoordinatorParts {
   navvy: Navvy;
@@ -22,7 +23,8 @@ const SWEEP_EVERY_MS = 5_000;
 const LANES_EVERY_MS = 60_000;
 
 /**
- * The duties of the fleet, done by whichever agent holds the leader's key: reaper, sweeper, scheduler, roller, collector, timetable. Each is a set of
+ * The duties of the fleet, done by whichever agent holds the leader's key: reaper, sweeper, scheduler, roller, collector, timetable,
+ * tripwires. Each is a set of
  * idempotent compare-and-sets, so a leader that froze in the middle of a pass and wakes up beside a new one does no harm.
  */
 export class Coordinator {
@@ -37,6 +39,7 @@ export class Coordinator {
   #roller: Roller | undefined;
   #collector: Collector | undefined;
   #timetable: Timetable | undefined;
+  #tripwires: Tripwires | undefined;
   #timer: NodeJS.Timeout | undefined;
   #turn: Promise<void> | undefined;
   #isStopped = false;
@@ -94,11 +97,13 @@ export class Coordinator {
     log.info("this agent coordinates the fleet");
     this.#scheduler?.close(); // of a time in office that never got its watches
     this.#timetable?.close();
+    this.#tripwires?.close();
     const scheduler = new Scheduler(navvy, log);
     this.#reaper.forget();
     this.#scheduler = scheduler;
     const timetable = await Timetable.open({ navvy, log });
     this.#timetable = timetable;
+    this.#tripwires = await Tripwires.open({ navvy, log });
     this.#open = await OpenTasks.open(
       navvy,
       (task) => scheduler.consider(task),
@@ -114,6 +119,7 @@ export class Coordinator {
     this.#roller?.close();
     this.#collector?.close();
     this.#timetable?.close();
+    this.#tripwires?.close();
     this.#open = undefined;
     this.#scheduler = undefined;
   }

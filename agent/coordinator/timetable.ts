@@ -40,7 +40,7 @@ export class Timetable {
   static async open(parts: TimetableParts): Promise<Timetable> {
     const table = new Timetable(parts);
     table.#watch = await parts.navvy.schedules.watch({
-      onSchedule: (name, scheduled) => table.#take(name, scheduled),
+      onPage: (name, scheduled) => table.#take(name, scheduled),
       onReady: () => table.#lookAtAll(),
       onUnreadable: (name, error) => parts.log.warn({ err: error, schedule: name }, "a schedule can not be read: it is left alone"),
     });

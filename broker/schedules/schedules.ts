@@ -13,13 +13,14 @@ import {
   type TaskRecord,
   type When,
 } from "../../protocol/index.js";
+import type { BookHandlers } from "../book.js";
 import type { Bus } from "../bus.js";
 import type { Events } from "../events.js";
 import type { Queues } from "../queues.js";
 import type { Tasks } from "../tasks/index.js";
 import type { Watch } from "../watch.js";
 import { type AdvanceParts, advance, isOpen } from "./advance.js";
-import { type BookHandlers, ScheduleBook, type Scheduled } from "./book.js";
+import { type Scheduled, scheduleBook } from "./book.js";
 import { nextOf, statusOf, whyNot } from "./decide.js";
 import { launchOf } from "./scope.js";
 import { nextDue, upcoming } from "./times.js";
@@ -57,7 +58,7 @@ export class Schedules {
   constructor(bus: Bus, parts: { tasks: Tasks; queues: Queues; events: Events }) {
     this.#bus = bus;
     this.#queues = parts.queues;
-    this.#parts = { book: new ScheduleBook(bus), tasks: parts.tasks, events: parts.events };
+    this.#parts = { book: scheduleBook(bus), tasks: parts.tasks, events: parts.events };
   }
 
   /** @throws NavvyError conflict, not_found (template, or a queue that looks like a slip), invalid_argument */
@@ -81,7 +82,7 @@ export class Schedules {
     };
     check(schedule);
     await this.#queues.require(schedule.launch.queue, { create: wanted.createQueue ?? false });
-    if ((await this.#parts.book.schedules.create(name, schedule)) === undefined)
+    if ((await this.#parts.book.definitions.create(name, schedule)) === undefined)
       throw new NavvyError("conflict", `schedule ${JSON.stringify(name)} exists already`, {
         fix: [`navvy schedule show ${name}`, `navvy schedule rm ${name}`],
       });
@@ -139,7 +140,7 @@ export class Schedules {
     return advance(this.#parts, name, now);
   }
 
-  watch(handlers: BookHandlers): Promise<Watch> {
+  watch(handlers: BookHandlers<Scheduled>): Promise<Watch> {
     return this.#parts.book.watch(handlers);
   }
 
@@ -185,7 +186,7 @@ export class Schedules {
   }
 
   async #change(name: string, change: (schedule: Schedule) => Schedule): Promise<void> {
-    if (!(await this.#parts.book.schedules.modify(checkName("schedule", name), change))) throw await this.#unknown(name);
+    if (!(await this.#parts.book.definitions.modify(checkName("schedule", name), change))) throw await this.#unknown(name);
   }
 
   async #find(name: string): Promise<Scheduled & { revision: number }> {

@@ -19,28 +19,29 @@ export interface Order {
  * @throws NavvyError not_found (the template is gone), invalid_argument, too_large
  */
 export async function fireOnce(tasks: Tasks, order: Order): Promise<{ task: TaskRecord; isNew: boolean } | undefined> {
-  const { launch, firedBy, key, spec } = order;
-  const id = derivedId(firedBy.id, key);
+  const id = derivedId(order.firedBy.id, order.key);
   const before = await tasks.bucket.ask(`read ${id}`, async () => (await tasks.bucket.handle()).get(id));
   if (before && before.operation !== "PUT") return undefined;
-  if (!before) await clone(tasks, order);
+  const isNew = !before && (await clone(tasks, order));
   const entry = await tasks.bucket.get(id);
   if (!entry) return undefined;
-  const task = await enqueueOnce(tasks, entry.value, launch);
-  return { task, isNew: !before };
+  return { task: await enqueueOnce(tasks, entry.value, order.launch), isNew };
+}
 
-  async function clone(into: Tasks, { launch: { template, templateName, name, project, tags, parameters } }: Order): Promise<void> {
-    if (!(await into.bucket.get(template))) throw templateGone(template, templateName);
-    await into.clone(template, {
-      key,
-      firedBy,
-      ...(spec ? { spec } : {}),
-      ...(name === undefined ? {} : { name }),
-      ...(project === undefined ? {} : { project }),
-      ...(tags ? { tags } : {}),
-      ...(parameters ? { parameters } : {}),
-    });
-  }
+/** @returns false when another leader was faster */
+async function clone(tasks: Tasks, { launch, firedBy, key, spec }: Order): Promise<boolean> {
+  const { template, templateName, name, project, tags, parameters } = launch;
+  if (!(await tasks.bucket.get(template))) throw templateGone(template, templateName);
+  const { isNew } = await tasks.cloneOnce(template, {
+    key,
+    firedBy,
+    ...(spec ? { spec } : {}),
+    ...(name === undefined ? {} : { name }),
+    ...(project === undefined ? {} : { project }),
+    ...(tags ? { tags } : {}),
+    ...(parameters ? { parameters } : {}),
+  });
+  return isNew;
 }
 
 /** A ticket says that it was on a queue once: then what became of it is not to be undone. */
@@ -55,7 +56,7 @@ async function enqueueOnce(tasks: Tasks, task: TaskRecord, { queue, class: place
   }
 }
 
-export function templateGone(template: string, templateName: string): NavvyError {
+function templateGone(template: string, templateName: string): NavvyError {
   return new NavvyError("not_found", `its template ${templateName} (${template}) is gone`, {
     why: "the task was deleted since it was chosen",
     fix: "navvy task ls, then make it again with another one",

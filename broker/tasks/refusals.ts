@@ -57,6 +57,12 @@ export function notWhile(record: TaskRecord, verb: string): NavvyError {
   });
 }
 
+export function notEmpty(queue: string, waiting: number): NavvyError {
+  return new NavvyError("not_empty", `queue ${JSON.stringify(queue)} still holds ${waiting} task${waiting === 1 ? "" : "s"}`, {
+    fix: [`navvy queue clear ${queue}`, `navvy queue rm ${queue} --force   (its tasks go back to draft)`],
+  });
+}
+
 export function notQueued(record: TaskRecord): NavvyError {
   const fix = isEnded(record.status)
     ? `navvy task reset ${record.id.slice(-8)}`

@@ -1,7 +1,6 @@
 import {
   assertMove,
   isEnded,
-  NavvyError,
   needsOf,
   type Parameters,
   type ParameterValue,
@@ -14,14 +13,26 @@ import { askAgent } from "../ask-agent.js";
 import { Bucket } from "../bucket.js";
 import type { Bus } from "../bus.js";
 import type { Events } from "../events.js";
-import { discardReports } from "../logs/discard-reports.js";
 import { classRank, type Queues } from "../queues.js";
 import type { Watch } from "../watch.js";
 import { Claims } from "./claims.js";
+import { deleteTask } from "./delete.js";
 import { type CloneOverrides, cloneOf, emptyReport, type NewTask, newDraft, setParameters } from "./draft.js";
 import { findTask, isTaskId, listTasks, noSuchTask, type TaskFilter } from "./find.js";
 import { loseTask } from "./lose.js";
-import { alreadyOnItsWay, checked, checkFit, checkType, graceWithin, notDraft, nothingToRun, notQueued, notWhile } from "./refusals.js";
+import {
+  alreadyOnItsWay,
+  checked,
+  checkFit,
+  checkType,
+  graceWithin,
+  notDraft,
+  notEmpty,
+  nothingToRun,
+  notQueued,
+  notWhile,
+} from "./refusals.js";
+import { retagged } from "./tags.js";
 import { moved, now, requeued } from "./transition.js";
 import { type WaitOptions, waitForTask } from "./wait.js";
 import { type WatchHandlers, watchRecords } from "./watch-records.js";
@@ -59,7 +70,7 @@ export class Tasks {
 
   /** A new draft. With `key`, creating it again returns the task of the first time. @throws NavvyError invalid_argument, too_large */
   async create(task: NewTask): Promise<TaskRecord> {
-    return this.#insert(newDraft(checked(task), this.#bus.actor));
+    return (await this.#insert(newDraft(checked(task), this.#bus.actor))).task;
   }
 
   /** @throws NavvyError not_found, ambiguous, newer_version */
@@ -73,6 +84,11 @@ export class Tasks {
 
   /** A draft with the template's specification; overrides in the same call. */
   async clone(reference: string, overrides: CloneOverrides = {}): Promise<TaskRecord> {
+    return (await this.cloneOnce(reference, overrides)).task;
+  }
+
+  /** The same; with `key` it says whether this call made it. */
+  async cloneOnce(reference: string, overrides: CloneOverrides): Promise<{ task: TaskRecord; isNew: boolean }> {
     const template = await this.get(reference);
     if (overrides.taskType !== undefined) checkType(overrides.taskType);
     return this.#insert(cloneOf(template, overrides, this.#bus.actor));
@@ -82,8 +98,9 @@ export class Tasks {
   async edit(reference: string, change: (draft: TaskRecord) => TaskRecord, reason = "edited"): Promise<TaskRecord> {
     return this.#change(reference, { event: "edited" }, (record) => {
       if (record.status !== "draft") throw notDraft(record);
+      const changed = change(record);
       const next = TaskRecord.parse({
-        ...change(record),
+        ...retagged({ ...changed, tags: record.tags }, { set: changed.tags }),
         id: record.id,
         status: record.status,
         reason,
@@ -211,18 +228,14 @@ export class Tasks {
     });
   }
 
+  /** Adds and removes tags, whatever the task's state. */
+  async tag(reference: string, change: { add?: string[]; remove?: string[] }): Promise<TaskRecord> {
+    return this.#change(reference, { event: "tagged" }, (task) => retagged(task, change));
+  }
+
   /** Removes the record for good. @throws NavvyError illegal_move while it is queued or running, or published without `force` */
   async delete(reference: string, options: { force?: boolean } = {}): Promise<void> {
-    const task = await this.get(reference);
-    if (task.status === "queued" || task.status === "running") throw notWhile(task, "deleted");
-    if (task.status === "published" && !options.force)
-      throw new NavvyError("illegal_move", `task ${task.id} is published`, { fix: "add --force to delete it all the same" });
-    const entry = await this.bucket.get(task.id);
-    // Before the record: one that is made again under the same id would take them for its own.
-    if (entry) await discardReports(this.#bus, entry.value);
-    if (!entry || !(await this.bucket.delete(task.id, entry.revision)))
-      throw new NavvyError("conflict", `task ${task.id} changed while it was deleted`, { fix: "try again" });
-    this.#events.emit({ kind: "task", id: task.id, event: "deleted", reason: "deleted", key: entry.revision, data: { name: task.name } });
+    await deleteTask({ bus: this.#bus, bucket: this.bucket, events: this.#events }, await this.get(reference), options);
   }
 
   /** A queue's tasks in the order in which they will run. */
@@ -245,13 +258,7 @@ export class Tasks {
   async removeQueue(queue: string, options: { force?: boolean } = {}): Promise<number> {
     const { name } = await this.#queues.get(queue);
     const waiting = await this.queued(name);
-    if (waiting.length > 0 && !options.force) {
-      throw new NavvyError(
-        "not_empty",
-        `queue ${JSON.stringify(name)} still holds ${waiting.length} task${waiting.length === 1 ? "" : "s"}`,
-        { fix: [`navvy queue clear ${name}`, `navvy queue rm ${name} --force   (its tasks go back to draft)`] },
-      );
-    }
+    if (waiting.length > 0 && !options.force) throw notEmpty(name, waiting.length);
     const cleared = await this.clearQueue(name);
     await this.#queues.remove(name);
     return cleared;
@@ -272,12 +279,12 @@ export class Tasks {
     return watchRecords(this.#bus, this.bucket, { keys, ...handlers });
   }
 
-  async #insert(draft: TaskRecord): Promise<TaskRecord> {
+  async #insert(draft: TaskRecord): Promise<{ task: TaskRecord; isNew: boolean }> {
     checkFit(draft);
     const revision = await this.bucket.create(draft.id, draft);
-    if (revision === undefined) return (await this.bucket.get(draft.id))?.value ?? draft;
+    if (revision === undefined) return { task: (await this.bucket.get(draft.id))?.value ?? draft, isNew: false };
     this.#events.emit({ kind: "task", id: draft.id, event: "created", reason: draft.reason, key: revision, data: { name: draft.name } });
-    return draft;
+    return { task: draft, isNew: true };
   }
 
   async #change(reference: string, options: { event?: string }, change: (record: TaskRecord) => TaskRecord): Promise<TaskRecord> {
