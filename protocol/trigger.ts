@@ -6,9 +6,9 @@ export const TRIGGER_STATUSES = ["queued", "running", "completed", "failed", "ab
 
 /** What a trigger fires on. Names are patterns with `*`. */
 export const TriggerOn = z.discriminatedUnion("kind", [
-  /** Once for each attempt that comes to one of them. */
+  /** Once for each task that comes to one of them, and once more after it was reset. */
   z.object({ kind: z.literal("status"), statuses: z.array(z.enum(TRIGGER_STATUSES)).min(1) }),
-  /** Once for each attempt that comes to meet the condition, `val/acc.max > 0.9`. */
+  /** Once for each task that comes to meet the condition, `val/acc.max > 0.9`, and once more after it was reset. */
   z.object({ kind: z.literal("metric"), where: z.string() }),
   /** Once for each content of an artifact of that name. */
   z.object({ kind: z.literal("artifact"), name: z.string() }),

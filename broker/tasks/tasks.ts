@@ -18,20 +18,10 @@ import type { Watch } from "../watch.js";
 import { Claims } from "./claims.js";
 import { deleteTask } from "./delete.js";
 import { type CloneOverrides, cloneOf, emptyReport, type NewTask, newDraft, setParameters } from "./draft.js";
+import { edited } from "./edit.js";
 import { findTask, isTaskId, listTasks, noSuchTask, type TaskFilter } from "./find.js";
 import { loseTask } from "./lose.js";
-import {
-  alreadyOnItsWay,
-  checked,
-  checkFit,
-  checkType,
-  graceWithin,
-  notDraft,
-  notEmpty,
-  nothingToRun,
-  notQueued,
-  notWhile,
-} from "./refusals.js";
+import { alreadyOnItsWay, checked, checkFit, checkType, notEmpty, nothingToRun, notQueued, notWhile } from "./refusals.js";
 import { retagged } from "./tags.js";
 import { moved, now, requeued } from "./transition.js";
 import { type WaitOptions, waitForTask } from "./wait.js";
@@ -96,21 +86,7 @@ export class Tasks {
 
   /** Changes a draft. @throws NavvyError not_draft */
   async edit(reference: string, change: (draft: TaskRecord) => TaskRecord, reason = "edited"): Promise<TaskRecord> {
-    return this.#change(reference, { event: "edited" }, (record) => {
-      if (record.status !== "draft") throw notDraft(record);
-      const changed = change(record);
-      const next = TaskRecord.parse({
-        ...retagged({ ...changed, tags: record.tags }, { set: changed.tags }),
-        id: record.id,
-        status: record.status,
-        reason,
-        by: this.#bus.actor,
-        changedAt: now(),
-      });
-      next.spec.graceMs = graceWithin(next.spec, next.spec.graceMs !== record.spec.graceMs);
-      checkFit(next);
-      return next;
-    });
+    return this.#change(reference, { event: "edited" }, (record) => edited(record, change, { reason, by: this.#bus.actor }));
   }
 
   /** Sets `Section/name` values of a draft, keeping their types. @throws NavvyError not_draft, invalid_argument */

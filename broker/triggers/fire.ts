@@ -3,7 +3,7 @@ import { type Artifacts, inputRefOf } from "../artifacts.js";
 import type { Events } from "../events.js";
 import { fireOnce, type Tasks } from "../tasks/index.js";
 import type { TriggerBook } from "./book.js";
-import { judge, type Occasion } from "./match.js";
+import { attemptKey, judge, type Occasion } from "./match.js";
 import { launchOf, scopeOf } from "./scope.js";
 
 export interface FireParts {
@@ -27,9 +27,17 @@ export async function fireOn(parts: FireParts, trigger: Trigger, record: TaskRec
   const judgement = judge(trigger, record, await artifactsOf(parts.artifacts, trigger, record));
   if ("why" in judgement) return;
   const wanted = judgement.occasions.filter(({ key }) => !done.has(key));
-  if (wanted.length === 0) return;
+  if (wanted.length > 0) await fireAll(parts, { trigger, record, occasions: wanted }, done);
+  if (trigger.on.kind === "metric") done.add(attemptKey(record));
+}
+
+async function fireAll(
+  parts: FireParts,
+  { trigger, record, occasions }: { trigger: Trigger; record: TaskRecord; occasions: Occasion[] },
+  done: Set<string>,
+): Promise<void> {
   const via = await viaOf(parts.tasks, record);
-  for (const occasion of wanted) {
+  for (const occasion of occasions) {
     if (trigger.onOwn || !via.includes(trigger.id)) await fire(parts, { trigger, record, occasion, via });
     done.add(occasion.key);
   }

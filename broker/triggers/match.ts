@@ -44,10 +44,17 @@ export function mayMatch(trigger: Pick<Trigger, "on" | "filter">, head: TriggerH
   if (on.kind === "status") return head.status !== "draft";
   if (on.kind === "tag") return head.tags.includes(on.tag);
   // A running task's record changes every few seconds.
-  return head.attempt > 0 && !(on.kind === "metric" && done.has(metricKey(head)));
+  return head.attempt > 0 && !(on.kind === "metric" && done.has(attemptKey(head)));
 }
 
-const metricKey = ({ id, attempt }: Pick<TriggerHead, "id" | "attempt">) => `metric.${id}.${attempt}`;
+/** Of a condition that was met once there is no more to see in that attempt. */
+export const attemptKey = ({ id, attempt }: Pick<TriggerHead, "id" | "attempt">) => `${id}.${attempt}`;
+
+/**
+ * Numbers the lives of a task: it begins another one when it is reset, and fires again then. Attempts of one life, after a failure or the
+ * loss of a machine, are the same occasion.
+ */
+const lifeOf = ({ attempts, attempt }: Pick<TaskRecord, "attempts" | "attempt">) => attempts[0]?.attempt ?? attempt + 1;
 
 /**
  * What of a record the trigger fires on. From the record alone, so that it does not matter who looks at it, when, and how often; what was
@@ -89,7 +96,7 @@ function occasionsOf(on: TriggerOn, record: TaskRecord, artifacts: ArtifactRef[]
       if (began === undefined || record.attempt === 0 || !conditionOf(on.where).meets(record)) return [];
       // While it runs the figures are new; afterwards they are those of its end.
       const at = isEnded(record.status) ? (record.endedAt ?? record.changedAt) : new Date().toISOString();
-      return [{ key: metricKey(record), at, values: {} }];
+      return [{ key: `metric.${record.id}.${lifeOf(record)}`, at, values: {} }];
     }
     case "artifact":
     case "model":
@@ -105,14 +112,15 @@ function occasionsOf(on: TriggerOn, record: TaskRecord, artifacts: ArtifactRef[]
 /** A status that was passed on the way counts too: between two looks a task may have gone on. */
 function reached(record: TaskRecord, status: string): Occasion | undefined {
   const { id, attempt, ticket } = record;
+  const life = lifeOf(record);
   const last = record.attempts.at(-1);
   const of = (key: string, at: string | undefined) => (at === undefined ? undefined : { key, at, values: { status } });
   if (status === "queued")
-    return ticket > 0 && record.status !== "draft" ? of(`status.${id}.queued.${ticket}`, record.enqueuedAt) : undefined;
-  if (status === "running") return attempt > 0 ? of(`status.${id}.running.${attempt}`, last?.claimedAt) : undefined;
+    return ticket > 0 && record.status !== "draft" ? of(`status.${id}.queued.${life}`, record.enqueuedAt) : undefined;
+  if (status === "running") return attempt > 0 ? of(`status.${id}.running.${life}`, last?.claimedAt) : undefined;
   const isThere = record.status === status || (status === "completed" && record.status === "published");
   if (!isThere) return undefined;
-  return of(`status.${id}.${status}.${attempt}`, status === "published" ? record.changedAt : (record.endedAt ?? record.changedAt));
+  return of(`status.${id}.${status}.${life}`, status === "published" ? record.changedAt : (record.endedAt ?? record.changedAt));
 }
 
 function artifactValues({ name, sha256, sizeBytes, kind, version }: ArtifactRef): Record<string, ParameterValue> {

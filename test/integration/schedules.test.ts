@@ -4,7 +4,7 @@ import { OpenTasks } from "../../agent/coordinator/open-tasks.js";
 import { Timetable } from "../../agent/coordinator/timetable.js";
 import type { NewSchedule } from "../../broker/index.js";
 import { type FleetEvent, ScheduleState } from "../../protocol/index.js";
-import { type Client, client, spawnAgent } from "../support/agent.js";
+import { type Client, client } from "../support/agent.js";
 import { eventually } from "../support/eventually.js";
 import { startNats } from "../support/nats.js";
 
@@ -144,35 +144,6 @@ test("a template that was deleted is told, and keeps no other schedule back", as
   expect(await made()).toHaveLength(0);
   expect((await eventsOf(c, "orphan", 2)).map(({ event }) => event)).toEqual(["created", "failed"]);
   await expect(c.navvy.schedules.runNow("orphan")).rejects.toThrow(/could not run: its template train/);
-});
-
-test("every firing runs once, over the death of the leading agent and a restart of nats-server", { timeout: 90_000 }, async () => {
-  await using nats = await startNats();
-  await using c = await client(nats);
-  await using first = await spawnAgent(nats, { name: "first", lease: "2s", slots: 4 });
-  await eventually("the first leads", () => first.log.some((line) => line.includes("coordinates")));
-  await using second = await spawnAgent(nats, { name: "second", lease: "2s", slots: 4 });
-  const everyMs = 1_000;
-  const { made } = await hourly(c, {
-    when: { kind: "interval", everyMs, startAt: new Date(Date.now() + everyMs).toISOString() },
-    overlap: "parallel",
-    catchUp: "all",
-    catchUpLimit: 100,
-    limit: 7,
-  });
-  const ran = (run: number) => async () => ((await c.navvy.schedules.get("hourly")).state.last?.run ?? 0) >= run;
-  await eventually("it runs", ran(2), { timeoutMs: 20_000 });
-  first.kill("SIGKILL");
-  await eventually("the second leads", () => second.log.some((line) => line.includes("coordinates")), { timeoutMs: 20_000 });
-  await eventually("it goes on", ran(4), { timeoutMs: 20_000 });
-  await nats.restart();
-  await eventually("it is over", async () => (await c.navvy.schedules.get("hourly")).status === "ended", { timeoutMs: 30_000 });
-  const tasks = await made();
-  for (const task of tasks) expect((await c.ended(task.id)).status).toBe("completed");
-  const runs = tasks.map(({ firedBy }) => firedBy?.run ?? 0).sort((a, b) => a - b);
-  expect(runs).toEqual([1, 2, 3, 4, 5, 6, 7]);
-  const times = tasks.map(({ firedBy }) => Date.parse(firedBy?.at ?? "")).sort((a, b) => a - b);
-  expect(times.map((time) => time - (times[0] ?? 0))).toEqual(runs.map((run) => (run - 1) * everyMs));
 });
 
 test("what can not be is refused, with what was probably meant", async () => {
