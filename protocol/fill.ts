@@ -20,21 +20,26 @@ const REFERENCE = /\$?\$\{([A-Za-z]+)\.([^}]*)\}/g;
  * @throws NavvyError invalid_argument for a name that there is not
  */
 export function fill(value: ParameterValue, scope: FillScope): ParameterValue {
-  if (typeof value === "string") return fillText(value, scope);
+  if (typeof value === "string") return wholeOf(value, scope) ?? fillText(value, scope);
   if (Array.isArray(value)) return value.map((each) => fill(each, scope));
   if (typeof value !== "object" || value === null) return value;
   return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, fill(each, scope)]));
 }
 
-function fillText(text: string, scope: FillScope): ParameterValue {
-  const [whole] = [...text.matchAll(REFERENCE)];
-  if (whole?.[0] === text && !text.startsWith("$$") && whole[1] === scope.root) return valueOf(whole[2] ?? "", scope);
+/** The same where a text is wanted: what is none is written as JSON. */
+export function fillText(text: string, scope: FillScope): string {
   return text.replace(REFERENCE, (all: string, root: string, name: string) => {
     if (root !== scope.root) return all;
     if (all.startsWith("$$")) return all.slice(1);
     const value = valueOf(name, scope);
     return typeof value === "string" ? value : JSON.stringify(value);
   });
+}
+
+/** The value of a text that is one reference and nothing else. */
+function wholeOf(text: string, scope: FillScope): ParameterValue | undefined {
+  const [whole] = [...text.matchAll(REFERENCE)];
+  return whole?.[0] === text && !text.startsWith("$$") && whole[1] === scope.root ? valueOf(whole[2] ?? "", scope) : undefined;
 }
 
 function valueOf(name: string, scope: FillScope): ParameterValue {

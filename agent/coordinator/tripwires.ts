@@ -138,19 +138,24 @@ export class Tripwires {
 
   /** @returns false when it has to be tried again */
   async #consider(record: SeenRecord): Promise<boolean> {
+    for (const armed of this.#whoMayFire(record)) {
+      if (await this.#fire(armed, record)) continue;
+      if (!this.#pending.has(record.id)) this.#pending.set(record.id, record);
+      return false;
+    }
+    return true;
+  }
+
+  /** @returns false when it could not be done just now */
+  async #fire({ trigger, done }: Armed, record: SeenRecord): Promise<boolean> {
     const { navvy, log } = this.#parts;
-    for (const { trigger, done } of this.#whoMayFire(record)) {
-      try {
-        if (done.size > MOST_DONE) done.clear();
-        await navvy.triggers.fireOn(trigger, record.read(), done);
-      } catch (error) {
-        if (this.#stop.signal.aborted) return true;
-        if (isNavvyError(error) && error.retryable) {
-          if (!this.#pending.has(record.id)) this.#pending.set(record.id, record);
-          return false;
-        }
-        log.warn({ err: error, trigger: trigger.name, task: record.id }, "a trigger could not judge a task: it is left out");
-      }
+    try {
+      if (done.size > MOST_DONE) done.clear();
+      await navvy.triggers.fireOn({ trigger, record: record.read() }, done);
+    } catch (error) {
+      if (this.#stop.signal.aborted) return true;
+      if (isNavvyError(error) && error.retryable) return false;
+      log.warn({ err: error, trigger: trigger.name, task: record.id }, "a trigger could not judge a task: it is left out");
     }
     return true;
   }

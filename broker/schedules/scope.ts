@@ -1,4 +1,4 @@
-import { type FillScope, type Firing, fill, type Launch, type ParameterValue, type Schedule } from "../../protocol/index.js";
+import { type FillScope, type Firing, fill, fillText, type Launch, type ParameterValue, type Schedule } from "../../protocol/index.js";
 
 /** What a schedule's firing fills into name and parameters. */
 function scopeOf({ name }: Pick<Schedule, "name">, { at, run }: Pick<Firing, "at" | "run">): FillScope {
@@ -14,8 +14,8 @@ function scopeOf({ name }: Pick<Schedule, "name">, { at, run }: Pick<Firing, "at
 export function launchOf(schedule: Pick<Schedule, "name" | "launch">, firing: Pick<Firing, "at" | "run">): Launch {
   const { launch } = schedule;
   const scope = scopeOf(schedule, firing);
-  const base = launch.name ?? launch.templateName;
-  const name = base.includes("${schedule.") ? String(fill(base, scope)) : `${base} #${firing.run}`;
+  const isFilled = launch.name?.includes("${schedule.") === true;
+  const name = isFilled ? fillText(launch.name ?? "", scope) : `${launch.name ?? launch.templateName} #${firing.run}`;
   const parameters = launch.parameters && (fill(launch.parameters, scope) as Record<string, ParameterValue>);
   return { ...launch, name, ...(parameters ? { parameters } : {}) };
 }

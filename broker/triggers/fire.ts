@@ -13,6 +13,12 @@ export interface FireParts {
   events: Events;
 }
 
+/** What is to be judged. */
+export interface Target {
+  trigger: Trigger;
+  record: TaskRecord;
+}
+
 /** Ancestors of a task that are looked at for what fired them. */
 const MOST_ANCESTORS = 32;
 const MOST_VIA = 50;
@@ -23,7 +29,7 @@ const MOST_VIA = 50;
  * @param done keys that need not be tried again: those that are dealt with are added
  * @throws NavvyError what can be tried again; all else is told in the trigger's state
  */
-export async function fireOn(parts: FireParts, trigger: Trigger, record: TaskRecord, done: Set<string> = new Set()): Promise<void> {
+export async function fireOn(parts: FireParts, { trigger, record }: Target, done: Set<string>): Promise<void> {
   const judgement = judge(trigger, record, await artifactsOf(parts.artifacts, trigger, record));
   if ("why" in judgement) return;
   const wanted = judgement.occasions.filter(({ key }) => !done.has(key));

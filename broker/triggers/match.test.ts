@@ -88,17 +88,13 @@ test("a condition is met once in a life, whatever comes after", () => {
 });
 
 test("each content of an artifact is an occasion, those before the trigger and the list of all are none", () => {
-  const ref = (name: string, sha256: string, minutes: number, kind?: string) => ({
-    ...{ name, sha256, sizeBytes: 1, attempt: 1, uploadedAt: at(minutes) },
-    ...(kind ? { kind } : {}),
-  });
   const artifacts = [
-    ref("a.csv", "1", 21),
-    ref("a.csv", "2", 22),
-    ref("b.csv", "1", 5),
-    ref("m.pt", "3", 23, "model"),
-    ref("all.csv", "4", 24, "manifest"),
-  ];
+    { name: "a.csv", sha256: "1", uploadedAt: at(21) },
+    { name: "a.csv", sha256: "2", uploadedAt: at(22) },
+    { name: "b.csv", sha256: "1", uploadedAt: at(5) },
+    { name: "m.pt", sha256: "3", uploadedAt: at(23), kind: "model" },
+    { name: "all.csv", sha256: "4", uploadedAt: at(24), kind: "manifest" },
+  ].map((ref) => ({ ...ref, sizeBytes: 1, attempt: 1 }));
   const task = record({ reported: { ...record().reported, artifacts } });
   expect(keys({ kind: "artifact", name: "*.csv" }, task, { since: at(20) })).toEqual([`artifact.${ID}.a.csv.1`, `artifact.${ID}.a.csv.2`]);
   expect(keys({ kind: "model", name: "*" }, task)).toEqual([`artifact.${ID}.m.pt.3`]);

@@ -1,6 +1,7 @@
 import {
   type FillScope,
   fill,
+  fillText,
   type Launch,
   type ParameterValue,
   parseCondition,
@@ -50,17 +51,13 @@ export function launchOf(
   scope: FillScope,
 ): { launch: Launch; inputs: Record<string, string> } {
   const { launch, inputs = {} } = trigger;
-  const text = (value: string) => {
-    const filled = fill(value, scope);
-    return typeof filled === "string" ? filled : JSON.stringify(filled);
-  };
   return {
     launch: {
       ...launch,
-      ...(launch.name === undefined ? {} : { name: text(launch.name) }),
+      ...(launch.name === undefined ? {} : { name: fillText(launch.name, scope) }),
       ...(launch.parameters ? { parameters: fill(launch.parameters, scope) as Record<string, ParameterValue> } : {}),
     },
-    inputs: Object.fromEntries(Object.entries(inputs).map(([name, artifact]) => [name, text(artifact)])),
+    inputs: Object.fromEntries(Object.entries(inputs).map(([name, artifact]) => [name, fillText(artifact, scope)])),
   };
 }
 

@@ -18,7 +18,7 @@ import type { Queues } from "../queues.js";
 import type { Tasks } from "../tasks/index.js";
 import type { Watch } from "../watch.js";
 import { type Triggered, triggerBook } from "./book.js";
-import { artifactsOf, type FireParts, fireOn, note, viaOf } from "./fire.js";
+import { artifactsOf, type FireParts, fireOn, note, type Target, viaOf } from "./fire.js";
 import { judge } from "./match.js";
 import { type RecordHandlers, watchRecords } from "./records.js";
 import { checkLaunch } from "./scope.js";
@@ -138,8 +138,8 @@ export class Triggers {
   }
 
   /** Whoever leads: fires on all that a record gives occasion to, once for each. `done` remembers what need not be tried again. */
-  fireOn(trigger: Trigger, record: TaskRecord, done?: Set<string>): Promise<void> {
-    return fireOn(this.#parts, trigger, record, done);
+  fireOn(target: Target, done: Set<string>): Promise<void> {
+    return fireOn(this.#parts, target, done);
   }
 
   /** Whoever leads: all records up to that revision were looked at. */

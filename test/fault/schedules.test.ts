@@ -48,9 +48,9 @@ test("schedules and triggers fire once each, over the death of the leading agent
 
   const trained = await c.list({ clonedFrom: train.id });
   for (const { id } of trained) expect((await c.ended(id)).status).toBe("completed");
-  const ran = trained.map(({ firedBy }) => firedBy?.run).sort();
+  const ran = trained.map(({ firedBy }) => firedBy?.run ?? 0).sort((a, b) => a - b);
   expect(ran).toEqual(Array.from({ length: RUNS }, (_, i) => i + 1));
-  const times = trained.map(({ firedBy }) => Date.parse(firedBy?.at ?? "")).sort();
+  const times = trained.map(({ firedBy }) => Date.parse(firedBy?.at ?? "")).sort((a, b) => a - b);
   expect(times.map((time) => time - (times[0] ?? 0))).toEqual(times.map((_, i) => i * EVERY_MS));
 
   const evaluated = await eventually(
@@ -61,7 +61,7 @@ test("schedules and triggers fire once each, over the death of the leading agent
     },
     { timeoutMs: 30_000 },
   );
-  expect(evaluated.map(({ firedBy }) => firedBy?.task).sort()).toEqual(trained.map(({ id }) => id).sort());
+  expect(evaluated.map(({ firedBy }) => firedBy?.task ?? "").sort()).toEqual(trained.map(({ id }) => id).sort());
   for (const { id } of evaluated)
     expect(await c.ended(id)).toMatchObject({ status: "completed", spec: { parameters: { General: { acc: 0.75 } } } });
 });
