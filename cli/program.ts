@@ -13,6 +13,7 @@ import { reportCommand } from "./commands/report.js";
 import { runCommand } from "./commands/run.js";
 import { secretCommand } from "./commands/secret.js";
 import { gcCommand, storageCommand } from "./commands/storage.js";
+import { sweepCommand } from "./commands/sweep.js";
 import { logsCommand, psCommand, taskCommand, waitCommand } from "./commands/task.js";
 import { topCommand } from "./commands/top.js";
 import { versionCommand } from "./commands/version.js";
@@ -38,7 +39,7 @@ export function makeProgram(): Command {
   program.commandsGroup("Day one:");
   for (const add of [devCommand, runCommand, psCommand, logsCommand, waitCommand, whyCommand, topCommand, doctorCommand]) add(program);
   program.commandsGroup("Everything else:");
-  const nouns = [taskCommand, queueCommand, agentCommand, secretCommand, artifactCommand, modelCommand];
+  const nouns = [taskCommand, queueCommand, agentCommand, secretCommand, artifactCommand, modelCommand, sweepCommand];
   for (const add of [...nouns, reportCommand, storageCommand, gcCommand, watchCommand, contextCommand, helpCommand, versionCommand])
     add(program);
   completionCommand(program);

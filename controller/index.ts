@@ -8,5 +8,6 @@ export type { CloneOptions, CreateOptions, InitOptions, TaskReference } from "./
 export type { RemoteOptions } from "./remote.js";
 export type { Report } from "./report.js";
 export { TaskArtifact, TaskArtifacts, TaskMetrics } from "./results.js";
+export * from "./sweep/index.js";
 export { Task } from "./task.js";
 export { type WaitForOptions, waitAll, waitAny } from "./wait.js";

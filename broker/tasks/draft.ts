@@ -108,7 +108,7 @@ export function emptyReport(): TaskRecord["reported"] {
 }
 
 /** An id in ULID's alphabet from (parent, key): a controller that runs again finds its children instead of making new ones. */
-function derivedId(parent: string, key: string): string {
+export function derivedId(parent: string, key: string): string {
   const alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
   const digest = createHash("sha256").update(`${parent}\0${key}`).digest();
   const tail = [...digest.subarray(0, 16)].map((byte) => alphabet[byte % 32]).join("");

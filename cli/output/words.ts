@@ -10,6 +10,7 @@ const STATES: Record<string, [string, Style]> = {
   completed: ["✔", "green"],
   failed: ["✖", "red"],
   aborted: ["⊘", "magenta"],
+  stopped: ["◼", "dim"],
   published: ["★", "green"],
   claimed: ["◐", "cyan"],
   preparing: ["◐", "cyan"],
