@@ -23,7 +23,7 @@ export interface Sampler {
 /** A space with more combinations is searched as if it had no end. */
 export const MAX_COMBINATIONS = 100_000;
 /** How often a draw is repeated that gave what was tried before. */
-const DRAWS = 100;
+const DRAWS = 50;
 
 /** Every combination in order. */
 export class Grid implements Sampler {
@@ -42,10 +42,17 @@ export class Grid implements Sampler {
   }
 }
 
+/** How something is drawn; told how often that has given what was tried before. */
+interface Drawing {
+  random: Random;
+  draw: (repeats: number) => Assignment;
+}
+
 /** Each trial is drawn by itself; what was tried before is not tried again. */
 export class RandomSearch implements Sampler {
   readonly size: number | undefined;
-  readonly #all: Assignment[];
+  /** By name; empty where there is no end of them. */
+  readonly #all: Map<string, Assignment>;
   readonly #space: Space;
   readonly #seed: number;
 
@@ -53,8 +60,8 @@ export class RandomSearch implements Sampler {
     this.#space = space;
     this.#seed = seed;
     const all = combinations(space, MAX_COMBINATIONS + 1);
-    this.#all = all.length > MAX_COMBINATIONS ? [] : all;
-    this.size = this.#all.length || undefined;
+    this.#all = new Map(all.length > MAX_COMBINATIONS ? [] : all.map((each) => [nameOf(each), each]));
+    this.size = this.#all.size || undefined;
   }
 
   propose(number: number, trials: Told[]): Assignment | undefined {
@@ -63,14 +70,14 @@ export class RandomSearch implements Sampler {
   }
 
   /** Draws until it is something new; where that does not come by itself, any that is left. */
-  untried(trials: Told[], { random, draw: drawOnce }: { random: Random; draw: () => Assignment }): Assignment | undefined {
+  untried(trials: Told[], { random, draw: drawOnce }: Drawing): Assignment | undefined {
     const tried = new Set(trials.map(({ parameters }) => nameOf(parameters)));
     for (let count = 0; count < DRAWS; count++) {
-      const drawn = drawOnce();
+      const drawn = drawOnce(count);
       if (!tried.has(nameOf(drawn))) return drawn;
     }
-    if (this.size === undefined) return drawOnce();
-    const left = this.#all.filter((each) => !tried.has(nameOf(each)));
-    return left[random.below(left.length)];
+    if (this.size === undefined) return drawOnce(0);
+    const left = [...this.#all.keys()].filter((name) => !tried.has(name));
+    return this.#all.get(left[random.below(left.length)] ?? "");
   }
 }

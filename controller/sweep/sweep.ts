@@ -128,20 +128,23 @@ function configOfRecord(task: TaskRecord): SweepConfig {
 
 /** Parameters that the template does not have: the program may know them all the same, but not one that looks like a slip. */
 function addedParameters({ space }: SweepConfig, template: TaskRecord): string[] {
-  const known = Object.entries(template.spec.parameters).flatMap(([section, values]) =>
-    Object.keys(values).map((name) => `${section}/${name}`),
-  );
-  const added = space.map(({ path }) => path).filter((path) => !known.includes(path));
+  const paths = space.map(({ path }) => path);
+  const has = (path: string) => template.spec.parameters[sectionOf(path)]?.[path.slice(path.indexOf("/") + 1)] !== undefined;
+  const added = paths.filter((path) => !has(path));
   for (const path of added) {
+    const section = sectionOf(path);
+    const names = Object.keys(template.spec.parameters[section] ?? {});
     const meant = closest(
-      path,
-      known.filter((each) => !space.some((dimension) => dimension.path === each)),
+      path.slice(section.length + 1),
+      names.filter((name) => !paths.includes(`${section}/${name}`)),
     );
     if (meant !== undefined)
-      throw new NavvyError("invalid_argument", `template ${template.name} has no parameter ${path}; did you mean ${meant}?`, {
-        why: `it has: ${known.join(", ")}`,
-        fix: [`write ${meant}`, `or give the template one of that name: navvy task set ${template.id.slice(-8)} ${path}=VALUE`],
+      throw new NavvyError("invalid_argument", `template ${template.name} has no parameter ${path}; did you mean ${section}/${meant}?`, {
+        why: `in ${section} it has: ${names.join(", ")}`,
+        fix: [`write ${section}/${meant}`, `or give the template one of that name: navvy task set ${template.id.slice(-8)} ${path}=VALUE`],
       });
   }
   return added;
 }
+
+const sectionOf = (path: string) => path.slice(0, path.indexOf("/"));

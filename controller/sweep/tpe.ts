@@ -20,7 +20,7 @@ const STARTUP = 10;
 /** γ: the share of trials that counts as good, and at most how many. */
 const GOOD_SHARE = 0.15;
 const GOOD_LIMIT = 25;
-/** Candidates of which the best is taken. */
+/** Candidates of which the best is taken; half as many each time that this gives what was tried before. */
 const CANDIDATES = 24;
 
 /**
@@ -49,25 +49,35 @@ export class Tpe implements Sampler {
   }
 
   propose(number: number, trials: Told[]): Assignment | undefined {
-    const { good, rest } = parted(trials);
     const known = trials.filter((trial) => trial.state !== "running" && trial.loss !== undefined);
     if (known.length < STARTUP) return this.#random.propose(number, trials);
     const random = new Random(`${this.#seed} tpe ${number}`);
-    return this.#random.untried(trials, { random, draw: () => this.#learned({ good, rest }, random) });
+    const choosers = this.#choosers(parted(trials));
+    return this.#random.untried(trials, { random, draw: (repeats) => this.#learned(choosers, random, Math.max(1, CANDIDATES >> repeats)) });
   }
 
-  #learned({ good, rest }: Parted, random: Random): Assignment {
+  #learned(choosers: Map<string, Chooser>, random: Random, count: number): Assignment {
     const chosen: Assignment = {};
     for (const dimension of this.#space) {
-      if (!applies(dimension, chosen)) continue;
-      const among = (trials: Told[]) =>
-        trials.flatMap(({ parameters }) => {
-          const value = parameters[dimension.path];
-          return value === undefined ? [] : [value];
-        });
-      chosen[dimension.path] = best(dimension, { good: among(good), rest: among(rest) }, random);
+      const choose = choosers.get(dimension.path);
+      if (choose && applies(dimension, chosen)) chosen[dimension.path] = choose(random, count);
     }
     return chosen;
+  }
+
+  /** What was learned of each dimension. */
+  #choosers({ good, rest }: Parted): Map<string, Chooser> {
+    const among = (trials: Told[], path: string) =>
+      trials.flatMap(({ parameters }) => {
+        const value = parameters[path];
+        return value === undefined ? [] : [value];
+      });
+    return new Map(
+      this.#space.map((dimension) => {
+        const { path } = dimension;
+        return [path, chooserOf(dimension, { good: among(good, path), rest: among(rest, path) })];
+      }),
+    );
   }
 }
 
@@ -96,37 +106,45 @@ function byMerit(a: Told, b: Told): number {
 }
 
 type Values = Assignment[string][];
+/** Draws so many candidates and takes the best. */
+type Chooser = (random: Random, count: number) => Assignment[string];
 
-function best(dimension: Dimension, values: { good: Values; rest: Values }, random: Random): Assignment[string] {
-  if (values.good.length === 0) return drawOne(dimension, random);
-  return dimension.kind === "choice" ? bestChoice(dimension, values, random) : bestNumber(dimension, values, random);
+function chooserOf(dimension: Dimension, values: { good: Values; rest: Values }): Chooser {
+  if (values.good.length === 0) return (random) => drawOne(dimension, random);
+  return dimension.kind === "choice" ? choiceOf(dimension, values) : numberOf(dimension, values);
 }
 
-function bestNumber(dimension: NumberDimension, { good, rest }: { good: Values; rest: Values }, random: Random): number {
+function numberOf(dimension: NumberDimension, { good, rest }: { good: Values; rest: Values }): Chooser {
   const places = (values: Values) => values.flatMap((value) => (typeof value === "number" ? [toScale(dimension, value)] : []));
   const [l, g] = [new Parzen(places(good), bounds(dimension)), new Parzen(places(rest), bounds(dimension))];
-  let found = { place: 0, merit: Number.NEGATIVE_INFINITY };
-  for (let count = 0; count < CANDIDATES; count++) {
-    const place = l.draw(random);
-    const merit = Math.log(l.density(place)) - Math.log(g.density(place));
-    if (merit > found.merit) found = { place, merit };
-  }
-  return fromScale(dimension, found.place);
+  return (random, count) => {
+    const candidates = Array.from({ length: count }, () => l.draw(random));
+    return fromScale(
+      dimension,
+      largest(candidates, (place) => Math.log(l.density(place)) - Math.log(g.density(place))),
+    );
+  };
 }
 
 /** Probabilities are the counts and one more for each value: nothing is ever ruled out. */
-function bestChoice(dimension: ChoiceDimension, { good, rest }: { good: Values; rest: Values }, random: Random): Assignment[string] {
+function choiceOf(dimension: ChoiceDimension, { good, rest }: { good: Values; rest: Values }): Chooser {
   const shares = (values: Values) => {
     const counts = dimension.values.map((choice) => 1 + values.filter((value) => isSame(value, choice)).length);
     const sum = counts.reduce((total, count) => total + count, 0);
     return counts.map((count) => count / sum);
   };
   const [l, g] = [shares(good), shares(rest)];
-  let found = { index: 0, merit: Number.NEGATIVE_INFINITY };
-  for (let count = 0; count < CANDIDATES; count++) {
-    const index = random.weighted(l);
-    const merit = (l[index] ?? 0) / (g[index] ?? 1);
-    if (merit > found.merit) found = { index, merit };
+  return (random, count) => {
+    const candidates = Array.from({ length: count }, () => random.weighted(l));
+    return dimension.values[largest(candidates, (index) => (l[index] ?? 0) / (g[index] ?? 1))] ?? null;
+  };
+}
+
+function largest(candidates: number[], meritOf: (candidate: number) => number): number {
+  let best = { candidate: candidates[0] ?? 0, merit: Number.NEGATIVE_INFINITY };
+  for (const candidate of candidates) {
+    const merit = meritOf(candidate);
+    if (merit > best.merit) best = { candidate, merit };
   }
-  return dimension.values[found.index] ?? null;
+  return best.candidate;
 }
