@@ -90,7 +90,7 @@ test.each([
   [FILE.replace(/^objective.*\n/m, ""), "sweep.yaml:1:1 objective: it is missing"],
   [FILE.replace("goal: max", "goal: more"), "sweep.yaml:3:30 objective.goal"],
   [FILE.replace("log: true}", "log: true"), "sweep.yaml:6:3: this is no YAML"],
-  ["", "sweep.yaml holds no sweep"],
+  ["", "sweep.yaml holds nothing"],
 ])("a problem in a file has its line and column", async (text, message) => {
   await expect(parseSweepFile(text, "sweep.yaml")).rejects.toThrow(message);
 });

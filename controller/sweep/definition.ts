@@ -1,20 +1,12 @@
 import { z } from "zod";
 import { ParameterValue } from "../../protocol/index.js";
-import { invalid, type KnownKeys, type Problem, problemsOf } from "./problems.js";
+import { Duration } from "../definition/duration.js";
+import { invalid, type KnownKeys, type Problem, problemsOf } from "../definition/problems.js";
+import { isObject, type PlaceOf } from "../definition/yaml.js";
 import { Grid, MAX_COMBINATIONS, RandomSearch, type Sampler } from "./sampler.js";
 import type { Space } from "./space.js";
 import { parseSpace } from "./space-definition.js";
 import { Tpe } from "./tpe.js";
-
-const UNITS: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-
-/** `90s`, `1h30m`, in milliseconds. */
-export const Duration = z
-  .string()
-  .regex(/^(\d+(\.\d+)?(ms|s|m|h|d))+$/, "a duration is wanted, such as 90s, 15m, 1h30m or 2d")
-  .transform((text) =>
-    [...text.matchAll(/([\d.]+)(ms|[smhd])/g)].reduce((sum, [, n, unit]) => sum + Number(n) * (UNITS[unit ?? ""] ?? 0), 0),
-  );
 
 const Count = z.int("a whole number is wanted").min(1, "at least 1 is wanted");
 const Milliseconds = z.number().positive();
@@ -105,7 +97,7 @@ const KNOWN: KnownKeys = {
 };
 
 /** @throws NavvyError invalid_argument, with every problem */
-export function configOf(options: unknown, placeOf?: (path: (string | number)[]) => string): SweepConfig {
+export function configOf(options: unknown, placeOf?: PlaceOf): SweepConfig {
   const parsed = checkDefinition(options);
   if ("problems" in parsed) throw invalid("this is no sweep", parsed.problems, placeOf);
   return parsed.config;
@@ -166,11 +158,6 @@ export function samplerOf({ method, space, seed }: Pick<SweepConfig, "method" | 
     case "tpe":
       return new Tpe(space, seed);
   }
-}
-
-/** Any JSON object. */
-export function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** What stands in the record of a sweep: what was written, as JSON. @throws NavvyError invalid_argument for what JSON can not say */

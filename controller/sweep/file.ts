@@ -1,5 +1,5 @@
-import { NavvyError } from "../../protocol/index.js";
-import { configOf, isObject, type SweepOptions } from "./definition.js";
+import { readYaml } from "../definition/yaml.js";
+import { configOf, type SweepOptions } from "./definition.js";
 
 /**
  * A sweep from a YAML (or JSON) file.
@@ -7,37 +7,7 @@ import { configOf, isObject, type SweepOptions } from "./definition.js";
  * @throws NavvyError invalid_argument: each problem with its line and column
  */
 export async function parseSweepFile(text: string, file: string): Promise<SweepOptions> {
-  const { LineCounter, parseDocument } = await import("yaml");
-  const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
-  const at = (offset: number) => {
-    const { line, col } = lines.linePos(offset);
-    return `${file}:${line}:${col}`;
-  };
-  const [broken] = document.errors;
-  if (broken) throw new NavvyError("invalid_argument", `${at(broken.pos[0])}: this is no YAML`, { cause: broken, why: broken.message });
-  const written: unknown = document.toJS();
-  if (!isObject(written)) throw new NavvyError("invalid_argument", `${file} holds no sweep`, { fix: "navvy sweep check --help" });
-  configOf(written, (path) => {
-    // What is missing has no place of its own: that of what it is missing from.
-    for (let depth = path.length; depth >= 0; depth--) {
-      const offset = startOf(document, path.slice(0, depth));
-      if (offset !== undefined) return `${at(offset)} ${path.join(".")}`;
-    }
-    return `${file} ${path.join(".")}`;
-  });
+  const { written, placeOf } = await readYaml(text, file);
+  configOf(written, placeOf);
   return written as unknown as SweepOptions;
-}
-
-interface Placed {
-  range?: [number, number, number] | null;
-}
-
-/** Where a key begins, or the value of what has no key. */
-function startOf(document: { contents: unknown; getIn(path: unknown[], keepNode: boolean): unknown }, path: (string | number)[]) {
-  const parent = path.length > 0 ? document.getIn(path.slice(0, -1), true) : undefined;
-  const items = (parent as { items?: { key?: Placed & { value?: unknown } }[] } | undefined)?.items ?? [];
-  const key = items.find((pair) => pair.key !== undefined && String(pair.key.value) === String(path.at(-1)))?.key;
-  const node = key ?? (path.length === 0 ? document.contents : document.getIn(path, true));
-  return (node as Placed | undefined)?.range?.[0];
 }

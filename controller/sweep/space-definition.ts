@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { closest, ParameterValue } from "../../protocol/index.js";
-import { type Problem, problemsOf } from "./problems.js";
+import { type Problem, problemsOf } from "../definition/problems.js";
 import type { ChoiceDimension, Dimension, NumberDimension, Space } from "./space.js";
 
 const When = z.record(z.string(), z.union([ParameterValue, z.array(ParameterValue)])).optional();
