@@ -8,6 +8,7 @@ export * from "./columns.js";
 export * from "./condition.js";
 export * from "./errors.js";
 export * from "./git-url.js";
+export * from "./journal.js";
 export * from "./json-schema.js";
 export * from "./media.js";
 export * from "./messages.js";

@@ -49,7 +49,12 @@ export const StepAction = z.discriminatedUnion("kind", [
   /** A clone of a task: its id, name or `project/name`. */
   z.object({ kind: z.literal("template"), task: z.string().min(1) }),
   /** A task given in place: parts of a `TaskSpec`. `script` is for a shell: values are inserted quoted. */
-  z.object({ kind: z.literal("task"), spec: z.record(z.string(), Template), script: z.string().optional(), taskType: z.string().optional() }),
+  z.object({
+    kind: z.literal("task"),
+    spec: z.record(z.string(), Template),
+    script: z.string().optional(),
+    taskType: z.string().optional(),
+  }),
   /** A function of the controller's own program, run as a task of its own from the same code. */
   z.object({
     kind: z.literal("function"),

@@ -1,22 +1,13 @@
-import { readFile } from "node:fs/promises";
 import { parseSweepFile, type SweepOptions } from "../../../controller/index.js";
 import { NavvyError } from "../../../protocol/index.js";
 import { valueOrText } from "../../arguments.js";
+import { readDefinition } from "../../definition-file.js";
 import type { SweepFlags } from "../sweep.js";
 
 /** What a file and flags say together; flags win. @throws NavvyError not_found (the file), invalid_argument */
 export async function definitionFrom(file: string | undefined, flags: SweepFlags): Promise<SweepOptions> {
-  const written = file === undefined ? undefined : await parseSweepFile(await textOf(file), file);
+  const written = file === undefined ? undefined : await parseSweepFile(await readDefinition(file), file);
   return merged(written, flags);
-}
-
-async function textOf(file: string): Promise<string> {
-  try {
-    return await readFile(file, "utf8");
-  } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code === "ENOENT" ? "not_found" : "invalid_argument";
-    throw new NavvyError(code, `${file} can not be read`, { cause, why: (cause as Error).message });
-  }
 }
 
 function merged(written: SweepOptions | undefined, flags: SweepFlags): SweepOptions {

@@ -3,9 +3,6 @@ import { isNavvyError } from "../../../protocol/index.js";
 import type { Handler } from "../../call.js";
 import { EXIT } from "../../exit-codes.js";
 
-/** As shells say that SIGTERM ended a program. */
-const TERMINATED = 143;
-
 /** `navvy sweep execute`: the program of a sweep's task. */
 export const execute: Handler = async (call) => {
   try {
@@ -17,7 +14,7 @@ export const execute: Handler = async (call) => {
   } catch (error) {
     if (!isNavvyError(error, "aborted")) throw error;
     call.out.talk(`${error.message}: ${error.why}`);
-    return TERMINATED;
+    return EXIT.terminated;
   }
 };
 
