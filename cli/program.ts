@@ -3,6 +3,7 @@ import { childOf } from "./command-path.js";
 import { agentCommand } from "./commands/agent.js";
 import { artifactCommand } from "./commands/artifact.js";
 import { autoscaleCommand } from "./commands/autoscale.js";
+import { cleanupCommand } from "./commands/cleanup.js";
 import { completionCommand } from "./commands/completion.js";
 import { contextCommand } from "./commands/context.js";
 import { devCommand } from "./commands/dev.js";
@@ -40,7 +41,17 @@ export function makeProgram(): Command {
   program.commandsGroup("Day one:");
   for (const add of [devCommand, runCommand, psCommand, logsCommand, waitCommand, whyCommand, topCommand, doctorCommand]) add(program);
   program.commandsGroup("Everything else:");
-  const nouns = [taskCommand, queueCommand, agentCommand, secretCommand, artifactCommand, modelCommand, sweepCommand, autoscaleCommand];
+  const nouns = [
+    taskCommand,
+    queueCommand,
+    agentCommand,
+    secretCommand,
+    artifactCommand,
+    modelCommand,
+    sweepCommand,
+    autoscaleCommand,
+    cleanupCommand,
+  ];
   for (const add of [...nouns, reportCommand, storageCommand, gcCommand, watchCommand, contextCommand, helpCommand, versionCommand])
     add(program);
   completionCommand(program);

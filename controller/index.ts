@@ -4,6 +4,7 @@
  */
 export { isNavvyError, NavvyError } from "../protocol/index.js";
 export * from "./autoscale/index.js";
+export * from "./cleanup/index.js";
 export { connectTo, disconnect } from "./connection.js";
 export type { CloneOptions, CreateOptions, InitOptions, TaskReference } from "./options.js";
 export type { RemoteOptions } from "./remote.js";
