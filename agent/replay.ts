@@ -8,6 +8,7 @@ import { passingCache } from "./host/input-cache.js";
 import { Repositories } from "./host/repositories.js";
 import { taskEnvironment } from "./task/environment.js";
 import { folderAt, layLibrary, libraryIn, shellIn } from "./task/folder.js";
+import { inputsOf, parametersWithPaths } from "./task/input-words.js";
 import { layOut } from "./task/prepare.js";
 import { programOf } from "./task/program.js";
 import { SetupLog } from "./task/setup-log.js";
@@ -70,7 +71,8 @@ export async function layOutReplay(options: ReplayOptions): Promise<Replay> {
       record,
       folder,
     );
-    await writeFile(folder.params, JSON.stringify(record.spec.parameters, null, 2));
+    const inputs = inputsOf(record.spec, folder.inputs);
+    await writeFile(folder.params, JSON.stringify(parametersWithPaths(record.spec.parameters, inputs), null, 2));
     await layLibrary(libraryIn(into));
     const config = { name: record.attempts[0]?.agent ?? "", folder: into } as AgentConfig;
     const { PATH: _path, ...env } = taskEnvironment({
@@ -81,7 +83,7 @@ export async function layOutReplay(options: ReplayOptions): Promise<Replay> {
       inherited: {},
       prepared: { env: {}, path: [] },
     });
-    const { command } = programOf(record.spec);
+    const { command } = programOf(record.spec, inputs);
     return { folder: into, cwd, env, command, path: [shellIn(libraryIn(into))], ...(commit === undefined ? {} : { commit }) };
   } finally {
     await rm(cache, { recursive: true, force: true });

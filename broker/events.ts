@@ -1,5 +1,6 @@
 import { type EventKind, encode, FleetEvent } from "../protocol/index.js";
 import type { Bus } from "./bus.js";
+import { ringParent } from "./child-bell.js";
 import { decodeOr } from "./decode-or.js";
 import { follow } from "./follow.js";
 
@@ -13,6 +14,8 @@ export interface NewEvent {
   data?: Record<string, unknown>;
   /** Makes a repeated publish of the same change count once, e.g. the record's revision. */
   key?: string | number;
+  /** The controller that hears of it at once. */
+  parent?: string | undefined;
 }
 
 /**
@@ -28,12 +31,18 @@ export class Events {
   }
 
   emit(event: NewEvent): void {
-    const { key, ...rest } = event;
+    const { key, parent, ...rest } = event;
+    if (parent !== undefined) ringParent(this.#bus, { id: event.id, parent });
     const message: FleetEvent = { type: "navvy.event.v1", at: new Date().toISOString(), by: this.#bus.actor, ...rest };
     const subject = this.#bus.subjects.event(event.kind, event.id);
     const msgID = `${event.id}.${event.event}.${key ?? `${Date.now()}.${Math.random()}`}`;
     const sending = this.#send(subject, encode(message), msgID).finally(() => this.#pending.delete(sending));
     this.#pending.add(sending);
+  }
+
+  /** Tells a task's controller that its record has changed, where that is no event. */
+  ring(task: { id: string; parent?: string | undefined }): void {
+    if (task.parent !== undefined) ringParent(this.#bus, { id: task.id, parent: task.parent });
   }
 
   /** Waits for every event emitted so far. */

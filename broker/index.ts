@@ -11,6 +11,7 @@ export { parseStoreUrl } from "./contents/store-url.js";
 export { type ConnectionSettings, DEFAULT_SERVER, resolveSettings, type SettingName, type Sourced } from "./context.js";
 export { Events, type NewEvent } from "./events.js";
 export { type AgentView, Fleet } from "./fleet.js";
+export { type Journal, Journals, type Noted } from "./journal.js";
 export { Leadership } from "./leadership.js";
 export { letExit } from "./let-exit.js";
 export { CHUNK_BYTES, LogFrame } from "./log-frame.js";

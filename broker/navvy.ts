@@ -1,9 +1,11 @@
 import { NavvyError } from "../protocol/index.js";
 import { Artifacts } from "./artifacts.js";
 import type { Bus } from "./bus.js";
+import { Cache } from "./cache.js";
 import { type ConnectOptions, openBus } from "./connect.js";
 import { Events } from "./events.js";
 import { Fleet } from "./fleet.js";
+import { Journals } from "./journal.js";
 import { Logs } from "./logs.js";
 import { Metrics } from "./metrics.js";
 import { Objects } from "./objects.js";
@@ -33,6 +35,8 @@ export interface Navvy extends AsyncDisposable {
   readonly fleet: Fleet;
   readonly storage: Storage;
   readonly secrets: Secrets;
+  readonly journals: Journals;
+  readonly cache: Cache;
   /** Sends what is under way, then closes the connection. */
   close(): Promise<void>;
 }
@@ -66,8 +70,9 @@ const FLUSH_MS = 5_000;
 function verbs(bus: Awaited<ReturnType<typeof openBus>>, { hashesBeside = true }: NavvyOptions): Navvy {
   const events = new Events(bus);
   const queues = new Queues(bus, events);
-  const tasks = new Tasks(bus, queues, events);
   const objects = new Objects(bus, { hashesBeside });
+  const journals = new Journals(bus, objects);
+  const tasks = new Tasks(bus, { queues, events, journals });
   const artifacts = new Artifacts(objects);
   const fleet = new Fleet(bus);
   const close = async () => {
@@ -86,6 +91,8 @@ function verbs(bus: Awaited<ReturnType<typeof openBus>>, { hashesBeside = true }
     fleet,
     storage: new Storage({ bus, tasks, objects, artifacts, events }),
     secrets: new Secrets(bus, fleet),
+    journals,
+    cache: new Cache(bus, tasks.bucket),
     close,
     [Symbol.asyncDispose]: close,
   };

@@ -10,6 +10,7 @@ import { devCommand } from "./commands/dev.js";
 import { doctorCommand } from "./commands/doctor.js";
 import { helpCommand } from "./commands/help.js";
 import { modelCommand } from "./commands/model.js";
+import { pipelineCommand } from "./commands/pipeline.js";
 import { queueCommand } from "./commands/queue.js";
 import { reportCommand } from "./commands/report.js";
 import { runCommand } from "./commands/run.js";
@@ -43,6 +44,7 @@ export function makeProgram(): Command {
   program.commandsGroup("Everything else:");
   const nouns = [
     taskCommand,
+    pipelineCommand,
     queueCommand,
     agentCommand,
     secretCommand,

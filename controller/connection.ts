@@ -3,6 +3,11 @@ import { task } from "../task/index.js";
 import { alive } from "./alive.js";
 
 let current: Promise<Navvy> | undefined;
+/** As the latest connection was asked for. */
+let asked: NavvyOptions = {};
+
+/** How this process connects, for an agent that it starts itself. */
+export const connectionOptions = (): NavvyOptions => asked;
 
 /** The process's connection, made on first use; inside navvy the agent's environment says where to. */
 export function connection(): Promise<Navvy> {
@@ -37,6 +42,7 @@ function fromEnvironment(): NavvyOptions {
 }
 
 async function open(options: NavvyOptions): Promise<Navvy> {
+  asked = options;
   const navvy = await alive(() => connect(options));
   letExit(navvy.bus);
   return navvy;

@@ -1,5 +1,5 @@
 import type { Navvy } from "../broker/index.js";
-import { type Parameters, type ParameterValue, type TaskRecord } from "../protocol/index.js";
+import type { Outcome, Parameters, ParameterValue, TaskRecord } from "../protocol/index.js";
 import { task } from "../task/index.js";
 import { followEnding } from "./ending.js";
 import { LocalRun } from "./local-run.js";
@@ -20,7 +20,7 @@ export async function startCurrent(navvy: Navvy, options: InitOptions): Promise<
   const { id } = task;
   if (id !== undefined) {
     const record = await patiently(() => navvy.tasks.get(id));
-    followEnding(() => Promise.resolve());
+    followEnding((outcome) => abortChildren(navvy, id, { outcome, policy: options.onAbort }));
     return { record, report: reportToAgent() };
   }
   const local = await LocalRun.start(navvy, {
@@ -30,8 +30,26 @@ export async function startCurrent(navvy: Navvy, options: InitOptions): Promise<
     tags: options.tags ?? [],
     parameters: inSections(options.parameters ?? {}),
   });
-  followEnding((outcome) => local.settle(outcome));
+  followEnding(async (outcome) => {
+    await abortChildren(navvy, local.record.id, { outcome, policy: options.onAbort });
+    await local.settle(outcome);
+  });
   return { record: local.record, report: local.report, local };
+}
+
+/**
+ * When a person aborts a controller, and it is to be so: its children are to end too. A process that only has to go (its agent stops)
+ * leaves them: its controller goes on elsewhere.
+ */
+async function abortChildren(navvy: Navvy, id: string, of: { outcome: Outcome; policy: InitOptions["onAbort"] }): Promise<void> {
+  if (of.outcome.kind !== "aborted" || of.policy !== "abort") return;
+  const own = await navvy.tasks.get(id);
+  if (!own.abort && own.owner?.agent.startsWith("local-") !== true) return;
+  const children = await navvy.tasks.list({ parent: id });
+  const alive = children.filter(({ status }) => status === "queued" || status === "running");
+  await Promise.all(
+    alive.map((child) => navvy.tasks.abort(child.id, { reason: `its controller was aborted: ${own.abort?.reason ?? "by hand"}` })),
+  );
 }
 
 function inSections(values: Record<string, ParameterValue>): Parameters {

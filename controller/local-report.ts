@@ -1,5 +1,5 @@
 import type { Claim, Navvy } from "../broker/index.js";
-import { addPoint, MAX_SUMMARY_METRICS, type Point, type Reported } from "../protocol/index.js";
+import { type ArtifactRef, addPoint, MAX_SUMMARY_METRICS, type Point, type Reported } from "../protocol/index.js";
 import type { NoteLevel, Value } from "../task/index.js";
 import { alive } from "./alive.js";
 import type { Report } from "./report.js";
@@ -52,8 +52,12 @@ export class LocalReport implements Report {
   async artifact(name: string, content: string | Uint8Array): Promise<void> {
     const { objects } = this.#navvy;
     const { sha256, sizeBytes } = await alive(() => (typeof content === "string" ? objects.putFile(content) : objects.putBytes(content)));
-    const uploaded = { name, sha256, sizeBytes, attempt: this.#claim.attempt, uploadedAt: new Date().toISOString() };
-    this.#reported.artifacts = [...this.#reported.artifacts.filter((artifact) => artifact.name !== name), uploaded];
+    this.link(name, { name, sha256, sizeBytes, attempt: this.#claim.attempt, uploadedAt: new Date().toISOString() });
+  }
+
+  link(name: string, artifact: ArtifactRef): void {
+    const own = { ...artifact, name, attempt: this.#claim.attempt, uploadedAt: new Date().toISOString() };
+    this.#reported.artifacts = [...this.#reported.artifacts.filter((one) => one.name !== name), own];
     this.#isChanged = true;
   }
 

@@ -1,5 +1,6 @@
 import type { CloneOverrides, NewTask } from "../broker/index.js";
 import type { ParameterValue, TaskSpec } from "../protocol/index.js";
+import type { TaskArtifact } from "./results.js";
 
 /** A task by id, by a unique suffix of it, by name, by `project/name`, or by both as an object. */
 export type TaskReference = string | { project?: string; name: string };
@@ -12,6 +13,8 @@ export interface InitOptions {
   /** Default `controller`. */
   type?: string;
   tags?: string[];
+  /** What an abort of this task does to the tasks that it has made and that have not ended. Default `leave`. */
+  onAbort?: "abort" | "leave";
   /** Defaults of the parameters, by `Section/name`: what was set in the task's record wins. */
   parameters?: Record<string, ParameterValue>;
 }
@@ -25,6 +28,8 @@ interface Common extends Partial<Omit<TaskSpec, "code" | "parameters" | "inputs"
   comment?: string;
   /** By `Section/name`. */
   parameters?: Record<string, ParameterValue>;
+  /** Artifacts of other tasks, by the name that each has in `$NAVVY_INPUTS`. */
+  inputs?: Record<string, TaskArtifact>;
   /**
    * Makes it durable: a controller that runs again gets the same task for the same key instead of a new one. Unique within
    * the controller.
@@ -45,7 +50,10 @@ export type CloneOptions = Common;
 /** What of the options stands in a task's specification. */
 export function specOf(options: Common): Partial<TaskSpec> {
   const { command, directory, env, resources, timeLimitMs, graceMs, retries, lostLimit, onDisconnect } = options;
-  return defined({ command, directory, env, resources, timeLimitMs, graceMs, retries, lostLimit, onDisconnect });
+  const { container, setup, git, secrets, artifactStore, logLimitBytes, parametersAs, inputs } = options;
+  const refs = inputs && Object.fromEntries(Object.entries(inputs).map(([name, artifact]) => [name, artifact.asInput]));
+  const more = { container, setup, git, secrets, artifactStore, logLimitBytes, parametersAs, inputs: refs };
+  return defined({ command, directory, env, resources, timeLimitMs, graceMs, retries, lostLimit, onDisconnect, ...more });
 }
 
 /** What of the options stands beside it. */

@@ -1,5 +1,5 @@
 import type { Navvy } from "../broker/index.js";
-import type { TaskRecord } from "../protocol/index.js";
+import type { Parameters, TaskRecord } from "../protocol/index.js";
 import { alive } from "./alive.js";
 import { uploadCode } from "./code.js";
 import { leaveProcess } from "./ending.js";
@@ -14,28 +14,40 @@ export interface RemoteOptions {
 /** Sends this program to a queue and ends the process. */
 export async function leave(navvy: Navvy, local: LocalRun, options: RemoteOptions & { queue: string }): Promise<never> {
   await alive(async () => {
-    const task = await send(navvy, local.record, options);
+    const { record } = local;
+    const draft = await draftOfProgram(
+      navvy,
+      { ...record, parameters: record.spec.parameters, comment: `sent by ${record.id}` },
+      options.code,
+    );
+    const task = await navvy.tasks.enqueue(draft.id, { queue: options.queue });
     local.report.note("info", `went on as task ${task.id} on queue ${options.queue}`);
     await say(navvy, task, options.queue);
   });
   return leaveProcess();
 }
 
-async function send(navvy: Navvy, from: TaskRecord, options: RemoteOptions & { queue: string }): Promise<TaskRecord> {
-  const program = programOf(ownCommandLine(), options.code);
+/** This process's program as a task of type controller. @throws NavvyError invalid_argument: it can not be packed */
+export async function draftOfProgram(
+  navvy: Navvy,
+  task: Pick<TaskRecord, "name" | "project" | "tags"> & { parameters: Parameters; comment?: string },
+  folder?: string,
+): Promise<TaskRecord> {
+  const program = programOf(ownCommandLine(), folder);
   const code = await uploadCode(navvy, program.folder, program.additions);
-  const draft = await navvy.tasks.create({
-    name: from.name,
-    project: from.project,
+  const { name, project, tags, parameters, comment } = task;
+  return navvy.tasks.create({
+    name,
+    project,
     taskType: "controller",
-    tags: from.tags,
-    comment: `sent by ${from.id}`,
-    spec: { command: program.command, code, parameters: from.spec.parameters },
+    tags,
+    ...(comment === undefined ? {} : { comment }),
+    spec: { command: program.command, code, parameters },
   });
-  return navvy.tasks.enqueue(draft.id, { queue: options.queue });
 }
 
-async function say(navvy: Navvy, task: TaskRecord, queue: string): Promise<void> {
+/** Says where it goes on, and how to look at it. */
+export async function say(navvy: Navvy, task: TaskRecord, queue: string): Promise<void> {
   const agents = await navvy.fleet.agents();
   const isServed = agents.some((agent) => agent.isUp && agent.record.queues.includes(queue));
   const hint = isServed ? `navvy logs -f ${task.id.slice(-8)}` : `nobody serves it yet: navvy agent start -q ${queue}`;

@@ -1,3 +1,4 @@
+import type { ArtifactRef } from "../protocol/index.js";
 import type { NoteLevel, Value } from "../task/index.js";
 import { task } from "../task/index.js";
 
@@ -13,6 +14,8 @@ export interface Report {
   output(key: string, value: Value): void;
   /** A file (by its path) or bytes as an artifact of this task. */
   artifact(name: string, content: string | Uint8Array): Promise<void>;
+  /** An artifact of another task as one of this, by reference: nothing is copied. */
+  link(name: string, artifact: ArtifactRef): void;
 }
 
 /** Inside navvy the agent reads what the task writes. */
@@ -23,5 +26,6 @@ export function reportToAgent(): Report {
     note: (level, text) => task.note(level, text),
     output: (key, value) => task.output(key, value),
     artifact: async (name, content) => void (await task.artifact(name, content)),
+    link: (name, { name: _name, attempt: _attempt, uploadedAt: _uploadedAt, ...ref }) => task.link(name, ref),
   };
 }

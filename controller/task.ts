@@ -1,5 +1,6 @@
 import type { Navvy } from "../broker/index.js";
 import {
+  isEnded,
   isNavvyError,
   NavvyError,
   type Outcome,
@@ -8,11 +9,13 @@ import {
   type TaskRecord,
   type TaskStatus,
 } from "../protocol/index.js";
+import { task as ownTask } from "../task/index.js";
 import { alive } from "./alive.js";
 import { attach } from "./attach.js";
 import { uploadCode } from "./code.js";
 import { connection, disconnect } from "./connection.js";
 import { type Current, splitPath, startCurrent } from "./current.js";
+import { keyWithin } from "./keys.js";
 import { type CloneOptions, type CreateOptions, headOf, type InitOptions, specOf, type TaskReference } from "./options.js";
 import { patiently } from "./patience.js";
 import { leave, type RemoteOptions } from "./remote.js";
@@ -21,6 +24,8 @@ import { type TaskArtifact, TaskArtifacts, TaskMetrics } from "./results.js";
 import { untilEnded, type WaitForOptions } from "./wait.js";
 
 let current: Promise<Task> | undefined;
+/** What `current` came to. */
+let known: Task | undefined;
 
 /**
  * A task of the fleet, as a controller sees it: found, created or cloned; changed while it is a draft; sent to a queue;
@@ -52,12 +57,17 @@ export class Task {
     current ??= alive(async () => {
       const navvy = await connection();
       const own = await startCurrent(navvy, options);
-      return new Task(navvy, own.record, { own });
+      return (known = new Task(navvy, own.record, { own }));
     }).catch((error: unknown) => {
       current = undefined;
       throw error;
     });
     return current;
+  }
+
+  /** Id of this process's own task, once `init` has given it; inside navvy at once. */
+  static currentId(): string | undefined {
+    return known?.id ?? ownTask.id;
   }
 
   /** @throws NavvyError not_found, with the name that was probably meant; ambiguous */
@@ -82,7 +92,8 @@ export class Task {
     const code = typeof options.code === "string" ? await uploadHere(navvy, options.code) : options.code;
     const parent = await currentId();
     const spec = { ...specOf(options), ...(code ? { code } : {}) };
-    const record = await patiently(() => navvy.tasks.create({ ...headOf(options, parent), name: options.name, spec }));
+    const head = await keyed(navvy, headOf(options, parent));
+    const record = await patiently(() => navvy.tasks.create({ ...head, name: options.name, spec }));
     return new Task(navvy, record, { isKeyed: options.key !== undefined }).#sentTo(options.queue);
   }
 
@@ -95,7 +106,8 @@ export class Task {
     const navvy = await connection();
     const parent = await currentId();
     const reference = template instanceof Task ? template.id : nameOf(template);
-    const record = await patiently(() => navvy.tasks.clone(reference, { ...headOf(options, parent), spec: specOf(options) }));
+    const head = await keyed(navvy, headOf(options, parent));
+    const record = await patiently(() => navvy.tasks.clone(reference, { ...head, spec: specOf(options) }));
     return new Task(navvy, record, { isKeyed: options.key !== undefined }).#sentTo(options.queue);
   }
 
@@ -201,6 +213,19 @@ export class Task {
     return this;
   }
 
+  /**
+   * Waits until what it has reported meets a condition (`val/acc.max > 0.9`), or it has ended without: `meets` tells which. Woken by
+   * changes. @throws NavvyError invalid_argument (the condition), timeout, aborted, not_found
+   */
+  async waitFor(condition: string, options: WaitForOptions = {}): Promise<Task> {
+    const parsed = parseCondition(condition);
+    this.#record = await untilEnded(this.#navvy, this.id, {
+      ...options,
+      until: (record) => parsed.meets(record) || isEnded(record.status),
+    });
+    return this;
+  }
+
   /** Reads the record again. */
   async reload(): Promise<Task> {
     this.#record = await patiently(() => this.#navvy.tasks.get(this.id));
@@ -226,7 +251,7 @@ export class Task {
   /** Ends this process's own task by hand, as completed, and closes the connection. Inside navvy the agent settles it. */
   async close(): Promise<void> {
     await alive(async () => this.#own?.local?.settle({ kind: "exited", code: 0 }));
-    if (this.#own) current = undefined;
+    if (this.#own) current = known = undefined;
     await disconnect();
   }
 
@@ -254,5 +279,9 @@ const nameOf = (reference: TaskReference) =>
   typeof reference === "string" ? reference : reference.project === undefined ? reference.name : `${reference.project}/${reference.name}`;
 
 const currentId = async () => (await current)?.id;
+
+async function keyed<T extends { key?: string; parent?: string }>(navvy: Navvy, head: T): Promise<T> {
+  return head.key === undefined ? head : { ...head, key: await keyWithin(navvy, head.parent, head.key) };
+}
 
 const uploadHere = (navvy: Navvy, folder: string) => alive(() => uploadCode(navvy, folder));

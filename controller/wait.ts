@@ -11,17 +11,26 @@ export interface WaitForOptions {
   signal?: AbortSignal;
 }
 
+/** What else may end a wait. */
+interface Until extends WaitForOptions {
+  until?: (task: TaskRecord) => boolean;
+}
+
 const RETRY_MS = 500;
 
 /** Waits for a record's end; a server that is away is waited for too. */
-export function untilEnded(navvy: Navvy, id: string, options: WaitForOptions): Promise<TaskRecord> {
+export function untilEnded(navvy: Navvy, id: string, options: Until): Promise<TaskRecord> {
   const deadline = performance.now() + (options.timeoutMs ?? Number.POSITIVE_INFINITY);
   const signal = options.signal ? AbortSignal.any([stopping, options.signal]) : stopping;
   return waiting(async () => {
     for (;;) {
       const leftMs = deadline - performance.now();
       try {
-        return await navvy.tasks.wait(id, { signal, ...(Number.isFinite(leftMs) ? { timeoutMs: Math.max(0, leftMs) } : {}) });
+        const more = {
+          ...(options.until ? { until: options.until } : {}),
+          ...(Number.isFinite(leftMs) ? { timeoutMs: Math.max(0, leftMs) } : {}),
+        };
+        return await navvy.tasks.wait(id, { signal, ...more });
       } catch (error) {
         if (isNavvyError(error, "aborted")) throw stopped(id, error);
         if (!isAway(error) || performance.now() >= deadline) throw error;

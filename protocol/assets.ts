@@ -33,7 +33,7 @@ export const MAX_RECORD_BYTES = 64 * 1024;
 export class Assets {
   readonly subjects: Subjects;
   readonly streams: Record<"queue" | "event" | "log" | "metric" | "beat", StreamSpec>;
-  readonly buckets: Record<"tasks" | "sessions" | "control" | "queues" | "agents" | "journal", BucketSpec>;
+  readonly buckets: Record<"tasks" | "sessions" | "control" | "queues" | "agents" | "journal" | "cache", BucketSpec>;
   readonly objects: { name: string };
 
   constructor(namespace?: string) {
@@ -64,6 +64,7 @@ export class Assets {
       queues: bucket("queues"),
       agents: bucket("agents"),
       journal: bucket("journal", 512 * 1024),
+      cache: bucket("cache"),
     };
     this.objects = { name: `${ns}_objects` };
   }

@@ -12,6 +12,7 @@ import type { Needs } from "./needs.js";
  *   <ns>.v1.fleet.<agent>.beat              core: an agent's public sign of life
  *   <ns>.v1.agent.<agent>.<verb>            core: request and reply with one agent
  *   <ns>.v1.wake.<queue>.<shape>            core: doorbell; losing one costs latency only
+ *   <ns>.v1.child.<parent>                  core: doorbell: a task with that parent has changed
  */
 export const CLASSES = ["front", "high", "normal", "low"] as const;
 export type QueueClass = (typeof CLASSES)[number];
@@ -77,6 +78,9 @@ export class Subjects {
   }
   wake(queue: string, shape: string): string {
     return `${this.root}.wake.${queue}.${shape}`;
+  }
+  child(parent: string): string {
+    return `${this.root}.child.${parent}`;
   }
   /** Takes a subject apart: ["queue", "default", "normal", "cpu"]; undefined when it is not one of ours. */
   parse(subject: string): string[] | undefined {

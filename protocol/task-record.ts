@@ -139,6 +139,8 @@ export const TaskRecord = z.object({
   comment: z.string().optional(),
   parent: z.string().optional(),
   clonedFrom: z.string().optional(),
+  /** Of a step of a pipeline that may be taken from a cache: its key, the hash of each of its parts, and why it ran. */
+  cache: z.object({ key: z.string(), parts: z.record(z.string(), z.string()), why: z.string() }).optional(),
   archived: z.boolean().default(false),
   createdAt: z.string(),
   createdBy: z.string(),

@@ -5,13 +5,13 @@ import { isBuiltin } from "node:module";
 import { join, posix, relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 
-/** cli, dashboard → agent, controller → broker → protocol; `task` stands alone because user programs load it. */
+/** cli, dashboard → controller → agent → broker → protocol; `task` stands alone because user programs load it. */
 const MAY_IMPORT = {
   protocol: [],
   task: [],
   broker: ["protocol"],
   agent: ["broker", "protocol"],
-  controller: ["broker", "protocol", "task"],
+  controller: ["agent", "broker", "protocol", "task"],
   dashboard: ["agent", "controller", "broker", "protocol"],
   cli: ["dashboard", "agent", "controller", "broker", "protocol", "task"],
   examples: ["agent", "controller", "broker", "protocol", "task"],

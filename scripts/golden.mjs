@@ -31,6 +31,14 @@ const lost = { kind: "lost", reason: "agent gpu-3 was lost" };
 const done = { kind: "exited", code: 0 };
 
 const MESSAGES = [
+  { type: "navvy.journal.v1", key: "step:train[0]", at, by: "task-4WXW7J9M", value: { state: "completed", id: task, tries: 1 } },
+  {
+    type: "navvy.cache.v1",
+    task,
+    at,
+    by: "task-4WXW7J9M",
+    parts: { code: sha256.slice(0, 16), command: sha256.slice(16, 32), parameters: sha256.slice(32, 48) },
+  },
   {
     type: "navvy.task.v1",
     id: task,

@@ -144,6 +144,11 @@ export class CurrentTask {
     this.#try(() => write(path, `${markdown.replace(/\n+$/, "")}\n\n`));
   }
 
+  /** Puts what another task left among this one's artifacts, by its reference: nothing is copied. */
+  link(name: string, ref: { sha256: string; sizeBytes: number; [key: string]: Value | undefined }): void {
+    this.#send({ t: "link", name, ref });
+  }
+
   /**
    * Puts a file, a folder or bytes among the task's artifacts; a file is uploaded at once, a folder when the task ends.
    * `kind`: model, data, image, table, or a word of your own.

@@ -4,6 +4,7 @@ import type { AgentConfig } from "../config.js";
 import { devicesOf } from "../slot-gpus.js";
 import type { Slot } from "../slots.js";
 import { libraryIn, pythonIn, shellIn } from "./folder.js";
+import { inputsOf, parametersWithPaths } from "./input-words.js";
 import { parameterVariables } from "./parameter-words.js";
 import type { Prepared } from "./prepare.js";
 import { programOf } from "./program.js";
@@ -48,6 +49,7 @@ export interface EnvironmentParts {
 export function taskEnvironment({ config, record, slot, folder, inherited, prepared }: EnvironmentParts): Record<string, string> {
   const env = commonEnvironment(config, inherited, { folder, prepared });
   const isContained = prepared.image !== undefined;
+  const inputs = inputsOf(record.spec, folder.inputs);
   Object.assign(env, {
     NAVVY_TASK_ID: record.id,
     NAVVY_TASK_NAME: record.name,
@@ -65,12 +67,12 @@ export function taskEnvironment({ config, record, slot, folder, inherited, prepa
     TENSORBOARD_LOGGING_DIR: folder.tensorboard,
     NAVVY_SUMMARY: folder.summary,
     NAVVY_GRACE_MS: String(record.spec.graceMs),
-    ...parameterVariables(record.spec.parameters),
+    ...parameterVariables(parametersWithPaths(record.spec.parameters, inputs)),
     ...(prepared.image && record.spec.git ? safeDirectory(folder) : {}),
     ...gpuVariables(slot, isContained),
     ...(slot.pool === "service" && config.allowControllers ? connectionVariables(config) : {}),
     ...prepared.env,
-    ...programOf(record.spec).env,
+    ...programOf(record.spec, inputs).env,
   });
   const library = isContained ? LIBRARY_INSIDE : libraryIn(config.folder);
   const own = env.PYTHONPATH ?? prepared.image?.pythonPath;
@@ -99,7 +101,11 @@ export function setupEnvironment(parts: EnvironmentParts, isShared: boolean): Re
     (entry): entry is [string, string] => handedOn.test(entry[0]) && entry[1] !== undefined,
   );
   const own = isShared
-    ? { ...commonEnvironment(config, inherited, parts), ...programOf(record.spec).env, ...prepared.env }
+    ? {
+        ...commonEnvironment(config, inherited, parts),
+        ...programOf(record.spec, inputsOf(record.spec, parts.folder.inputs)).env,
+        ...prepared.env,
+      }
     : taskEnvironment(parts);
   return { PIP_DISABLE_PIP_VERSION_CHECK: "1", PIP_NO_INPUT: "1", ...Object.fromEntries(installers), ...own };
 }

@@ -3,6 +3,8 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import type { TaskRecord } from "../../protocol/index.js";
 import { packageRoot } from "../package-root.js";
+import { inputsOf, parametersWithPaths } from "./input-words.js";
+import { seenBy } from "./seen.js";
 
 /** The folder of one attempt: what a task sees, and what it leaves. All absolute paths. */
 export interface AttemptFolder {
@@ -71,7 +73,8 @@ export async function makeFolder(folder: AttemptFolder, record: TaskRecord): Pro
   await mkdir(folder.root).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== "EEXIST") throw error;
   });
-  const writing = hasParameters(record) ? [writeFile(folder.params, JSON.stringify(record.spec.parameters, null, 2))] : [];
+  const seen = parametersWithPaths(record.spec.parameters, inputsOf(record.spec, seenBy(record, folder).inputs));
+  const writing = hasParameters(record) ? [writeFile(folder.params, JSON.stringify(seen, null, 2))] : [];
   await Promise.all([mkdir(folder.work), mkdir(folder.artifacts), ...writing]).catch(async (error: NodeJS.ErrnoException) => {
     if (error.code !== "EEXIST") throw error;
     await rm(folder.root, { recursive: true, force: true });

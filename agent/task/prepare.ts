@@ -18,7 +18,9 @@ import type { AttemptSecrets, Delivered } from "./attempt-secrets.js";
 import { checkContainer } from "./container-rules.js";
 import { type AttemptFolder, makeFolder } from "./folder.js";
 import type { Image, Images } from "./image.js";
+import { inputsOf } from "./input-words.js";
 import { programOf } from "./program.js";
+import { seenBy } from "./seen.js";
 import type { SetupLog } from "./setup-log.js";
 import { containerPlace } from "./setup-place.js";
 
@@ -91,7 +93,7 @@ async function prepare(parts: Preparation, claim: Claim, folder: AttemptFolder):
   const { record } = claim;
   const { container, setup } = record.spec;
   // What may not be asked for is refused before anything is fetched for it.
-  const own = programOf(record.spec).env;
+  const own = programOf(record.spec, inputsOf(record.spec, seenBy(record, folder).inputs)).env;
   checkStore(record);
   const mounts = container ? await checkContainer(container, parts.config.containers) : [];
   await parts.secrets.prepare();

@@ -6,7 +6,9 @@ import { parameterArguments, parameterVariables } from "./parameter-words.js";
 import { programOf } from "./program.js";
 
 const PARAMETERS: Parameters = { General: { lr: 0.1, name: "a b", "model.depth": 3, list: [1, "x"] }, Data: { seed: 7, lr: 5 } };
-const filled = (command: string[], env: Record<string, string> = {}, parameters = PARAMETERS) => programOf({ command, env, parameters });
+const NONE = { folder: "/x", names: new Set<string>() };
+const filled = (command: string[], env: Record<string, string> = {}, parameters = PARAMETERS) =>
+  programOf({ command, env, parameters }, NONE);
 
 test("a parameter in a command or in env is its value; what is not navvy's is left alone", () => {
   const words = ["--lr=${params.lr}", "${params.name}", "${params.Data.seed}/${params.Data/lr}", "${params.model.depth}", "${params.list}"];
@@ -96,9 +98,9 @@ test("overrides of Hydra keep their types: what could be read as anything else i
 
 test("they follow the command; behind the script of a shell they are its arguments", () => {
   const base = { env: {}, parameters: { General: { lr: 0.1 } } };
-  expect(programOf({ ...base, command: ["train.py", "x"], parametersAs: "hydra" }).command).toEqual(["train.py", "x", "lr=0.1"]);
+  expect(programOf({ ...base, command: ["train.py", "x"], parametersAs: "hydra" }, NONE).command).toEqual(["train.py", "x", "lr=0.1"]);
   const script = 'python train.py "$@"';
-  expect(programOf({ ...base, command: ["sh", "-c", script], parametersAs: "flags" }).command).toEqual([
+  expect(programOf({ ...base, command: ["sh", "-c", script], parametersAs: "flags" }, NONE).command).toEqual([
     "sh",
     "-c",
     script,
@@ -106,10 +108,30 @@ test("they follow the command; behind the script of a shell they are its argumen
     "--lr",
     "0.1",
   ]);
-  expect(programOf({ ...base, command: ["sh", "-c", script, "me"], parametersAs: "flags" }).command.slice(3)).toEqual([
+  expect(programOf({ ...base, command: ["sh", "-c", script, "me"], parametersAs: "flags" }, NONE).command.slice(3)).toEqual([
     "me",
     "--lr",
     "0.1",
   ]);
-  expect(programOf({ ...base, command: ["sh", "-c", script] }).command).toEqual(["sh", "-c", script]);
+  expect(programOf({ ...base, command: ["sh", "-c", script] }, NONE).command).toEqual(["sh", "-c", script]);
+});
+
+test("the path of an input stands where it is asked for, whole in a shell too", async () => {
+  const inputs = { folder: "/a b/inputs", names: new Set(["data", "prep.model.pt"]) };
+  const spec = {
+    command: ["train", "--data=${inputs.data}", "$${inputs.data}", "${inputs}"],
+    env: { MODEL: "${inputs.prep.model.pt}" },
+    parameters: { General: { files: ["${inputs.data}"] } },
+  };
+  expect(programOf(spec, inputs)).toEqual({
+    command: ["train", "--data=/a b/inputs/data", "${inputs.data}", "${inputs}"],
+    env: { MODEL: "/a b/inputs/prep.model.pt" },
+  });
+  expect(programOf({ ...spec, command: ["x"], parametersAs: "flags" }, inputs).command).toEqual(["x", "--files", "/a b/inputs/data"]);
+  const script = `printf '[%s]' \${inputs.data} "--d=\${inputs.data}" 'is \${inputs.data}' "it's \${inputs.data}"`;
+  const { command } = programOf({ command: ["sh", "-c", script], env: {}, parameters: {} }, inputs);
+  const { stdout } = await execa(command[0] ?? "", command.slice(1), { env: { NAVVY_INPUTS: inputs.folder } });
+  const path = "/a b/inputs/data";
+  expect(stdout).toBe(`[${path}][--d=${path}][is ${path}][it's ${path}]`);
+  expect(() => programOf({ ...spec, command: ["train", "${inputs.dta}"] }, inputs)).toThrow('the path of input "dta"');
 });

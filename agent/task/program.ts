@@ -1,5 +1,6 @@
 import { basename } from "node:path";
 import { NavvyError, type Parameters, type TaskSpec } from "../../protocol/index.js";
+import { type Inputs, parametersWithPaths, withPaths, withPathsInScript } from "./input-words.js";
 import { parameterArguments, pathOf, textOf, variableOf } from "./parameter-words.js";
 
 type Asked = Pick<TaskSpec, "command" | "env" | "parameters" | "parametersAs">;
@@ -12,18 +13,22 @@ export interface Program {
 
 /**
  * `${params.lr}` in a command or in `env` is the parameter's value, `${params.Data.seed}` one of another section; `$${params.` stands
- * for itself, and every other `${…}` is left alone: it is the shell's, or Hydra's.
+ * for itself, and every other `${…}` is left alone: it is the shell's, or Hydra's. `${inputs.data}` is the path of an input.
  *
  * No value is ever read by a shell as a part of its script: in the script of `sh -c` it becomes the variable that holds it.
- * @throws NavvyError setup_failed: there is no such parameter
+ * @throws NavvyError setup_failed: there is no such parameter or input
  */
-export function programOf({ command, env, parameters, parametersAs }: Asked): Program {
+export function programOf({ command, env, parameters: asked, parametersAs }: Asked, inputs: Inputs): Program {
   const script = scriptIn(command);
-  const filled = command.map((word, at) => fill(word, parameters, { where: "the command", isScript: at === script }));
+  const parameters = parametersWithPaths(asked, inputs);
+  const filled = command.map((word, at) => {
+    const text = fill(word, parameters, { where: "the command", isScript: at === script });
+    return at === script ? withPathsInScript(text, inputs) : withPaths(text, inputs);
+  });
   const added = parametersAs === undefined ? [] : parameterArguments(parameters, parametersAs);
   // What follows a script is its $0 first, so that "$@" is what was added.
   const zero = added.length > 0 && script === command.length - 1 ? [command[0] ?? "sh"] : [];
-  const entries = Object.entries(env).map(([name, text]) => [name, fill(text, parameters, { where: `env ${name}` })]);
+  const entries = Object.entries(env).map(([name, text]) => [name, withPaths(fill(text, parameters, { where: `env ${name}` }), inputs)]);
   return { command: [...filled, ...zero, ...added], env: Object.fromEntries(entries) as Record<string, string> };
 }
 

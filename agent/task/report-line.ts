@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { MEDIA_KINDS, ParameterValue, type Point } from "../../protocol/index.js";
+import { ArtifactRef, MEDIA_KINDS, ParameterValue, type Point } from "../../protocol/index.js";
 
 /** The words that JSON has no number for, as Python's `json` writes them too. */
 const WORDS: Record<string, number> = {
@@ -37,6 +37,12 @@ const Line = z.discriminatedUnion("t", [
     path: z.string().min(1),
     kind: z.string().optional(),
     version: z.string().max(128).optional(),
+  }),
+  // Content that is stored already, by reference: what another task left.
+  z.object({
+    t: z.literal("link"),
+    name: z.string().min(1).max(512),
+    ref: ArtifactRef.omit({ name: true, attempt: true, uploadedAt: true }),
   }),
   z.object({
     t: z.literal("note"),

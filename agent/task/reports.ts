@@ -203,6 +203,13 @@ export class Reports {
         return this.note(line.level, line.text, line.key);
       case "artifact":
         return this.#uploadEarly(line);
+      case "link":
+        return this.#addArtifact({
+          ...line.ref,
+          name: line.name,
+          attempt: this.#parts.target.attempt,
+          uploadedAt: new Date().toISOString(),
+        });
       case "summary":
         return this.#takeSummary(() => this.#summary.store(Buffer.from(line.md)));
       case "plot":

@@ -8,6 +8,7 @@ import type { Slot } from "../slots.js";
 import { taskEnvironment } from "./environment.js";
 import { type AttemptFolder, libraryIn } from "./folder.js";
 import type { Image } from "./image.js";
+import { inputsOf } from "./input-words.js";
 import { keyOf } from "./key.js";
 import type { Prepared } from "./prepare.js";
 import { programOf } from "./program.js";
@@ -29,7 +30,7 @@ export function runSpecOf(config: AgentConfig, claim: Claim, { slot, folder, pre
   const seen = image ? SEEN_INSIDE : folder;
   return {
     key: keyOf(claim),
-    argv: programOf(record.spec).command,
+    argv: programOf(record.spec, inputsOf(record.spec, seen.inputs)).command,
     cwd: image ? (toInside(folder, cwd) ?? seen.work) : cwd,
     env: { ...taskEnvironment({ config, record, slot, folder: seen, inherited: process.env, prepared }), ...secrets?.env },
     ...(image ? { container: containerOf(config, claim, { slot, folder, prepared: { ...prepared, image } }) } : {}),

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import type { TaskRecord } from "../../protocol/index.js";
 import type { AgentConfig } from "../config.js";
 import type { Mount } from "../runners/runner.js";
 import type { AttemptFolder } from "./folder.js";
@@ -28,6 +29,11 @@ export const SEEN_INSIDE: SeenFolder = {
   summary: `${INSIDE}/summary.md`,
   home: `${INSIDE}/home`,
 };
+
+/** The attempt's folder as its task sees it. */
+export function seenBy({ spec }: Pick<TaskRecord, "spec">, folder: AttemptFolder): SeenFolder {
+  return spec.container ? SEEN_INSIDE : folder;
+}
 
 /**
  * What a container gets of the attempt's folder: what is the task's, and nothing of the agent's own accounts; and the library for

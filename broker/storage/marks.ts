@@ -5,6 +5,7 @@ import type { Bus } from "../bus.js";
 import { JS_ERROR, jetStreamCode, translate } from "../nats-error.js";
 import { persist } from "../persist.js";
 import { Watch } from "../watch.js";
+import { journalObjects } from "./journal-objects.js";
 import { mediaObjects } from "./media-objects.js";
 import { type ReferenceParts, referencesOf } from "./references.js";
 
@@ -19,7 +20,7 @@ export interface Marker {
 }
 
 /**
- * What records refer to, kept up to date by a watch for as long as it is open, and what media named at its opening. What was referred
+ * What records refer to, kept up to date by a watch for as long as it is open, and what media and journals named at its opening. What was referred
  * to once stays marked, so that whoever just read it from a record that has gone since loses nothing.
  */
 export class Marks {
@@ -45,6 +46,7 @@ export class Marks {
     try {
       await marks.catchUp();
       for await (const name of mediaObjects(bus, parts.objects)) marks.#marked.add(name);
+      for await (const name of journalObjects(bus, parts.objects)) marks.#marked.add(name);
       return marks;
     } catch (error) {
       marks.close();

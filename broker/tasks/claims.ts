@@ -132,6 +132,7 @@ export class Claims {
       const isHeard = patch.phase === "aborting" && abort !== undefined && abort.deliveredAt === undefined;
       return { ...withFacts(record, facts), ...patch, ...(isHeard ? { abort: { ...abort, deliveredAt: now() } } : {}) };
     });
+    if (written !== undefined) this.#events.ring(claim.record);
     return written !== undefined;
   }
 
@@ -281,6 +282,7 @@ export class Claims {
       kind: "task",
       id: record.id,
       attempt: record.attempt,
+      parent: record.parent,
       ...rest,
       data: { name: record.name, queue: record.queue, agent, ...data },
     });

@@ -19,6 +19,8 @@ export interface NewTask {
   parameters?: Record<string, ParameterValue>;
   /** Makes the id from (parent, key), so that creating it again gives the same task. */
   key?: string;
+  /** Of a step that may be taken from a cache. */
+  cache?: TaskRecord["cache"];
 }
 
 /** Overrides that a clone may carry in the same call. */
@@ -35,13 +37,14 @@ export function newDraft(task: NewTask, by: string): TaskRecord {
   const spec = { ...parsed, graceMs: graceWithin(parsed, task.spec?.graceMs !== undefined) };
   return {
     type: "navvy.task.v1",
-    id: task.key === undefined ? nextUlid() : derivedId(task.parent ?? "", task.key),
+    id: idOf(task),
     name: task.name,
     project: task.project ?? DEFAULT_PROJECT,
     taskType: task.taskType ?? "training",
     tags: task.tags ?? [],
     ...(task.comment === undefined ? {} : { comment: task.comment }),
     ...(task.parent === undefined ? {} : { parent: task.parent }),
+    ...(task.cache === undefined ? {} : { cache: task.cache }),
     archived: false,
     createdAt: created,
     createdBy: by,
@@ -61,10 +64,16 @@ export function newDraft(task: NewTask, by: string): TaskRecord {
   };
 }
 
-/** A draft with the template's specification: no history, no results. */
+/** The id that a task will have: with a key always the same. */
+export function idOf({ key, parent }: Pick<NewTask, "key" | "parent">): string {
+  return key === undefined ? nextUlid() : derivedId(parent ?? "", key);
+}
+
+/** A draft with the template's specification, its inputs by name with the overrides' over them: no history, no results. */
 export function cloneOf(template: TaskRecord, overrides: CloneOverrides, by: string): TaskRecord {
   // The template's grace was not asked for in this call.
-  const merged = { ...template.spec, ...overrides.spec };
+  const inputs = { ...template.spec.inputs, ...overrides.spec?.inputs };
+  const merged = { ...template.spec, ...overrides.spec, inputs };
   const spec = { ...merged, graceMs: graceWithin(merged, overrides.spec?.graceMs !== undefined) };
   const draft = newDraft(
     {
@@ -75,6 +84,7 @@ export function cloneOf(template: TaskRecord, overrides: CloneOverrides, by: str
       comment: overrides.comment ?? template.comment,
       parent: overrides.parent ?? template.parent,
       key: overrides.key,
+      cache: overrides.cache,
       spec,
       parameters: overrides.parameters,
     } as NewTask,

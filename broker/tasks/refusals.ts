@@ -130,3 +130,9 @@ export function checkFit(draft: TaskRecord): void {
     detail: { bytes },
   });
 }
+
+export function notEmpty(queue: string, waiting: number): NavvyError {
+  return new NavvyError("not_empty", `queue ${JSON.stringify(queue)} still holds ${waiting} task${waiting === 1 ? "" : "s"}`, {
+    fix: [`navvy queue clear ${queue}`, `navvy queue rm ${queue} --force   (its tasks go back to draft)`],
+  });
+}

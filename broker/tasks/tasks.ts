@@ -1,39 +1,22 @@
-import {
-  assertMove,
-  isEnded,
-  NavvyError,
-  needsOf,
-  type Parameters,
-  type ParameterValue,
-  type QueueClass,
-  shapeOf,
-  TaskHead,
-  TaskRecord,
-} from "../../protocol/index.js";
+import { isEnded, type Parameters, type ParameterValue, type QueueClass, TaskHead, TaskRecord } from "../../protocol/index.js";
 import { askAgent } from "../ask-agent.js";
 import { Bucket } from "../bucket.js";
 import type { Bus } from "../bus.js";
+import { hearChildren } from "../child-bell.js";
 import type { Events } from "../events.js";
-import { discardReports } from "../logs/discard-reports.js";
+import type { Journals } from "../journal.js";
 import { classRank, type Queues } from "../queues.js";
 import type { Watch } from "../watch.js";
 import { Claims } from "./claims.js";
-import { type CloneOverrides, cloneOf, emptyReport, type NewTask, newDraft, setParameters } from "./draft.js";
+import { type CloneOverrides, cloneOf, emptyReport, idOf, type NewTask, newDraft, setParameters } from "./draft.js";
 import { findTask, isTaskId, listTasks, noSuchTask, type TaskFilter } from "./find.js";
 import { loseTask } from "./lose.js";
-import { alreadyOnItsWay, checked, checkFit, checkType, graceWithin, notDraft, nothingToRun, notQueued, notWhile } from "./refusals.js";
+import { type EnqueueOptions, placed } from "./place.js";
+import { checked, checkFit, checkType, graceWithin, notDraft, notEmpty, notQueued, notWhile } from "./refusals.js";
+import { removeTask } from "./remove.js";
 import { moved, now, requeued } from "./transition.js";
 import { type WaitOptions, waitForTask } from "./wait.js";
 import { type WatchHandlers, watchRecords } from "./watch-records.js";
-
-export interface EnqueueOptions {
-  queue: string;
-  class?: QueueClass;
-  /** Not before this many milliseconds from now. */
-  delayMs?: number;
-  /** Make the queue even if its name looks like a slip of another one's. */
-  createQueue?: boolean;
-}
 
 /** What became of a wish to abort: each step is visible. */
 export type AbortProgress = "requested" | "delivered" | "aborted";
@@ -48,9 +31,11 @@ export class Tasks {
   readonly #bus: Bus;
   readonly #queues: Queues;
   readonly #events: Events;
+  readonly #journals: Journals;
 
-  constructor(bus: Bus, queues: Queues, events: Events) {
+  constructor(bus: Bus, { queues, events, journals }: { queues: Queues; events: Events; journals: Journals }) {
     this.#bus = bus;
+    this.#journals = journals;
     this.#queues = queues;
     this.#events = events;
     this.bucket = new Bucket(bus, bus.assets.buckets.tasks.name, TaskRecord);
@@ -106,24 +91,39 @@ export class Tasks {
     );
   }
 
+  /**
+   * A new task (a clone of `template`, where there is one) that is queued from its first moment: `create` and `enqueue` in one write.
+   * With `key`, one that exists already is only sent on its way if it is a draft still.
+   * @throws NavvyError invalid_argument (nothing to run), not_found (a queue that looks like a slip), too_large
+   */
+  async submit(task: NewTask, options: EnqueueOptions & { template?: TaskRecord }): Promise<TaskRecord> {
+    const { template } = options;
+    const draft = template ? cloneOf(template, task, this.#bus.actor) : newDraft(checked(task), this.#bus.actor);
+    await this.#queues.require(options.queue, { create: options.createQueue ?? false });
+    const queued = placed(draft, options, this.#bus.actor);
+    const record = await this.#insert(queued);
+    if (record !== queued) return record.status === "draft" ? this.enqueue(record.id, options) : record;
+    this.#events.emit({
+      kind: "task",
+      id: queued.id,
+      event: "queued",
+      reason: queued.reason,
+      key: 1,
+      data: { name: queued.name, queue: queued.queue },
+    });
+    await this.claims.requeue(queued);
+    return queued;
+  }
+
+  /** The id that a task with a key has, or will have. */
+  idOf(task: { parent?: string; key: string }): string {
+    return idOf(task);
+  }
+
   /** Draft → queued. @throws NavvyError illegal_move, not_found (a queue that looks like a slip), invalid_argument (nothing to run) */
   async enqueue(reference: string, options: EnqueueOptions): Promise<TaskRecord> {
     await this.#queues.require(options.queue, { create: options.createQueue ?? false });
-    const record = await this.#change(reference, {}, (task) => {
-      assertMove(task.id, task.status, "queued");
-      if (task.status !== "draft") throw alreadyOnItsWay(task);
-      if (task.spec.command.length === 0) throw nothingToRun(task);
-      const notBefore = options.delayMs ? { notBefore: new Date(Date.now() + options.delayMs).toISOString() } : {};
-      const place = {
-        queue: options.queue,
-        class: options.class ?? "normal",
-        shape: shapeOf(needsOf(task.spec)),
-        failures: 0,
-        losses: 0,
-        ...notBefore,
-      };
-      return requeued(task, { reason: `enqueued on ${options.queue}`, by: this.#bus.actor, patch: place });
-    });
+    const record = await this.#change(reference, {}, (task) => placed(task, options, this.#bus.actor));
     await this.claims.requeue(record);
     return record;
   }
@@ -185,9 +185,12 @@ export class Tasks {
     return loseTask({ bus: this.#bus, claims: this.claims }, await this.get(reference), reason);
   }
 
-  /** An ended, unpublished task → draft. Attempt numbers go on: they are the fencing tokens. */
-  reset(reference: string): Promise<TaskRecord> {
-    return this.#change(reference, {}, (task) => {
+  /**
+   * An ended, unpublished task → draft. Attempt numbers go on: they are the fencing tokens. A controller begins anew, unless it
+   * `keepsJournal`: then what it has finished stays finished.
+   */
+  async reset(reference: string, options: { keepsJournal?: boolean } = {}): Promise<TaskRecord> {
+    const record = await this.#change(reference, {}, (task) => {
       if (!isEnded(task.status)) throw notWhile(task, "reset to draft");
       const { outcome: _outcome, endedAt: _endedAt, abort: _abort, enqueuedAt: _enqueuedAt, expired: _expired, ...rest } = task;
       return moved(rest, "draft", {
@@ -196,6 +199,8 @@ export class Tasks {
         patch: { attempts: [], reported: emptyReport(), failures: 0, losses: 0 },
       });
     });
+    if (!options.keepsJournal) await this.#journals.of(record.id).restart();
+    return record;
   }
 
   /** Completed → published: read-only from here on. */
@@ -213,16 +218,8 @@ export class Tasks {
 
   /** Removes the record for good. @throws NavvyError illegal_move while it is queued or running, or published without `force` */
   async delete(reference: string, options: { force?: boolean } = {}): Promise<void> {
-    const task = await this.get(reference);
-    if (task.status === "queued" || task.status === "running") throw notWhile(task, "deleted");
-    if (task.status === "published" && !options.force)
-      throw new NavvyError("illegal_move", `task ${task.id} is published`, { fix: "add --force to delete it all the same" });
-    const entry = await this.bucket.get(task.id);
-    // Before the record: one that is made again under the same id would take them for its own.
-    if (entry) await discardReports(this.#bus, entry.value);
-    if (!entry || !(await this.bucket.delete(task.id, entry.revision)))
-      throw new NavvyError("conflict", `task ${task.id} changed while it was deleted`, { fix: "try again" });
-    this.#events.emit({ kind: "task", id: task.id, event: "deleted", reason: "deleted", key: entry.revision, data: { name: task.name } });
+    const parts = { bus: this.#bus, bucket: this.bucket, events: this.#events, journals: this.#journals };
+    await removeTask(parts, await this.get(reference), options);
   }
 
   /** A queue's tasks in the order in which they will run. */
@@ -245,13 +242,7 @@ export class Tasks {
   async removeQueue(queue: string, options: { force?: boolean } = {}): Promise<number> {
     const { name } = await this.#queues.get(queue);
     const waiting = await this.queued(name);
-    if (waiting.length > 0 && !options.force) {
-      throw new NavvyError(
-        "not_empty",
-        `queue ${JSON.stringify(name)} still holds ${waiting.length} task${waiting.length === 1 ? "" : "s"}`,
-        { fix: [`navvy queue clear ${name}`, `navvy queue rm ${name} --force   (its tasks go back to draft)`] },
-      );
-    }
+    if (waiting.length > 0 && !options.force) throw notEmpty(name, waiting.length);
     const cleared = await this.clearQueue(name);
     await this.#queues.remove(name);
     return cleared;
@@ -260,6 +251,11 @@ export class Tasks {
   /** Resolves with the record once the task has ended (or `until` says so). Wakes by watch, survives restarts of NATS. */
   wait(reference: string, options: WaitOptions = {}): Promise<TaskRecord> {
     return waitForTask({ bus: this.#bus, bucket: this.bucket, find: (name) => this.get(name) }, reference, options);
+  }
+
+  /** Calls back with the id of each child of a task that has changed; losing one costs latency only. */
+  onChild(parent: string, onChange: (id: string) => void): { close(): void } {
+    return hearChildren(this.#bus, parent, onChange);
   }
 
   /** Like `watch` on all tasks, with only what says where each stands: reading whole records costs five times as much. */
@@ -292,6 +288,7 @@ export class Tasks {
       reason: value.reason,
       key: revision,
       data: { name: value.name, queue: value.queue },
+      parent: value.parent,
     });
     return value;
   }

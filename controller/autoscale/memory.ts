@@ -1,5 +1,5 @@
-import { Bucket, type Navvy } from "../../broker/index.js";
-import { JournalEntry, type ParameterValue } from "../../protocol/index.js";
+import type { Journal, Navvy } from "../../broker/index.js";
+import type { ParameterValue } from "../../protocol/index.js";
 import { patiently } from "../patience.js";
 import { type Memory, NOTHING } from "./plan.js";
 
@@ -8,26 +8,18 @@ const KEY = "machines";
 
 /** Keeps an autoscaler's memory in the journal of its task, so that it is there when the task runs again elsewhere. */
 export class KeptMemory {
-  readonly #navvy: Navvy;
-  readonly #bucket: Bucket<typeof JournalEntry>;
-  readonly #entry: string;
+  readonly #journal: Journal;
 
   constructor(navvy: Navvy, task: string) {
-    this.#navvy = navvy;
-    this.#bucket = new Bucket(navvy.bus, navvy.bus.assets.buckets.journal.name, JournalEntry);
-    this.#entry = `${task}.${KEY}`;
+    this.#journal = navvy.journals.of(task);
   }
 
   async load(): Promise<Memory> {
-    const entry = await patiently(() => this.#bucket.get(this.#entry));
-    return { ...NOTHING, ...(entry?.value.value as Partial<Memory> | undefined) };
+    const noted = await patiently(() => this.#journal.get(KEY));
+    return { ...NOTHING, ...(noted?.value as Partial<Memory> | undefined) };
   }
 
   async save(memory: Memory): Promise<void> {
-    const value = JSON.parse(JSON.stringify(memory)) as ParameterValue;
-    const entry: JournalEntry = { type: "navvy.journal.v1", key: KEY, at: new Date().toISOString(), by: this.#navvy.bus.actor, value };
-    await patiently(async () => {
-      if ((await this.#bucket.create(this.#entry, entry)) === undefined) await this.#bucket.modify(this.#entry, () => entry);
-    });
+    await patiently(() => this.#journal.set(KEY, JSON.parse(JSON.stringify(memory)) as ParameterValue));
   }
 }

@@ -119,8 +119,14 @@ class Autoscaler {
   }
 
   /** What goes wrong beside the loop ends it. */
-  #then(command: Promise<number>, done: (code: number) => Promise<void>): void {
-    command.then(done).catch((error: unknown) => (this.#failure ??= error));
+  #then(command: Promise<number>, settle: (code: number) => Promise<void>): void {
+    void (async () => {
+      try {
+        await settle(await command);
+      } catch (error) {
+        this.#failure ??= error;
+      }
+    })();
   }
 
   /** Never rejects: a command that can not be run has failed. */

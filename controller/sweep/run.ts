@@ -2,6 +2,7 @@ import type { Navvy } from "../../broker/index.js";
 import { NavvyError } from "../../protocol/index.js";
 import { task as ownTask } from "../../task/index.js";
 import { stopping, waiting } from "../ending.js";
+import { patiently } from "../patience.js";
 import { Task } from "../task.js";
 import { type SweepConfig, samplerOf } from "./definition.js";
 import { Judge } from "./judge.js";
@@ -54,14 +55,17 @@ class SweepRun {
   readonly #trials: Trials;
   readonly #judge: Judge;
   readonly #report: SweepReport;
+  readonly #navvy: Navvy;
+  #startedAtMs = Number.POSITIVE_INFINITY;
   /** The sampler has nothing left. */
   #isExhausted = false;
 
   constructor({ navvy, me, config, onTrial = () => {} }: SweepRunParts) {
+    this.#navvy = navvy;
     this.#me = me;
     this.#config = config;
     this.#sampler = samplerOf(config);
-    this.#trials = new Trials(navvy, config);
+    this.#trials = new Trials(navvy, me.id, config);
     this.#judge = new Judge(navvy, config);
     this.#report = new SweepReport(me.log, config, onTrial);
   }
@@ -69,6 +73,7 @@ class SweepRun {
   async run(): Promise<SweepResult> {
     const template = await Task.get(this.#config.template);
     const queue = this.#config.queue ?? template.record.queue ?? "default";
+    this.#startedAtMs = await this.#started();
     await this.#trials.resume(this.#me.id, queue);
     for (;;) {
       if (stopping.aborted) await this.#leave();
@@ -99,12 +104,18 @@ class SweepRun {
     const limit = budget.trialTimeMs === undefined ? {} : { timeLimitMs: budget.trialTimeMs };
     const identity = { key: keyOf(number), name: `${name} ${number}`, project: this.#me.project };
     const trial = await Task.clone(template, { ...identity, ...limit, parameters, queue });
-    await this.#trials.follow(number, trial.record);
+    this.#trials.follow(number, trial.record);
     return true;
   }
 
+  /** When the first run began: its time counts over all of them. That it is in the journal makes a reset begin anew. */
+  async #started(): Promise<number> {
+    const noted = await patiently(() => this.#navvy.journals.of(this.#me.id).put("started", new Date().toISOString()));
+    return Date.parse(String(noted.value));
+  }
+
   get #deadlineMs(): number {
-    return this.#trials.startedAtMs + (this.#config.budget.timeMs ?? Number.POSITIVE_INFINITY);
+    return this.#startedAtMs + (this.#config.budget.timeMs ?? Number.POSITIVE_INFINITY);
   }
 
   #over(): Pick<SweepResult, "reason" | "isFailed"> | undefined {

@@ -90,19 +90,21 @@ export function valuesOf(dimension: Dimension): ParameterValue[] | undefined {
 
 /** Every combination, the last dimension changing first; at most `limit` of them. None where there is no end of them. */
 export function combinations(space: Space, limit: number): Assignment[] {
+  if (space.some((dimension) => valuesOf(dimension) === undefined)) return [];
   let all: Assignment[] = [{}];
-  for (const dimension of space) {
-    const values = valuesOf(dimension);
-    if (!values) return [];
-    const next: Assignment[] = [];
-    for (const chosen of all) {
-      if (next.length > limit) break;
-      if (!applies(dimension, chosen)) next.push(chosen);
-      else for (const value of values) next.push({ ...chosen, [dimension.path]: value });
-    }
-    all = next;
-  }
+  for (const dimension of space) all = withValues(all, dimension, limit);
   return all.slice(0, limit);
+}
+
+function withValues(all: Assignment[], dimension: Dimension, limit: number): Assignment[] {
+  const values = valuesOf(dimension) ?? [];
+  const next: Assignment[] = [];
+  for (const chosen of all) {
+    if (next.length > limit) break;
+    if (applies(dimension, chosen)) next.push(...values.map((value) => ({ ...chosen, [dimension.path]: value })));
+    else next.push(chosen);
+  }
+  return next;
 }
 
 /** The same for the same values, whatever their order. */

@@ -1,8 +1,10 @@
-import { derivedId, type Navvy, type Watch } from "../../broker/index.js";
+import { derivedId, type Navvy } from "../../broker/index.js";
 import { isEnded, type TaskRecord } from "../../protocol/index.js";
 import { attach } from "../attach.js";
 import { stopping } from "../ending.js";
+import { keyWithin } from "../keys.js";
 import { patiently } from "../patience.js";
+import { Children } from "../pipeline/children.js";
 import type { SweepConfig } from "./definition.js";
 import { isOpen, type TrialView, viewOf } from "./trial.js";
 
@@ -15,14 +17,15 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /**
  * The trials that a sweep has started so far, by number: those of its children whose id is the one of a trial's key. A child that
- * somebody cloned from a trial by hand is none.
+ * somebody cloned from a trial by hand is none, nor is one of an earlier time when the sweep's task was reset since.
  */
 export async function findTrials(navvy: Navvy, sweep: string): Promise<Map<number, TaskRecord>> {
   const children = (await Promise.all([false, true].map((archived) => navvy.tasks.list({ parent: sweep, archived })))).flat();
   const byId = new Map(children.map((child) => [child.id, child]));
+  const round = await keyWithin(navvy, sweep, "");
   const found = new Map<number, TaskRecord>();
   for (let number = 1; found.size < children.length && number <= children.length + GAP; number++) {
-    const record = byId.get(derivedId(sweep, keyOf(number)));
+    const record = byId.get(derivedId(sweep, round + keyOf(number)));
     if (record) found.set(number, record);
   }
   return found;
@@ -33,34 +36,30 @@ export class Trials {
   readonly #navvy: Navvy;
   readonly #config: SweepConfig;
   readonly #records = new Map<number, TaskRecord>();
-  readonly #watches = new Map<number, Watch>();
+  readonly #children: Children;
   #isChanged = false;
   #wake = () => {};
 
-  constructor(navvy: Navvy, config: SweepConfig) {
+  /** @param sweep the id of the task whose children they are */
+  constructor(navvy: Navvy, sweep: string, config: SweepConfig) {
     this.#navvy = navvy;
     this.#config = config;
+    this.#children = new Children(navvy, sweep);
   }
 
   /** Takes up what an earlier run of the sweep left: what has ended counts, what is under way is followed, a draft is sent. */
   async resume(sweep: string, queue: string): Promise<void> {
     for (const [number, found] of await patiently(() => findTrials(this.#navvy, sweep))) {
       const isDraft = found.status === "draft";
-      await this.follow(number, isDraft ? await attach(this.#navvy, found, { queue, isKeyed: true }) : found);
+      this.follow(number, isDraft ? await attach(this.#navvy, found, { queue, isKeyed: true }) : found);
     }
   }
 
-  async follow(number: number, record: TaskRecord): Promise<void> {
+  follow(number: number, record: TaskRecord): void {
     this.#put(number, record);
     if (isEnded(record.status)) return;
-    const watch = await patiently(() =>
-      this.#navvy.tasks.watch(record.id, {
-        onTask: (latest) => this.#put(number, latest),
-        onGone: () => this.#lose(number),
-      }),
-    );
-    this.#watches.set(number, watch);
-    if (isEnded((this.#records.get(number) ?? record).status)) this.#unfollow(number);
+    const put = (latest: TaskRecord) => this.#put(number, latest);
+    this.#children.ended(record.id, put).then(put, () => this.#lose(number));
   }
 
   /** All of them, by number. */
@@ -79,11 +78,6 @@ export class Trials {
 
   record(number: number): TaskRecord | undefined {
     return this.#records.get(number);
-  }
-
-  /** When the first one was made; the sweep's time counts from there, over all its runs. */
-  get startedAtMs(): number {
-    return Math.min(Date.now(), ...[...this.#records.values()].map(({ createdAt }) => Date.parse(createdAt)));
   }
 
   /** Waits until one of them has changed, the process is asked to end, or it is a time (by `Date.now()`). */
@@ -109,15 +103,13 @@ export class Trials {
   }
 
   close(): void {
-    for (const watch of this.#watches.values()) watch.close();
-    this.#watches.clear();
+    this.#children.close();
   }
 
   #put(number: number, record: TaskRecord): void {
     const before = this.#records.get(number);
     if (before && isEnded(before.status)) return; // what came late
     this.#records.set(number, record);
-    if (isEnded(record.status)) this.#unfollow(number);
     this.#isChanged = true;
     this.#wake();
   }
@@ -126,10 +118,5 @@ export class Trials {
   #lose(number: number): void {
     const before = this.#records.get(number);
     if (before) this.#put(number, { ...before, status: "aborted", reason: "deleted" });
-  }
-
-  #unfollow(number: number): void {
-    this.#watches.get(number)?.close();
-    this.#watches.delete(number);
   }
 }

@@ -9,7 +9,7 @@ const navvy = (server: { url: string }, ...args: string[]) =>
   execa(process.execPath, [MAIN, ...args], { env: { NAVVY_SERVER: server.url, NO_COLOR: "1" }, reject: false, timeout: 50_000 });
 
 /** A task that really ran, made so many days older. */
-async function old(c: Client, name: string, days: number, command = ["true"]): Promise<string> {
+async function old(c: Client, name: string, { days = 40, command = ["true"] } = {}): Promise<string> {
   const id = await c.submit(command, { name });
   await c.ended(id);
   await c.navvy.tasks.bucket.modify(id, (record) => ({ ...record, endedAt: new Date(Date.now() - days * 86_400_000).toISOString() }));
@@ -21,10 +21,10 @@ test("old tasks are archived or deleted, by hand and as a task; what is needed s
   await using c = await client(nats);
   await using _agent = await spawnAgent(nats);
   const [done, failed, young, published] = await Promise.all([
-    old(c, "done", 40),
-    old(c, "failed", 40, ["sh", "-c", "echo words; exit 3"]),
-    old(c, "young", 3),
-    old(c, "published", 40),
+    old(c, "done"),
+    old(c, "failed", { command: ["sh", "-c", "echo words; exit 3"] }),
+    old(c, "young", { days: 3 }),
+    old(c, "published"),
   ]);
   await c.navvy.tasks.publish(published);
   await c.navvy.tasks.create({

@@ -1,0 +1,184 @@
+import { isNavvyError, NavvyError, parseCondition, type TaskRecord } from "../../protocol/index.js";
+import { evaluate, parseExpression } from "../expression/index.js";
+import type { StepState } from "../graph/step-state.js";
+import { patiently } from "../patience.js";
+import { type Context, hooked } from "./context.js";
+import { judged, retryDelay } from "./judge.js";
+import { Monitor } from "./monitor.js";
+import { KEYS } from "./notebook.js";
+import type { Member, StepRun } from "./step-run.js";
+import { WaitLimit } from "./wait-limit.js";
+
+/** Why a task that is not wanted any more was ended: in place of what its record says. */
+interface Verdict {
+  state: StepState;
+  reason: string;
+}
+
+/**
+ * Runs one member of a step to its end: rounds of its loop, tries of each round, each a task whose id derives from the run's, the
+ * member's key, round and try. So a run that goes on after its process was lost finds every task that it made, and makes none twice.
+ */
+export class MemberRun {
+  readonly #context: Context;
+  readonly #run: StepRun;
+  readonly #member: Member;
+  readonly #onState: (before: StepState) => void;
+
+  constructor(context: Context, parts: { run: StepRun; member: Member; onState: (before: StepState) => void }) {
+    this.#context = context;
+    this.#run = parts.run;
+    this.#member = parts.member;
+    this.#onState = parts.onState;
+  }
+
+  /** Resolves when the member is over, and that stands in the journal. `signal`: the rest of its matrix is not wanted any more. */
+  async toEnd(signal: AbortSignal): Promise<void> {
+    const { notebook } = this.#context;
+    const before = notebook.ended(this.#member.key);
+    if (before) return void Object.assign(this.#member, before);
+    let end: { state: StepState; reason?: string | undefined };
+    try {
+      end = (await this.#skippedByHook()) ?? (await this.#rounds(signal));
+    } catch (error) {
+      if (!isNavvyError(error)) throw error;
+      end = { state: "failed", reason: said(error) };
+    }
+    await this.#hook("postExecute", end.state);
+    this.#member.reason = end.reason;
+    this.#setState(end.state);
+    await notebook.end(this.#member);
+  }
+
+  async #rounds(signal: AbortSignal): Promise<Verdict | { state: StepState; reason?: string | undefined }> {
+    const { until } = this.#run.step;
+    for (this.#member.round = 1; ; this.#member.round++) {
+      const { record, verdict } = await this.#tries(signal);
+      if (!until || verdict.state !== "completed" || !record) return verdict;
+      const condition = parseExpression(until.condition);
+      const scope = await this.#context.views.scope(this.#context.plan.usesOf(this.#run), {
+        run: this.#run,
+        member: this.#member,
+        own: record,
+      });
+      if (evaluate(condition, scope) === true || this.#member.round >= until.limit) return verdict;
+    }
+  }
+
+  async #tries(signal: AbortSignal): Promise<{ record?: TaskRecord; verdict: { state: StepState; reason?: string | undefined } }> {
+    const { step } = this.#run;
+    let delayMs = 0;
+    for (this.#member.tries = 1; ; this.#member.tries++) {
+      if (signal.aborted) return { verdict: { state: "aborted", reason: reasonOf(signal) } };
+      const { record, verdict, cause } = await this.#attempt(delayMs, signal);
+      const again = signal.aborted ? undefined : retryDelay(step.retry, this.#member.tries, cause);
+      if (again === undefined) return { verdict, ...(record ? { record } : {}) };
+      delayMs = again;
+    }
+  }
+
+  /** One task, from its making to its end. */
+  async #attempt(delayMs: number, signal: AbortSignal) {
+    const { navvy, launcher, gate, plan, cache, views } = this.#context;
+    const { step } = this.#run;
+    const sent = await gate.through(async () => {
+      const child = await launcher.child(this.#run, this.#member, plan.usesOf(this.#run));
+      child.task.key = this.#key();
+      if (step.cache !== "off") {
+        const hit = await cache.look({ run: this.#run, member: this.#member, child });
+        if (hit) return { hit };
+      }
+      if (signal.aborted) return {};
+      const options = { ...child.options, ...(child.template ? { template: child.template } : {}), ...(delayMs > 0 ? { delayMs } : {}) };
+      return { record: await patiently(() => navvy.tasks.submit(child.task, options)) };
+    });
+    if (sent.hit) {
+      this.#member.task = sent.hit.id;
+      views.hold(sent.hit);
+      return { record: sent.hit, verdict: { state: "cached" as const } };
+    }
+    if (!sent.record) return { verdict: { state: "aborted" as const, reason: reasonOf(signal) } };
+    this.#member.task = sent.record.id;
+    this.#context.notebook.begin(this.#member);
+    const { record, wanted } = await this.#follow(sent.record, signal);
+    views.hold(record);
+    const { cause, ...verdict } = judged(record);
+    return { record, verdict: wanted && verdict.state !== "completed" ? wanted : verdict, cause };
+  }
+
+  /** Waits for a task's end, and ends it where the graph says so. */
+  async #follow(sent: TaskRecord, signal: AbortSignal): Promise<{ record: TaskRecord; wanted: Verdict | undefined }> {
+    const { navvy, children } = this.#context;
+    const { step } = this.#run;
+    const monitor = new Monitor(this.#context, this.#run, this.#member);
+    const condition = step.earlyStop === undefined ? undefined : parseCondition(step.earlyStop);
+    let wanted: Verdict | undefined;
+    const end = (verdict: Verdict) => {
+      if (wanted) return;
+      wanted = verdict;
+      void patiently(() => navvy.tasks.abort(sent.id, { reason: verdict.reason })).catch(() => undefined); // it has ended meanwhile
+    };
+    const limit = new WaitLimit(step.waitLimitMs, (reason) => end({ state: "failed", reason }));
+    const onAbort = () => end({ state: "aborted", reason: reasonOf(signal) });
+    const onChange = (record: TaskRecord) => {
+      limit.see(record);
+      this.#setState(record.status === "running" ? "running" : "queued");
+      monitor.see(record);
+      if (condition?.meets(record)) end({ state: "aborted", reason: `stopped early: ${step.earlyStop}` });
+    };
+    onChange(sent);
+    if (signal.aborted) onAbort();
+    else signal.addEventListener("abort", onAbort, { once: true });
+    try {
+      const record = await children.ended(sent.id, onChange);
+      monitor.see(record);
+      monitor.end(record);
+      return { record, wanted };
+    } finally {
+      limit.close();
+      signal.removeEventListener("abort", onAbort);
+    }
+  }
+
+  /** Of its task, within the run: unique, and the same whenever this point is reached again. */
+  #key(): string {
+    const { key, round, tries } = this.#member;
+    const again = this.#context.notebook.again(this.#run.name);
+    const begun = this.#context.round;
+    return `${begun > 0 ? `${begun}/` : ""}${key}${round > 1 ? `#${round}` : ""}${tries > 1 ? `~${tries}` : ""}${again > 0 ? `+${again}` : ""}`;
+  }
+
+  async #skippedByHook(): Promise<Verdict | undefined> {
+    const { hooks, notebook } = this.#context;
+    const preExecute = hooks.get(this.#run.name)?.preExecute;
+    if (!preExecute) return undefined;
+    const goes = await notebook.once(KEYS.hook("preExecute", this.#member.key), async () => {
+      return (await preExecute(hooked(this.#run, this.#member))) !== false;
+    });
+    return goes === false ? { state: "skipped", reason: "preExecute said so" } : undefined;
+  }
+
+  async #hook(name: "postExecute", state: StepState): Promise<void> {
+    const hook = this.#context.hooks.get(this.#run.name)?.[name];
+    if (!hook || state === "skipped") return;
+    await this.#context.notebook.once(KEYS.hook(name, this.#member.key), async () => {
+      await hook({ ...hooked(this.#run, this.#member), state });
+      return true;
+    });
+  }
+
+  #setState(state: StepState): void {
+    const before = this.#member.state;
+    if (before === state) return;
+    this.#member.state = state;
+    this.#onState(before);
+  }
+}
+
+function reasonOf(signal: AbortSignal): string {
+  return signal.reason instanceof Error ? signal.reason.message : String(signal.reason);
+}
+
+function said({ message, why }: NavvyError): string {
+  return why === undefined ? message : `${message}: ${why}`;
+}
