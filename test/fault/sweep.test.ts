@@ -4,7 +4,7 @@ import { spawnAgent } from "../support/agent.js";
 import { eventually } from "../support/eventually.js";
 import { navvy, SWEEP, sweepFleet, trialsOf, value } from "../support/sweep-fleet.js";
 
-test("a sweep goes on elsewhere when its machine is killed half way, and starts no trial twice", async () => {
+test("a sweep goes on elsewhere when its machine is killed half way, and starts no trial twice", { timeout: 120_000 }, async () => {
   await using it = await sweepFleet();
   // The fifth trial and later ones wait at a gate.
   await it.template(

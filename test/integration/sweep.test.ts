@@ -5,8 +5,11 @@ import { spawnAgent } from "../support/agent.js";
 import { eventually } from "../support/eventually.js";
 import { sweepFleet as fleet, navvy, SWEEP, trialsOf, value } from "../support/sweep-fleet.js";
 
+/** Room for a machine that has much else to do. */
+const LONG = { timeout: 120_000 };
+
 describe("a sweep on the services queue", () => {
-  test("runs its trials, so many at once, finds the best, and shows it", async () => {
+  test("runs its trials, so many at once, finds the best, and shows it", LONG, async () => {
     await using it = await fleet();
     await using _agent = await spawnAgent(it.nats, { slots: 4 });
     await it.template(value(1));
@@ -35,13 +38,12 @@ describe("a sweep on the services queue", () => {
     const shown = await navvy(it.nats, "sweep", "show", id);
     expect(shown.stdout).toMatch(new RegExp(`RANK .*\\n +1 +\\d+ +${best?.id.slice(-6)} +✔ completed`));
     expect(shown.stdout).toMatch(/all trials have ended \(12 completed\)/);
-    const document = JSON.parse((await navvy(it.nats, "sweep", "show", id, "-o", "json")).stdout);
-    expect([document.schema, document.best.task, document.trials.length]).toEqual(["navvy.sweep/1", best?.id, 12]);
     expect((await navvy(it.nats, "sweep", "ls")).stdout).toMatch(/sweep of search\/template +✔ completed +tpe +12 completed/);
-    expect((await navvy(it.nats, "task", "summary", id)).stdout).toContain(`| 1 | ${values.indexOf(Math.max(...values)) + 1} |`);
+    const page = await it.c.navvy.objects.getBytes(sweep.reported.summary?.sha256 ?? "");
+    expect(Buffer.from(page).toString()).toContain(`| 1 | ${values.indexOf(Math.max(...values)) + 1} |`);
   });
 
-  test("ends trials early that do badly at a rung", async () => {
+  test("ends trials early that do badly at a rung", LONG, async () => {
     await using it = await fleet();
     await using _agent = await spawnAgent(it.nats);
     // Low ones would never end by themselves.
@@ -50,6 +52,7 @@ describe("a sweep on the services queue", () => {
     const ran = await navvy(it.nats, "sweep", "run", ...SWEEP, ...words);
     expect([ran.exitCode, ran.stderr]).toEqual([0, expect.any(String)]);
     const document = JSON.parse((await navvy(it.nats, "sweep", "show", ran.stdout.trim(), "-o", "json")).stdout);
+    expect(document.schema).toBe("navvy.sweep/1");
     const states = Object.fromEntries(document.trials.map((trial: { number: number; state: string }) => [trial.number, trial.state]));
     expect(states).toEqual({ 1: "completed", 2: "completed", 3: "stopped", 4: "stopped", 5: "completed", 6: "stopped" });
     expect([document.best.number, document.best.value]).toEqual([5, 0.95]);
@@ -58,7 +61,7 @@ describe("a sweep on the services queue", () => {
     );
   });
 
-  test("is ended by a person with its trials, by its failures, and by its target", async () => {
+  test("is ended by a person with its trials, by its failures, and by its target", LONG, async () => {
     await using it = await fleet();
     await using _agent = await spawnAgent(it.nats, { slots: 4, services: 3 });
     await it.template(`if [ "$NAVVY_PARAM_X" = 0 ]; then exit 7; elif [ "$NAVVY_PARAM_X" = 1 ]; then exec sleep 1000; fi; ${value(1)}`);

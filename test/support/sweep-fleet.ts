@@ -10,7 +10,7 @@ import { startNats } from "./nats.js";
 const MAIN = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
 /** The command line, as people call it. */
 export const navvy = (server: { url: string }, ...args: string[]) =>
-  execa(process.execPath, [MAIN, ...args], { env: { NAVVY_SERVER: server.url, NO_COLOR: "1" }, reject: false, timeout: 50_000 });
+  execa(process.execPath, [MAIN, ...args], { env: { NAVVY_SERVER: server.url, NO_COLOR: "1" }, reject: false, timeout: 100_000 });
 
 /** A server, a folder that the trials write to, and a template that is one line of shell. */
 export async function sweepFleet() {
