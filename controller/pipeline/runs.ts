@@ -1,8 +1,8 @@
 import type { Navvy } from "../../broker/index.js";
 import { isEnded, NavvyError, type ParameterValue, SERVICES_QUEUE, type TaskRecord } from "../../protocol/index.js";
 import { checkGraph } from "../graph/check.js";
-import { checkParameters } from "../graph/parameters.js";
 import type { Graph, NewGraph, Step } from "../graph/graph.js";
+import { checkParameters } from "../graph/parameters.js";
 import { isStepOver, type StepState } from "../graph/step-state.js";
 import { patiently } from "../patience.js";
 import { CONTROLLER_LOST_LIMIT } from "../remote.js";
