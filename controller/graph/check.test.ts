@@ -112,6 +112,8 @@ describe("a graph", () => {
     [script("${run.number + params.image * 2}"), '"*" wants numbers, and gets a text'],
     [script("${params.lrs + 1}"), "a list and a number can not be added"],
     [script("", { when: "params.x >" }), "steps.s.when: the expression can not be read: expected a value\n  params.x >"],
+    [script("cat <<E\n${params.image}\nE"), "${params.image} in line 2 of the script: it stands in a here-document"],
+    [script("echo $'a' ${run.id} # ${run.name}"), "${run.id} in line 1 of the script: there is a $'…' before it"],
     [script("${foo(1)}"), "there is no function foo"],
     [script("${steps['prep'].id}"), "${steps['prep'].id} is left to the shell as it is"],
     [script("${ params.epochs }"), "is left to the shell as it is"],
