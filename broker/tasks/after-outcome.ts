@@ -44,8 +44,7 @@ export function afterOutcome(record: TaskRecord, outcome: Outcome, left: Left = 
   if (blame(outcome) === "machine" || isInterrupted(record, outcome)) {
     if (outcome.kind === "given_back") return again({ class: "front" }, outcome.reason ?? "given back");
     const losses = record.losses + 1;
-    if (losses > record.spec.lostLimit || record.spec.command.length === 0)
-      return { ...end("failed", `lost: ${lossOf(outcome)}`), losses };
+    if (losses > record.spec.lostLimit || record.spec.command.length === 0) return { ...end("failed", `lost: ${lossOf(outcome)}`), losses };
     return again({ class: "front", losses }, `lost ${losses} of ${record.spec.lostLimit}: ${lossOf(outcome)}`);
   }
   const failures = record.failures + 1;

@@ -116,6 +116,7 @@ describe("a graph", () => {
     [script("echo $'a' ${run.id} # ${run.name}"), "${run.id} in line 1 of the script: there is a $'…' before it"],
     [script("${foo(1)}"), "there is no function foo"],
     [script("${steps['prep'].id}"), "${steps['prep'].id} is left to the shell as it is"],
+    [graph([step("my-step"), step("s", { action: task({}, "${my-step.id}") })]), "${my-step.id} is left to the shell as it is"],
     [script("${ params.epochs }"), "is left to the shell as it is"],
     [script("", { parents: ["prepp"] }), 'steps.s.parents.0: there is no step "prepp", did you mean "prep"?'],
     [script("", { parents: ["s"] }), "a step can not wait for itself"],

@@ -7,6 +7,7 @@ import type { CheckedGraph } from "../graph/check.js";
 import type { StepState } from "../graph/step-state.js";
 import { patiently } from "../patience.js";
 import type { Report } from "../report.js";
+import { Activity } from "./activity.js";
 import { Children } from "./children.js";
 import type { Context, StepHooks } from "./context.js";
 import { Gate } from "./gate.js";
@@ -86,6 +87,7 @@ export class Engine {
       views,
       launcher: new Launcher({ navvy, own: own.record, graph: graph.graph, views, program: parts.program, queue: parts.queue }),
       children: new Children(navvy, own.record.id),
+      activity: new Activity(),
       cache: new StepCache(navvy, { notebook, pipeline: `${graph.graph.project}/${graph.graph.name}` }),
       gate: new Gate(LAUNCHES_AT_ONCE),
       hooks: parts.hooks ?? new Map(),
@@ -101,9 +103,14 @@ export class Engine {
   get run(): RunView {
     return this.#run;
   }
-  /** Ids of the tasks that it waits for. */
-  get awaited(): string[] {
-    return this.#context.children.awaited;
+  /** Whether it does anything, or only waits. */
+  get activity(): Activity {
+    return this.#context.activity;
+  }
+  /** When its time is up, epoch milliseconds. */
+  get deadline(): number | undefined {
+    const { timeLimitMs } = this.#context.plan.graph;
+    return timeLimitMs === undefined ? undefined : Date.parse(this.#run.startedAt) + timeLimitMs;
   }
 
   /** Begins nothing more and ends what runs. */
@@ -113,8 +120,7 @@ export class Engine {
 
   /** Runs all steps, then those that come at the end whatever became of the others. */
   async toEnd(): Promise<RunResult> {
-    const { graph } = this.#context.plan;
-    const limit = this.#timeLimit(graph.timeLimitMs);
+    const limit = this.#timeLimit();
     try {
       const steps = [...this.steps.values()];
       await this.#launchable();
@@ -145,10 +151,12 @@ export class Engine {
   }
 
   /** Counts from the first process of the run. */
-  #timeLimit(limitMs: number | undefined): NodeJS.Timeout | undefined {
-    if (limitMs === undefined) return undefined;
-    const leftMs = Math.max(0, Date.parse(this.#run.startedAt) + limitMs - Date.now());
-    return setTimeout(() => this.stop(`the pipeline took longer than ${limitMs / 1000} s`), Math.min(leftMs, 2 ** 31 - 1));
+  #timeLimit(): NodeJS.Timeout | undefined {
+    const { deadline } = this;
+    if (deadline === undefined) return undefined;
+    const seconds = (this.#context.plan.graph.timeLimitMs ?? 0) / 1000;
+    const leftMs = Math.max(0, deadline - Date.now());
+    return setTimeout(() => this.stop(`the pipeline took longer than ${seconds} s`), Math.min(leftMs, 2 ** 31 - 1));
   }
 
   /** A template that is not there is told before anything starts. @throws NavvyError not_found, ambiguous */

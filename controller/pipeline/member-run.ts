@@ -1,7 +1,8 @@
-import { isNavvyError, NavvyError, parseCondition, type TaskRecord } from "../../protocol/index.js";
+import { isNavvyError, NavvyError, parseCondition, SERVICES_QUEUE, type TaskRecord } from "../../protocol/index.js";
 import { evaluate, parseExpression } from "../expression/index.js";
 import type { StepState } from "../graph/step-state.js";
 import { patiently } from "../patience.js";
+import type { Wait } from "./activity.js";
 import { type Context, hooked } from "./context.js";
 import { judged, retryDelay } from "./judge.js";
 import { Monitor } from "./monitor.js";
@@ -108,10 +109,11 @@ export class MemberRun {
 
   /** Waits for a task's end, and ends it where the graph says so. */
   async #follow(sent: TaskRecord, signal: AbortSignal): Promise<{ record: TaskRecord; wanted: Verdict | undefined }> {
-    const { navvy, children } = this.#context;
+    const { navvy, children, activity } = this.#context;
     const { step } = this.#run;
-    const monitor = new Monitor(this.#context, this.#run, this.#member);
     const condition = step.earlyStop === undefined ? undefined : parseCondition(step.earlyStop);
+    const wait: Wait = { task: sent.id, isLive: condition !== undefined || (step.monitors?.metrics.length ?? 0) > 0 };
+    const monitor = new Monitor(this.#context, this.#run, this.#member);
     let wanted: Verdict | undefined;
     const end = (verdict: Verdict) => {
       if (wanted) return;
@@ -121,7 +123,12 @@ export class MemberRun {
     const limit = new WaitLimit(step.waitLimitMs, (reason) => end({ state: "failed", reason }));
     const onAbort = () => end({ state: "aborted", reason: reasonOf(signal) });
     const onChange = (record: TaskRecord) => {
-      limit.see(record);
+      const until = limit.see(record);
+      const isStuck = record.status === "queued" && record.queue === SERVICES_QUEUE && record.parked === undefined;
+      // What its task reports meanwhile does not start the count over.
+      const isOther = until !== wait.until || isStuck !== wait.isStuck;
+      Object.assign(wait, { until, isStuck });
+      if (isOther) activity.onChange();
       this.#setState(record.status === "running" ? "running" : "queued");
       monitor.see(record);
       if (condition?.meets(record)) end({ state: "aborted", reason: `stopped early: ${step.earlyStop}` });
@@ -130,7 +137,7 @@ export class MemberRun {
     if (signal.aborted) onAbort();
     else signal.addEventListener("abort", onAbort, { once: true });
     try {
-      const record = await children.ended(sent.id, onChange);
+      const record = await activity.pause(() => children.ended(sent.id, onChange), wait);
       monitor.see(record);
       monitor.end(record);
       return { record, wanted };

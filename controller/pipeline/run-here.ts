@@ -8,6 +8,7 @@ import type { Report } from "../report.js";
 import type { StepHooks } from "./context.js";
 import { Engine, type RunResult } from "./engine.js";
 import { takeTurn } from "./group.js";
+import { DEFAULT_PARK_AFTER_MS, parkWhenQuiet } from "./parks.js";
 import type { OwnProgram } from "./program.js";
 
 /** What is to run as this process's own task. */
@@ -19,6 +20,8 @@ export interface Here {
   hooks?: ReadonlyMap<string, StepHooks>;
   onAbort?: "abort" | "leave";
   queue?: string | undefined;
+  /** A run that only waits keeps its process for so long. Default 30 s. */
+  parkAfterMs?: number | undefined;
 }
 
 /** A run that goes on in this process. */
@@ -50,7 +53,11 @@ async function toEnd(engine: Engine, here: Here): Promise<RunResult> {
     if (stopping.aborted) onStop();
     else stopping.addEventListener("abort", onStop, { once: true, signal: over.signal });
   });
-  const result = await Promise.race([engine.toEnd(), leaving]).finally(() => over.abort());
+  const keep = parkWhenQuiet(engine.activity, { afterMs: here.parkAfterMs ?? DEFAULT_PARK_AFTER_MS, until: engine.deadline });
+  const result = await Promise.race([engine.toEnd(), leaving]).finally(() => {
+    over.abort();
+    keep();
+  });
   for (const [name, value] of Object.entries(result.outputs)) here.own.report.output(name, value);
   if (stopping.aborted) throw gone();
   return result;

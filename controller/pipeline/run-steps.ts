@@ -2,7 +2,7 @@ import { setMaxListeners } from "node:events";
 import { isNavvyError, type ParameterValue } from "../../protocol/index.js";
 import { evaluate, fill, parseExpression, usesStatus } from "../expression/index.js";
 import type { StepState } from "../graph/step-state.js";
-import { approved } from "./approval.js";
+import { approvalWait, approved } from "./approval.js";
 import { type Context, hooked } from "./context.js";
 import { Gate } from "./gate.js";
 import { combinations } from "./matrix.js";
@@ -39,10 +39,12 @@ export class RunSteps {
   }
 
   #begin(run: StepRun): void {
-    this.#run(run).then(
-      () => this.#ended(run),
-      (error: unknown) => this.#reject(error),
-    );
+    this.#context.activity
+      .work(() => this.#run(run))
+      .then(
+        () => this.#ended(run),
+        (error: unknown) => this.#reject(error),
+      );
   }
 
   #ended(run: StepRun): void {
@@ -88,7 +90,7 @@ export class RunSteps {
     if (!run.step.approve) return undefined;
     run.state = "waiting";
     this.#onStep(run);
-    return approved(this.#context, run.step);
+    return this.#context.activity.pause(() => approved(this.#context, run.step), approvalWait(this.#context, run.step));
   }
 
   async #membersOf(run: StepRun): Promise<Member[]> {
@@ -110,7 +112,8 @@ export class RunSteps {
       await new MemberRun(this.#context, { run, member, onState }).toEnd(signal);
       if (run.step.failFast && isBad(member.state) && !fast.signal.aborted) fast.abort(new Error(`${member.key} ${member.state}`));
     };
-    await Promise.all(run.members.map((member) => gate.through(() => one(member))));
+    const { activity } = this.#context;
+    await activity.pause(() => Promise.all(run.members.map((member) => gate.through(() => activity.work(() => one(member))))));
   }
 
   #told(run: StepRun, member: Member, before: StepState): void {

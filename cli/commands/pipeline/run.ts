@@ -3,7 +3,7 @@ import { type CodeParts, type FileCode, readPipelineFile } from "../../../contro
 import { checkParameters, type NewGraph } from "../../../controller/graph/index.js";
 import { failureText, PipelineRun, runGraphLocally, uploadCode } from "../../../controller/index.js";
 import { type GitRef, NavvyError, type ParameterValue } from "../../../protocol/index.js";
-import { connectionOf, type Call, type Handler } from "../../call.js";
+import { type Call, connectionOf, type Handler } from "../../call.js";
 import { shortId } from "../../output/words.js";
 import { capture } from "../task/git-spec.js";
 import { watchRun } from "./watch.js";
@@ -23,7 +23,10 @@ export const run: Handler<[string], RunOptions> = async (call, file) => {
   const read = await readPipelineFile(file, options.dryRun ? {} : { resolveCode: (code, folder) => codeOf(call, code, folder) });
   const graph = options.cache ? read : withoutCache(read);
   const parameters = checkParameters(graph, given(options.param));
-  if (options.dryRun) return void out.show({ kind: "pipeline-graph", name: () => graph.name }, graph, () => JSON.stringify({ ...graph, given: parameters }, null, 2));
+  if (options.dryRun)
+    return void out.show({ kind: "pipeline-graph", name: () => graph.name }, graph, () =>
+      JSON.stringify({ ...graph, given: parameters }, null, 2),
+    );
   if (options.local) return runLocally(call, graph, parameters);
   const made = await (await PipelineRun.create(await call.navvy(), graph, { parameters })).enqueue(options.queue);
   out.talk(`${graph.name} goes to queue ${options.queue} as ${made.id}   (navvy pipeline watch ${shortId(made.id)})`);
@@ -41,7 +44,8 @@ async function runLocally(call: Call<RunOptions>, graph: NewGraph, parameters: R
 }
 
 function withoutCache(graph: NewGraph): NewGraph {
-  const fresh = <S extends { cache?: "off" | "use" | "refresh" | undefined }>(step: S): S => (step.cache === "use" ? { ...step, cache: "refresh" } : step);
+  const fresh = <S extends { cache?: "off" | "use" | "refresh" | undefined }>(step: S): S =>
+    step.cache === "use" ? { ...step, cache: "refresh" } : step;
   return { ...graph, steps: graph.steps.map(fresh), finally: (graph.finally ?? []).map(fresh) };
 }
 
@@ -50,7 +54,8 @@ function given(pairs: string[]): Record<string, ParameterValue> {
   return Object.fromEntries(
     pairs.map((pair) => {
       const at = pair.indexOf("=");
-      if (at <= 0) throw new NavvyError("invalid_argument", `-p ${pair} names no value`, { fix: `-p ${pair.replace("=", "") || "NAME"}=VALUE` });
+      if (at <= 0)
+        throw new NavvyError("invalid_argument", `-p ${pair} names no value`, { fix: `-p ${pair.replace("=", "") || "NAME"}=VALUE` });
       return [pair.slice(0, at), pair.slice(at + 1)];
     }),
   );
