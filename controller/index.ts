@@ -5,7 +5,6 @@
 export { isNavvyError, NavvyError } from "../protocol/index.js";
 export * from "./autoscale/index.js";
 export * from "./cleanup/index.js";
-export { uploadCode } from "./code.js";
 export { connectTo, disconnect } from "./connection.js";
 export type { CloneOptions, CreateOptions, InitOptions, TaskReference } from "./options.js";
 export { type ParkOptions, park } from "./park.js";

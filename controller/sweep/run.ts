@@ -110,8 +110,8 @@ class SweepRun {
 
   /** When the first run began: its time counts over all of them. That it is in the journal makes a reset begin anew. */
   async #started(): Promise<number> {
-    const noted = await patiently(() => this.#navvy.journals.of(this.#me.id).put("started", new Date().toISOString()));
-    return Date.parse(String(noted.value));
+    const noted = await patiently(() => this.#navvy.journals.of(this.#me.id).put("started", true));
+    return Date.parse(noted.at);
   }
 
   get #deadlineMs(): number {

@@ -4,7 +4,9 @@ import { spawnAgent } from "../support/agent.js";
 import { eventually } from "../support/eventually.js";
 import { navvy, SWEEP, sweepFleet, trialsOf, value } from "../support/sweep-fleet.js";
 
-test("a sweep goes on elsewhere when its machine is killed half way, and starts no trial twice", { timeout: 120_000 }, async () => {
+test("a sweep goes on elsewhere when its agent leaves at once, and when its machine is killed; it starts no trial twice", {
+  timeout: 180_000,
+}, async () => {
   await using it = await sweepFleet();
   // The fifth trial and later ones wait at a gate.
   await it.template(
@@ -14,13 +16,21 @@ test("a sweep goes on elsewhere when its machine is killed half way, and starts 
   await using first = await spawnAgent(it.nats, { queues: ["nothing"] });
   const ran = await navvy(it.nats, "sweep", "run", ...SWEEP, "-p", "General/x=0..1", "--trials", "12", "--parallel", "3");
   const id = ran.stdout.trim();
+  const goesOn = (attempt: number) =>
+    it.c.navvy.tasks.wait(id, {
+      until: (sweep) => sweep.attempt === attempt && sweep.reported.progress?.n === 4,
+      timeoutMs: 40_000,
+    });
   await eventually("three trials run after the first four", async () => (await it.started()).length === 7, { timeoutMs: 40_000 });
-  first.kill("SIGKILL");
-  await using _second = await spawnAgent(it.nats, { queues: ["nothing"] });
-  await it.c.navvy.tasks.wait(id, { until: ({ attempt, phase }) => attempt === 2 && phase === "executing", timeoutMs: 30_000 });
+  await first.leaveNow();
+  await using second = await spawnAgent(it.nats, { queues: ["nothing"] });
+  await goesOn(2);
+  second.kill("SIGKILL");
+  await using _third = await spawnAgent(it.nats, { queues: ["nothing"] });
+  await goesOn(3);
   await writeFile(it.at("gate"), "");
   const sweep = await it.c.ended(id, 50_000);
-  expect([sweep.status, sweep.attempt, sweep.reported.progress]).toEqual(["completed", 2, { n: 12, of: 12, unit: "trials" }]);
+  expect([sweep.status, sweep.attempt, sweep.reported.progress]).toEqual(["completed", 3, { n: 12, of: 12, unit: "trials" }]);
   const trials = await trialsOf(it.c, id);
   expect(trials.map(({ status, attempt, ticket }) => [status, attempt, ticket])).toEqual(Array(12).fill(["completed", 1, 1]));
   expect((await it.started()).sort()).toEqual(trials.map((trial) => trial.id).sort());
