@@ -1,8 +1,8 @@
 import type { Navvy } from "../../broker/index.js";
 import { isEnded, NavvyError, type ParameterValue, SERVICES_QUEUE, type TaskRecord } from "../../protocol/index.js";
 import { checkGraph } from "../graph/check.js";
-import { checkParameters } from "../graph/parameters.js";
 import type { Graph, NewGraph, Step } from "../graph/graph.js";
+import { checkParameters } from "../graph/parameters.js";
 import { isStepOver, type StepState } from "../graph/step-state.js";
 import { patiently } from "../patience.js";
 import { untilEnded, type WaitForOptions } from "../wait.js";
@@ -156,6 +156,7 @@ export class PipelineRun {
     }
     const journal = this.#navvy.journals.of(this.id);
     const noted = await journal.put(KEYS.approval(name), word as unknown as ParameterValue);
+    await this.#navvy.tasks.unpark(this.id, `step ${name} was ${word.isApproved ? "approved" : "refused"} by ${noted.by}`);
     if ((noted.value as unknown as Approval).isApproved === word.isApproved) return;
     throw new NavvyError("conflict", `${noted.by} has ${word.isApproved ? "refused" : "approved"} step ${name} already, at ${noted.at}`);
   }
