@@ -12,10 +12,12 @@ import { pipelineCommand } from "./commands/pipeline.js";
 import { queueCommand } from "./commands/queue.js";
 import { reportCommand } from "./commands/report.js";
 import { runCommand } from "./commands/run.js";
+import { scheduleCommand } from "./commands/schedule.js";
 import { secretCommand } from "./commands/secret.js";
 import { gcCommand, storageCommand } from "./commands/storage.js";
 import { logsCommand, psCommand, taskCommand, waitCommand } from "./commands/task.js";
 import { topCommand } from "./commands/top.js";
+import { triggerCommand } from "./commands/trigger.js";
 import { versionCommand } from "./commands/version.js";
 import { watchCommand } from "./commands/watch.js";
 import { whyCommand } from "./commands/why.js";
@@ -39,7 +41,7 @@ export function makeProgram(): Command {
   program.commandsGroup("Day one:");
   for (const add of [devCommand, runCommand, psCommand, logsCommand, waitCommand, whyCommand, topCommand, doctorCommand]) add(program);
   program.commandsGroup("Everything else:");
-  const nouns = [taskCommand, pipelineCommand, queueCommand, agentCommand, secretCommand, artifactCommand, modelCommand];
+  const nouns = [taskCommand, pipelineCommand, scheduleCommand, triggerCommand, queueCommand, agentCommand, secretCommand, artifactCommand, modelCommand];
   for (const add of [...nouns, reportCommand, storageCommand, gcCommand, watchCommand, contextCommand, helpCommand, versionCommand])
     add(program);
   completionCommand(program);

@@ -3,6 +3,7 @@
  * queue, wait, look at what came back, act on it.
  */
 export { isNavvyError, NavvyError } from "../protocol/index.js";
+export { uploadCode } from "./code.js";
 export { connectTo, disconnect } from "./connection.js";
 export type { CloneOptions, CreateOptions, InitOptions, TaskReference } from "./options.js";
 export { type ParkOptions, park } from "./park.js";

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { FiredBy } from "./launch.js";
 import { Outcome } from "./outcome.js";
 import { CHILDREN_ON_ABORT, Parked } from "./parking.js";
 import { ON_DISCONNECT, PHASES, STATUSES } from "./states.js";
@@ -139,11 +140,14 @@ export const TaskRecord = z.object({
   project: z.string(),
   taskType: z.string(),
   tags: z.array(z.string()).default([]),
+  /** When each tag was added that was not there from the beginning. */
+  tagged: z.record(z.string(), z.string()).optional(),
   comment: z.string().optional(),
   parent: z.string().optional(),
   clonedFrom: z.string().optional(),
   /** Of a step of a pipeline that may be taken from a cache: its key, the hash of each of its parts, and why it ran. */
   cache: z.object({ key: z.string(), parts: z.record(z.string(), z.string()), why: z.string() }).optional(),
+  firedBy: FiredBy.optional(),
   archived: z.boolean().default(false),
   createdAt: z.string(),
   createdBy: z.string(),

@@ -11,6 +11,8 @@ import { Roller } from "./roller.js";
 import { Scheduler } from "./scheduler.js";
 import { Sweeper } from "./sweeper.js";
 import { Waker } from "./waker.js";
+import { Timetable } from "./timetable.js";
+import { Tripwires } from "./tripwires.js";
 
 export interface CoordinatorParts {
   navvy: Navvy;
@@ -24,8 +26,8 @@ const LANES_EVERY_MS = 60_000;
 
 /**
  * The duties of the fleet, done by whichever agent holds the leader's key: reaper, sweeper, scheduler, waker of parked tasks, aborter of
- * children, roller, collector. Each is a set of idempotent compare-and-sets, so a leader that froze in the middle of a pass and wakes up
- * beside a new one does no harm.
+ * children, roller, collector, timetable, tripwires. Each is a set of idempotent compare-and-sets, so a leader that froze in the middle of
+ * a pass and wakes up beside a new one does no harm.
  */
 export class Coordinator {
   readonly #parts: CoordinatorParts;
@@ -40,6 +42,8 @@ export class Coordinator {
   #children: ChildAborter | undefined;
   #roller: Roller | undefined;
   #collector: Collector | undefined;
+  #timetable: Timetable | undefined;
+  #tripwires: Tripwires | undefined;
   #timer: NodeJS.Timeout | undefined;
   #turn: Promise<void> | undefined;
   #isStopped = false;
@@ -95,13 +99,18 @@ export class Coordinator {
     if (this.#open) return;
     const { navvy, log } = this.#parts;
     log.info("this agent coordinates the fleet");
-    this.#scheduler?.close(); // of a time in office that never got its watch
+    this.#scheduler?.close(); // of a time in office that never got its watches
+    this.#timetable?.close();
+    this.#tripwires?.close();
     const scheduler = new Scheduler(navvy, log);
     this.#reaper.forget();
     this.#scheduler = scheduler;
     this.#waker?.close();
     const waker = (this.#waker = new Waker(navvy, log));
     const children = (this.#children = new ChildAborter(navvy, log));
+    const timetable = await Timetable.open({ navvy, log });
+    this.#timetable = timetable;
+    this.#tripwires = await Tripwires.open({ navvy, log });
     this.#open = await OpenTasks.open(navvy, {
       onChange: (task) => {
         for (const duty of [scheduler, waker, children]) duty.consider(task);
@@ -109,6 +118,7 @@ export class Coordinator {
       onOver: (id, task) => {
         waker.over(id);
         children.over(id, task, this.#open);
+        timetable.taskEnded(id);
       },
       onComplete: () => this.#lookAgain(),
     });
@@ -129,6 +139,8 @@ export class Coordinator {
     this.#waker?.close();
     this.#roller?.close();
     this.#collector?.close();
+    this.#timetable?.close();
+    this.#tripwires?.close();
     this.#open = undefined;
     this.#scheduler = undefined;
     this.#waker = undefined;

@@ -103,3 +103,12 @@ test("back-off doubles and ends at ten minutes", () => {
   expect(waitMs(3) / waitMs(2)).toBeCloseTo(2, 1);
   expect(waitMs(60)).toBeLessThanOrEqual(600_100);
 });
+
+test("a controller that was killed goes on, and uses up none of its retries", () => {
+  const killed = { kind: "signalled", signal: "SIGKILL" } as const;
+  const controller = { ...running(), taskType: "controller" };
+  expect(afterOutcome(controller, killed)).toMatchObject({ status: "queued", class: "front", losses: 1, failures: 0 });
+  expect(afterOutcome({ ...controller, losses: 3 }, killed)).toMatchObject({ status: "failed", reason: "lost: its process was killed" });
+  expect(afterOutcome(controller, { kind: "signalled", signal: "SIGSEGV" }).status).toBe("failed");
+  expect(afterOutcome(running(), killed).status).toBe("failed");
+});

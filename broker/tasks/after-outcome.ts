@@ -16,6 +16,7 @@ export interface Left extends Pick<Attempt, "logBytes"> {
  *   success → completed, or parked when it wished to be · aborted, or any end under an open abort wish → aborted
  *   failure of the program → queued again while the user's retries last, else failed
  *   failure of the machine → queued again in front while its cap lasts, else failed; never a user's retry
+ *   a controller that was killed → as if its machine had failed: it has a journal, and goes on where it was
  */
 export function afterOutcome(record: TaskRecord, outcome: Outcome, left: Left = {}): TaskRecord {
   const { logBytes, park } = left;
@@ -40,12 +41,12 @@ export function afterOutcome(record: TaskRecord, outcome: Outcome, left: Left = 
 
   if (isSuccess(outcome) && !park) return end("completed", "exited 0");
   if (outcome.kind === "aborted" || abort !== undefined) return end("aborted", abort?.reason ?? outcome.reason ?? "aborted");
-  if (blame(outcome) === "machine") {
+  if (blame(outcome) === "machine" || isInterrupted(record, outcome)) {
     if (outcome.kind === "given_back") return again({ class: "front" }, outcome.reason ?? "given back");
     const losses = record.losses + 1;
     if (losses > record.spec.lostLimit || record.spec.command.length === 0)
-      return { ...end("failed", `lost: ${outcome.reason ?? "its machine was lost"}`), losses };
-    return again({ class: "front", losses }, `lost ${losses} of ${record.spec.lostLimit}: ${outcome.reason ?? "its machine was lost"}`);
+      return { ...end("failed", `lost: ${lossOf(outcome)}`), losses };
+    return again({ class: "front", losses }, `lost ${losses} of ${record.spec.lostLimit}: ${lossOf(outcome)}`);
   }
   const failures = record.failures + 1;
   const { limit, backoffMs } = record.spec.retries;
@@ -53,6 +54,15 @@ export function afterOutcome(record: TaskRecord, outcome: Outcome, left: Left = 
   const delayMs = Math.min(backoffMs * BACKOFF_FACTOR ** (failures - 1), MAX_BACKOFF_MS);
   const patch = delayMs > 0 ? { failures, notBefore: new Date(Date.now() + delayMs).toISOString() } : { failures };
   return again(patch, `retry ${failures} of ${limit} after ${describe(outcome)}`);
+}
+
+/** SIGKILL comes from a person or from a machine in need, never from the program itself. */
+function isInterrupted({ taskType }: TaskRecord, { kind, signal }: Outcome): boolean {
+  return taskType === "controller" && kind === "signalled" && signal === "SIGKILL";
+}
+
+function lossOf({ kind, reason }: Outcome): string {
+  return reason ?? (kind === "signalled" ? "its process was killed" : "its machine was lost");
 }
 
 /**

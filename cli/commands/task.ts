@@ -137,6 +137,13 @@ function movers(task: Command): void {
     .argument("<task...>", TASK)
     .option("--force", "also published ones")
     .action(act(async () => (await load()).remove));
+  task
+    .command("tag")
+    .description("add and remove tags, whatever state tasks are in")
+    .argument("<task...>", TASK)
+    .option("--add <tag>", "repeatable", collect)
+    .option("--remove <tag>", "repeatable", collect)
+    .action(act(async () => (await load()).tag));
   const simple = {
     dequeue: "take waiting tasks back to draft",
     reset: "take ended tasks back to draft",

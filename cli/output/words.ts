@@ -33,6 +33,8 @@ const STATES: Record<string, [string, Style]> = {
   left: ["–", "dim"],
   open: ["●", "green"],
   paused: ["◍", "yellow"],
+  active: ["●", "green"],
+  ended: ["–", "dim"],
 };
 
 /** `● running`; colours only where the stream shows them (NO_COLOR, FORCE_COLOR, no terminal). */

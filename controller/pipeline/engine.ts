@@ -1,7 +1,7 @@
 import { setMaxListeners } from "node:events";
 import type { Navvy } from "../../broker/index.js";
 import type { ParameterValue, TaskRecord } from "../../protocol/index.js";
-import { fill } from "../expression/index.js";
+import { fill, referencesIn } from "../expression/index.js";
 import type { RunView } from "../expression/scope.js";
 import type { CheckedGraph } from "../graph/check.js";
 import type { StepState } from "../graph/step-state.js";
@@ -181,12 +181,9 @@ export class Engine {
     const state = failures.length > 0 ? "failed" : this.#stop.signal.aborted ? "aborted" : "completed";
     if (this.#stop.signal.aborted && failures.length === 0)
       failures.push({ step: "", state: "aborted", reason: (this.#stop.signal.reason as Error).message });
-    const outputs: Record<string, ParameterValue> = {};
-    if (state === "completed" && Object.keys(plan.graph.outputs).length > 0) {
-      const [any] = steps;
-      if (any) Object.assign(outputs, fill(plan.graph.outputs, await views.scope(plan.steps.keys(), { run: any })));
-    }
-    return { state, failures, outputs };
+    if (state !== "completed" || Object.keys(plan.graph.outputs).length === 0) return { state, failures, outputs: {} };
+    const scope = await views.scope(new Set(referencesIn(plan.graph.outputs).flatMap(({ step }) => step ?? [])), {});
+    return { state, failures, outputs: fill(plan.graph.outputs, scope) as Record<string, ParameterValue> };
   }
 }
 

@@ -5,6 +5,7 @@ import type { Graph, NewGraph, Step } from "../graph/graph.js";
 import { checkParameters } from "../graph/parameters.js";
 import { isStepOver, type StepState } from "../graph/step-state.js";
 import { patiently } from "../patience.js";
+import { CONTROLLER_LOST_LIMIT } from "../remote.js";
 import { untilEnded, type WaitForOptions } from "../wait.js";
 import { type Approval, mayApprove } from "./approval.js";
 import { KEYS } from "./notebook.js";
@@ -52,7 +53,7 @@ export class PipelineRun {
         project: graph.project,
         taskType: "controller",
         tags: [PIPELINE_TAG, ...graph.tags, ...(options.tags ?? [])],
-        spec: { command: ["navvy", "pipeline", "execute"], inputs: await graphInput(navvy, graph) },
+        spec: { command: ["navvy", "pipeline", "execute"], inputs: await graphInput(navvy, graph), lostLimit: CONTROLLER_LOST_LIMIT },
         parameters: Object.fromEntries(Object.entries(parameters).map(([name, value]) => [`General/${name}`, value])),
       }),
     );

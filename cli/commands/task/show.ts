@@ -45,6 +45,7 @@ export function describeTask(task: TaskRecord, { isHeld = true }: { isHeld?: boo
     ["awaits", task.parked && awaitedWords(task.parked)],
     ["cloned", task.clonedFrom && `from ${task.clonedFrom}`],
     ["parent", task.parent],
+    ["fired by", firedByWords(task)],
     ["env", pairsOf(task.spec.env)],
     ["params", parametersOf(task)],
     ["outputs", pairsOf(task.reported.outputs)],
@@ -61,6 +62,12 @@ export function describeTask(task: TaskRecord, { isHeld = true }: { isHeld?: boo
     ...metricTable(task),
     ...artifactTable(task),
   ].join("\n");
+}
+
+function firedByWords({ firedBy }: TaskRecord): string | undefined {
+  if (!firedBy) return undefined;
+  const { kind, name, run, at, task } = firedBy;
+  return [`${kind} ${name}`, run === undefined ? undefined : `run ${run}`, task && `for task ${task}`, at].filter(Boolean).join(", ");
 }
 
 /** Requested, delivered, confirmed: each with its time, or that it has yet to come. */
