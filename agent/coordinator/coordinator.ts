@@ -10,9 +10,9 @@ import { Reaper } from "./reaper.js";
 import { Roller } from "./roller.js";
 import { Scheduler } from "./scheduler.js";
 import { Sweeper } from "./sweeper.js";
-import { Waker } from "./waker.js";
 import { Timetable } from "./timetable.js";
 import { Tripwires } from "./tripwires.js";
+import { Waker } from "./waker.js";
 
 export interface CoordinatorParts {
   navvy: Navvy;
