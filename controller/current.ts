@@ -4,7 +4,7 @@ import { task } from "../task/index.js";
 import { followEnding } from "./ending.js";
 import { LocalRun } from "./local-run.js";
 import type { InitOptions } from "./options.js";
-import { DEFAULT_PARK_AFTER_MS, parkWhenWaiting } from "./parking.js";
+import { parkWhenWaiting } from "./parking.js";
 import { patiently } from "./patience.js";
 import { type Report, reportToAgent } from "./report.js";
 
@@ -24,7 +24,7 @@ export async function startCurrent(navvy: Navvy, options: InitOptions): Promise<
     followEnding((outcome) => abortChildren(navvy, id, { outcome, policy: options.onAbort }));
     // Whoever leads sees to that too, where this process can not: parked, killed, lost.
     if (options.onAbort !== undefined) task.childrenOnAbort(options.onAbort);
-    if (options.parks) parkWhenWaiting(options.parkAfterMs ?? DEFAULT_PARK_AFTER_MS);
+    if (options.parks) parkWhenWaiting(options.parkAfterMs);
     return { record, report: reportToAgent() };
   }
   const local = await LocalRun.start(navvy, {

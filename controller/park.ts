@@ -12,6 +12,8 @@ export interface ParkOptions {
   until?: Date | string;
   /** `navvy task unpark`, or a program's `tasks.unpark`. */
   keys?: boolean;
+  /** An abort does not end it at once: it is started once more with the wish in its record (`me.record.abort`). */
+  tidies?: boolean;
 }
 
 /**
@@ -26,10 +28,11 @@ export async function park(options: ParkOptions): Promise<never> {
   return leaveProcess();
 }
 
-function wishOf({ on = [], all, until, keys }: ParkOptions): ParkWish {
+function wishOf({ on = [], all, until, keys, tidies }: ParkOptions): ParkWish {
   const ids = [...new Set(Array.from(on, (each) => (typeof each === "string" ? each : each.id)))];
   const time = until instanceof Date ? until.toISOString() : until;
-  const parsed = ParkWish.safeParse({ on: ids, ...(all ? { all } : {}), ...(time ? { until: time } : {}), ...(keys ? { keys } : {}) });
+  const flags = Object.fromEntries(Object.entries({ all, keys, tidies }).filter(([, value]) => value === true));
+  const parsed = ParkWish.safeParse({ on: ids, ...flags, ...(time ? { until: time } : {}) });
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
     throw new NavvyError("invalid_argument", `can not park: ${issue?.path.join(".")} ${issue?.message}`, {

@@ -15,6 +15,8 @@ export const ParkWish = z.object({
   until: z.iso.datetime({ offset: true }).optional(),
   /** Someone wakes it when there is something new for it: an approval, say. Without tasks and time nothing else does. */
   keys: z.boolean().optional(),
+  /** An abort does not end it at once but starts it once more, with the wish in its record, to see to what it has to. */
+  tidies: z.boolean().optional(),
 });
 export type ParkWish = z.infer<typeof ParkWish>;
 

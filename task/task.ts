@@ -204,7 +204,7 @@ export class CurrentTask {
    * When this process exits with 0, its task is not done but waits without a process: until one of the tasks has ended (`all`: every one
    * of them), until a time, or until someone wakes it (`keys`). Then the program is started again from its top.
    */
-  park(wish: { on?: string[]; all?: boolean; until?: string; keys?: boolean }): void {
+  park(wish: { on?: string[]; all?: boolean; until?: string; keys?: boolean; tidies?: boolean }): void {
     this.#send({ t: "park", ...wish });
   }
 

@@ -80,8 +80,12 @@ const postProgress: Act = async (call) => {
 
 /** Takes effect when the process exits with 0. */
 const postPark: Act = async (call) => {
-  const { on, all, until, keys } = await readJson(call);
-  return appendOne(call, { t: "park", on, all, until, keys }, '{"on": ["<task id>"]}, {"until": "2026-01-31T12:00:00Z"} or {"keys": true}');
+  const { on, all, until, keys, tidies } = await readJson(call);
+  return appendOne(
+    call,
+    { t: "park", on, all, until, keys, tidies },
+    '{"on": ["<task id>"]}, {"until": "2026-01-31T12:00:00Z"} or {"keys": true}',
+  );
 };
 
 async function appendOne({ attempt }: Call, event: object, fix: string): Promise<object> {

@@ -64,7 +64,9 @@ export interface Plumbing extends LogShipperParts, ReportsParts {
 }
 
 export function plumbing(parts: AttemptParts, claim: Claim, slot: Slot): Plumbing {
-  return plumb(parts, { claim, slot }, new SetupLog(folderOf(parts.config, claim)));
+  const pipes = plumb(parts, { claim, slot }, new SetupLog(folderOf(parts.config, claim)));
+  pipes.control.knowsOfAbort = claim.record.abort !== undefined;
+  return pipes;
 }
 
 /** For an attempt that an earlier run of the agent began. */

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import type { Outcome, TaskRecord } from "../../protocol/index.js";
 import { afterOutcome } from "./after-outcome.js";
 import { newDraft } from "./draft.js";
-import { claimed, now } from "./transition.js";
+import { aborting, claimed, now } from "./transition.js";
 
 function running(change: Partial<TaskRecord> = {}, spec: Partial<TaskRecord["spec"]> = {}): TaskRecord {
   const draft = newDraft({ name: "t", spec: { command: ["true"], ...spec } }, "me");
@@ -78,6 +78,24 @@ test("a success that wishes to be parked waits in its queue, unless it was woken
   expect([woken.parked, woken.wokenAt]).toEqual([undefined, undefined]);
   const abort = { at: "", by: "me", reason: "enough" };
   expect(afterOutcome({ ...record, abort }, { kind: "exited", code: 0 }, { park })).toMatchObject({ status: "aborted", reason: "enough" });
+});
+
+test("an abort wakes a parked task that has more to do then, once, whenever it comes", () => {
+  const park = { on: [], keys: true, tidies: true };
+  const abort = { at: "2026-01-01T00:00:00Z", by: "me", reason: "enough" };
+  const success = { kind: "exited", code: 0 } as const;
+  const entry = { attempt: 2, agent: "a", session: "s", claimedAt: "2026-01-01T00:00:01Z" };
+  for (const woken of [
+    afterOutcome({ ...running(), abort }, success, { park }),
+    aborting(afterOutcome(running(), success, { park }), abort),
+  ]) {
+    expect(woken).toMatchObject({ status: "queued", class: "front", abort, reason: "woken to end: enough" });
+    expect(woken.parked).toBeUndefined();
+    const next = claimed(woken, entry, undefined);
+    expect(next.abort?.deliveredAt).toBe(entry.claimedAt);
+    expect(afterOutcome(next, success, { park }).status).toBe("aborted");
+    expect(aborting(woken, abort)).toMatchObject({ status: "aborted", abort });
+  }
 });
 
 test("attempts that parked make room for each other and not for the others, and reports are kept from the first of them on", () => {

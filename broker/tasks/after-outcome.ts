@@ -20,7 +20,9 @@ export interface Left extends Pick<Attempt, "logBytes"> {
  */
 export function afterOutcome(record: TaskRecord, outcome: Outcome, left: Left = {}): TaskRecord {
   const { logBytes, park } = left;
-  if (isSuccess(outcome) && park && !record.abort) return parked(record, outcome, { ...left, park });
+  // A wish to abort that it has not heard of yet wakes one that has more to do then.
+  const isUnheard = park?.tidies === true && record.abort?.deliveredAt === undefined;
+  if (isSuccess(outcome) && park && (!record.abort || isUnheard)) return parked(record, outcome, { ...left, park });
   const at = now();
   const by = record.owner?.agent ?? "navvy";
   const { owner: _owner, abort, ...rest } = record;
@@ -74,6 +76,8 @@ function parked(record: TaskRecord, outcome: Outcome, { logBytes, park }: Left &
   const attempts = withOutcome(record, outcome, { endedAt: at, parked: true, ...(logBytes ? { logBytes } : {}) });
   const common = { ...attempts, firstAttempt: record.firstAttempt ?? record.attempt };
   const by = owner?.agent ?? "navvy";
+  const { abort } = record;
+  if (abort) return requeued(rest, { reason: `woken to end: ${abort.reason}`, by, patch: { ...common, class: "front", abort } });
   if (record.wokenAt !== undefined)
     return requeued(rest, { reason: "woken while it was about to park", by, patch: { ...common, class: "front" } });
   return requeued(rest, { reason: `parked: ${awaited(park)}`, by, patch: { ...common, parked: { ...park, at } } });

@@ -140,6 +140,7 @@ export class Tasks {
         queue: to.queue ?? task.queue,
         ...(task.notBefore ? { notBefore: task.notBefore } : {}),
         ...(task.parked ? { parked: task.parked } : {}),
+        ...(task.abort ? { abort: task.abort } : {}),
       };
       return requeued(task, { reason: `moved to ${patch.queue}/${patch.class}`, by: this.#bus.actor, patch });
     });
@@ -156,6 +157,7 @@ export class Tasks {
     const wish = { at: now(), by: this.#bus.actor, reason, ...(options.graceMs === undefined ? {} : { graceMs: options.graceMs }) };
     const task = await this.#change(reference, { event: "abort_requested" }, (record) => aborting(record, wish));
     if (task.status === "aborted") return { task, progress: "aborted" };
+    if (task.status === "queued") await this.claims.requeue(task);
     const reply = await askAgent(this.#bus, task.owner?.agent ?? "", {
       verb: "abort",
       task: task.id,

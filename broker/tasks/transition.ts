@@ -64,10 +64,11 @@ export function withAttempt({ attempts }: TaskRecord, attempt: Attempt): Attempt
   return [...attempts.filter((each) => !isLeftOut.has(each)), attempt].slice(-MAX_ATTEMPTS_KEPT);
 }
 
-/** A running record with the wish; one that does not run, parked or not, ends at once. */
+/** A running record with the wish; one that does not run ends at once, unless it is parked and has to see to something first. */
 export function aborting(record: TaskRecord, wish: AbortWish): TaskRecord {
   if (record.status === "running") return { ...record, abort: { ...record.abort, ...wish } };
   const { at, by, reason } = wish;
+  if (record.parked?.tidies) return requeued(record, { reason: `woken to end: ${reason}`, by, patch: { class: "front", abort: wish } });
   return moved(record, "aborted", { reason, by, at, patch: { abort: wish, endedAt: at, outcome: { kind: "aborted", reason } } });
 }
 
@@ -85,6 +86,7 @@ export function claimed(record: TaskRecord, entry: Attempt, onDisconnect: OnDisc
       phase: "claimed",
       ...(record.firstAttempt === undefined ? { reported: emptyReport() } : {}),
       ...(onDisconnect ? { onDisconnect } : {}),
+      ...(record.abort ? { abort: { ...record.abort, deliveredAt: at } } : {}),
     },
   });
 }

@@ -71,7 +71,7 @@ navvy.output("ended", [run.outputs["n"] for run in runs])
 navvy.wait_any([gate], park_after=0.5)
 navvy.output("first", [first, gate.status, navvy.attempt])`);
   const parked = await fleet.navvy.tasks.wait(controller.id, { until: ({ parked }) => parked !== undefined, timeoutMs: 60_000 });
-  expect(parked).toMatchObject({ attempt: 2, failures: 1, reported: { outputs: { ended: [0, 1, 2] } } });
+  expect(parked).toMatchObject({ attempt: 2, losses: 1, reported: { outputs: { ended: [0, 1, 2] } } });
   await fleet.navvy.tasks.abort(parked.parked?.on[0] ?? "");
   await controller.wait({ timeoutMs: 60_000 });
   expect([controller.outputs, await textOf(controller)]).toEqual([{ ended: [0, 1, 2], first: [{ of: 1 }, "aborted", 3] }, ""]);
