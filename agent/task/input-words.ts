@@ -25,7 +25,8 @@ export function withPaths(text: string, { folder, names }: Inputs): string {
 /** The same in what a shell reads: never split, whatever quotes it stands in. */
 export function withPathsInScript(script: string, { names }: Inputs): string {
   if (names.size === 0) return script;
-  return script.replace(PLACEHOLDER, (whole, escape: string, name: string, at: number) => {
+  return script.replace(PLACEHOLDER, (...match) => {
+    const [whole, escape, name, at] = match as unknown as [string, string, string, number];
     if (escape) return whole.slice(1);
     const path = `\${NAVVY_INPUTS}/${known(name, names)}`;
     const quote = openQuote(script.slice(0, at));

@@ -78,7 +78,6 @@ export const ON_FAILURE = ["stop", "continue", "skip_children"] as const;
 export type OnFailure = (typeof ON_FAILURE)[number];
 
 export const CACHE_MODES = ["off", "use", "refresh"] as const;
-export type CacheMode = (typeof CACHE_MODES)[number];
 
 /** Patterns with `*`, of names of its task's own; each is copied as `<step>/<name>`. */
 export const Monitors = z.object({

@@ -53,14 +53,12 @@ export interface RunResult {
 export class Engine {
   readonly #context: Context;
   readonly #stop: AbortController;
-  readonly #parts: EngineParts;
   readonly #run: RunView;
   readonly #listening: { close(): void };
   readonly #served: ServedCheck;
   #over = 0;
 
   private constructor(parts: EngineParts, opened: { context: Context; stop: AbortController; run: RunView; listening: { close(): void } }) {
-    this.#parts = parts;
     this.#context = opened.context;
     this.#stop = opened.stop;
     this.#run = opened.run;

@@ -60,7 +60,7 @@ export class Launcher {
     const limit = step.timeLimitMs === undefined ? {} : { timeLimitMs: step.timeLimitMs };
     const spec = specOf(step, merged(merged(action.template?.spec ?? {}, action.spec), overrides, limit));
     const parameters = fill(step.parameters, scope) as Record<string, ParameterValue>;
-    const queue = step.queue === undefined ? undefined : String(fill(step.queue, scope));
+    const queue = step.queue === undefined ? undefined : textOf(fill(step.queue, scope));
     const explicit = this.#explicit(step, scope, inputs);
     return {
       ...(action.template ? { template: action.template } : {}),
@@ -92,7 +92,7 @@ export class Launcher {
     const { action } = step;
     switch (action.kind) {
       case "template": {
-        const template = await this.template(String(fill(action.task, scope)));
+        const template = await this.template(textOf(fill(action.task, scope)));
         return { template, taskType: template.taskType, spec: {} };
       }
       case "task": {

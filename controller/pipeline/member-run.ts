@@ -1,4 +1,4 @@
-import { isNavvyError, NavvyError, parseCondition, type TaskRecord } from "../../protocol/index.js";
+import { isNavvyError, type NavvyError, parseCondition, type TaskRecord } from "../../protocol/index.js";
 import { evaluate, parseExpression } from "../expression/index.js";
 import type { StepState } from "../graph/step-state.js";
 import { patiently } from "../patience.js";

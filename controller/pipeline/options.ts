@@ -1,5 +1,5 @@
 import type { ParameterValue, QueueClass, Resources, TaskSpec } from "../../protocol/index.js";
-import type { CacheMode, Graph, GraphParameter, NewGraph, OnFailure, Retry } from "../graph/graph.js";
+import type { NewGraph, OnFailure, Retry } from "../graph/graph.js";
 import type { StepHooks } from "./context.js";
 
 /** What a pipeline is called, and what holds for all of it. */
@@ -92,5 +92,3 @@ export interface TaskStepOptions extends StepOptions {
   pipeline?: { graph: NewGraph };
   with?: Record<string, ParameterValue>;
 }
-
-export type { CacheMode, Graph, GraphParameter };

@@ -6,7 +6,6 @@ import type { Current } from "../current.js";
 import { leaveProcess } from "../ending.js";
 import { checkGraph } from "../graph/check.js";
 import type { GraphParameter, NewGraph } from "../graph/graph.js";
-import { isStepOver, type StepState } from "../graph/step-state.js";
 import { draftOfProgram, say } from "../remote.js";
 import type { WaitForOptions } from "../wait.js";
 import type { StepHooks } from "./context.js";

@@ -43,7 +43,13 @@ export async function runHere(here: Here): Promise<Going> {
   parkWhenWaiting();
   const turn = graph.graph.concurrency ? await takeTurn(navvy, own, graph.graph) : undefined;
   const engine = await Engine.open({ navvy, own, graph, params, program: here.program, hooks: here.hooks ?? new Map(), queue: here.queue });
-  const ended = asParkable(engine.activity, () => waiting(() => toEnd(engine, here))).finally(() => turn?.end());
+  const ended = asParkable(engine.activity, async () => {
+    try {
+      return await waiting(() => toEnd(engine, here));
+    } finally {
+      await turn?.end();
+    }
+  });
   ended.catch(() => undefined); // whoever waits hears of it
   // It was parked, and is started once more for what comes at the end.
   const { abort } = own.record;

@@ -141,7 +141,7 @@ describe("a pipeline on the services queue", () => {
     };
     const both = await Promise.all([await cached("cached"), await cached("cached")].map(ended));
     expect(both.map(([status]) => status)).toEqual(["completed", "completed"]);
-    expect(both.map(([, state]) => state).sort()).toEqual(["cached", "completed"]);
+    expect(both.map(([, state]) => state).sort((a = "", b = "") => a.localeCompare(b))).toEqual(["cached", "completed"]);
     expect(both[0]?.[2]).toBe(both[1]?.[2]);
     const ran = await fleet.navvy.tasks.get(String(both[0]?.[2]));
     expect(ran.cache?.why).toBe("it has not run before");

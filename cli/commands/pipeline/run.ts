@@ -22,10 +22,10 @@ export const run: Handler<[string], RunOptions> = async (call, file) => {
   const read = await readPipelineFile(file, options.dryRun ? {} : { resolveCode: codeResolver(call) });
   const graph = options.cache ? read : withoutCache(read);
   const parameters = checkParameters(graph, given(options.param));
-  if (options.dryRun)
-    return void out.show({ kind: "pipeline-graph", name: () => graph.name }, graph, () =>
-      JSON.stringify({ ...graph, given: parameters }, null, 2),
-    );
+  if (options.dryRun) {
+    out.show({ kind: "pipeline-graph", name: () => graph.name }, graph, () => JSON.stringify({ ...graph, given: parameters }, null, 2));
+    return 0;
+  }
   if (options.local) return runLocally(call, graph, parameters);
   const made = await (await PipelineRun.create(await call.navvy(), graph, { parameters })).enqueue(options.queue);
   out.talk(`${graph.name} goes to queue ${options.queue} as ${made.id}   (navvy pipeline watch ${shortId(made.id)})`);
