@@ -38,6 +38,7 @@ export {
   type Claims,
   type CloneOverrides,
   DEFAULT_PROJECT,
+  derivedId,
   type EnqueueOptions,
   type Held,
   type NewTask,

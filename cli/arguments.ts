@@ -65,7 +65,7 @@ export function collect(value: string, before: string[] = []): string[] {
 /** `Section/name=value`: the value is JSON where it reads as JSON, else a string. The broker checks the section. */
 export function collectParameter(text: string, before: Record<string, ParameterValue> = {}): Record<string, ParameterValue> {
   const [name, value] = splitPair(text, "Section/name=value");
-  return { ...before, [name]: jsonOrString(value) };
+  return { ...before, [name]: valueOrText(value) };
 }
 
 /** `KEY=VALUE`; `KEY` alone takes the value from this environment. */
@@ -92,7 +92,8 @@ export function parseGpus(text: string): "auto" | "none" | "all" | number[] {
   throw new InvalidArgumentError("auto, none, all, or GPU numbers such as 0,1 are wanted.");
 }
 
-function jsonOrString(text: string): ParameterValue {
+/** A value as it is typed: JSON where it reads as JSON, else the text. */
+export function valueOrText(text: string): ParameterValue {
   try {
     const value = JSON.parse(text) as ParameterValue;
     // A number that would lose digits is an identifier that looks like one.

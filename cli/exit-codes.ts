@@ -17,6 +17,7 @@ export const EXIT = {
   timedOut: 124,
   setupFailed: 125,
   interrupted: 130,
+  terminated: 143,
 } as const;
 
 /** What each code says, for people. */
@@ -35,6 +36,7 @@ export const EXIT_MEANINGS: Record<keyof typeof EXIT, string> = {
   timedOut: "task hit its own time limit, as timeout(1) says it",
   setupFailed: "task could not be started: code, command, environment",
   interrupted: "interrupted here; the task goes on",
+  terminated: "a controller was asked to end, by SIGTERM",
 };
 
 const BY_ERROR: Partial<Record<ErrorCode, number>> = {

@@ -2,6 +2,8 @@ import { Command, Option } from "commander";
 import { childOf } from "./command-path.js";
 import { agentCommand } from "./commands/agent.js";
 import { artifactCommand } from "./commands/artifact.js";
+import { autoscaleCommand } from "./commands/autoscale.js";
+import { cleanupCommand } from "./commands/cleanup.js";
 import { completionCommand } from "./commands/completion.js";
 import { contextCommand } from "./commands/context.js";
 import { devCommand } from "./commands/dev.js";
@@ -15,6 +17,7 @@ import { runCommand } from "./commands/run.js";
 import { scheduleCommand } from "./commands/schedule.js";
 import { secretCommand } from "./commands/secret.js";
 import { gcCommand, storageCommand } from "./commands/storage.js";
+import { sweepCommand } from "./commands/sweep.js";
 import { logsCommand, psCommand, taskCommand, waitCommand } from "./commands/task.js";
 import { topCommand } from "./commands/top.js";
 import { triggerCommand } from "./commands/trigger.js";
@@ -41,7 +44,20 @@ export function makeProgram(): Command {
   program.commandsGroup("Day one:");
   for (const add of [devCommand, runCommand, psCommand, logsCommand, waitCommand, whyCommand, topCommand, doctorCommand]) add(program);
   program.commandsGroup("Everything else:");
-  const nouns = [taskCommand, pipelineCommand, scheduleCommand, triggerCommand, queueCommand, agentCommand, secretCommand, artifactCommand, modelCommand];
+  const nouns = [
+    taskCommand,
+    pipelineCommand,
+    sweepCommand,
+    scheduleCommand,
+    triggerCommand,
+    queueCommand,
+    agentCommand,
+    autoscaleCommand,
+    cleanupCommand,
+    secretCommand,
+    artifactCommand,
+    modelCommand,
+  ];
   for (const add of [...nouns, reportCommand, storageCommand, gcCommand, watchCommand, contextCommand, helpCommand, versionCommand])
     add(program);
   completionCommand(program);

@@ -15,13 +15,18 @@ export interface TimetableParts {
   now?: () => number;
 }
 
+/** A schedule, and when it is due next: to read that out of an expression takes a while. */
+interface Entry extends Scheduled {
+  next: number;
+}
+
 /**
  * Runs the schedules while this agent leads: one timer for the next that is due, and a watch on their entries. Level-triggered: who takes
  * office brings every schedule up to date, so what fell due meanwhile and what a dead leader had begun is found.
  */
 export class Timetable {
   readonly #parts: TimetableParts;
-  readonly #scheduled = new Map<string, Scheduled>();
+  readonly #entries = new Map<string, Entry>();
   /** Of schedules with runs that wait: the task that they wait for → the schedule. */
   readonly #awaited = new Map<string, string>();
   /** What is to be brought up to date, in turn, and what is under way. */
@@ -61,11 +66,12 @@ export class Timetable {
   }
 
   #take(name: string, scheduled: Scheduled | undefined): void {
-    const before = this.#scheduled.get(name)?.state.last;
+    const before = this.#entries.get(name)?.state.last;
     if (before && this.#awaited.get(before.task) === name) this.#awaited.delete(before.task);
-    if (scheduled === undefined) this.#scheduled.delete(name);
+    if (scheduled === undefined) this.#entries.delete(name);
     else {
-      this.#scheduled.set(name, scheduled);
+      const next = this.#parts.navvy.schedules.nextOf(scheduled) ?? Number.POSITIVE_INFINITY;
+      this.#entries.set(name, { ...scheduled, next });
       const { waiting, last } = scheduled.state;
       if (waiting.length > 0 && last) this.#awaited.set(last.task, name);
     }
@@ -79,17 +85,13 @@ export class Timetable {
   #lookAtAll(): void {
     this.#isReady = true;
     const now = this.#now();
-    for (const name of this.#scheduled.keys()) this.#look(name, now);
+    for (const name of this.#entries.keys()) this.#look(name, now);
     this.#arm(now);
   }
 
   #look(name: string, now: number): void {
-    const scheduled = this.#scheduled.get(name);
-    if (scheduled && (this.#nextOf(scheduled) <= now || scheduled.state.waiting.length > 0)) this.#ask(name);
-  }
-
-  #nextOf(scheduled: Scheduled): number {
-    return this.#parts.navvy.schedules.nextOf(scheduled) ?? Number.POSITIVE_INFINITY;
+    const entry = this.#entries.get(name);
+    if (entry && (entry.next <= now || entry.state.waiting.length > 0)) this.#ask(name);
   }
 
   /** @param now that was looked at: what falls due after it is not missed in between */
@@ -97,8 +99,7 @@ export class Timetable {
     clearTimeout(this.#timer);
     if (this.#isClosed) return;
     let delayMs = LOOK_AGAIN_MS;
-    for (const scheduled of this.#scheduled.values()) {
-      const next = this.#nextOf(scheduled);
+    for (const { next } of this.#entries.values()) {
       if (next > now) delayMs = Math.min(delayMs, next - now); // else it is under way
     }
     this.#timer = setTimeout(() => this.#lookAtAll(), delayMs);

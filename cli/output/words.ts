@@ -11,6 +11,7 @@ const STATES: Record<string, [string, Style]> = {
   completed: ["✔", "green"],
   failed: ["✖", "red"],
   aborted: ["⊘", "magenta"],
+  stopped: ["◼", "dim"],
   published: ["★", "green"],
   pending: ["○", "dim"],
   waiting: ["◌", "magenta"],

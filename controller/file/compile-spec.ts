@@ -54,8 +54,10 @@ function containerOf(settings: FileSettings, wrong: Wrong): Spec {
   const { image, pull, run_as, entrypoint, network, shm, pids, mounts, docker_args } = settings;
   const more = { pull, run_as, entrypoint, network, shm, pids, mounts, docker_args };
   const alone = Object.entries(more).find(([, value]) => value !== undefined)?.[0];
-  if (image === undefined && alone !== undefined)
-    wrong([alone], `${alone} is about a container, and there is no image`, "image: python:3.12-slim");
+  if (image === undefined) {
+    if (alone !== undefined) wrong([alone], `${alone} is about a container, and there is no image`, "image: python:3.12-slim");
+    return {};
+  }
   return said<ParameterValue>({
     image,
     pull,

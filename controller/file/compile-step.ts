@@ -117,11 +117,23 @@ function actionOf(source: StepSource, settings: FileSettings): { action: NewStep
   }
   // What could not be read has been told: the rest is looked at as if it were there.
   if (step.run === undefined) return { action: { kind: "task", spec: {}, script: "true" } };
+  const { code } = settings;
+  if (code && "repo" in code && isCheckout(code.repo) && (code.commit !== undefined || (code.ref !== undefined && code.ref !== "HEAD")))
+    wrong(
+      ["code"],
+      `repo ${code.repo} is a checkout, and what is checked out there is taken: for another ref name the repository's URL`,
+      "ref: HEAD",
+    );
+  if (code && "repo" in code && !isCheckout(code.repo) && code.diff === "include")
+    wrong(["code"], "a diff is of a checkout here; of a repository's URL there is none", "repo: .");
   const spec = specOf(settings, wrong);
   const type = step.type === undefined ? {} : { taskType: step.type };
   if (typeof step.run === "string") return { action: { kind: "task", spec, script: step.run, ...type } };
   return { action: { kind: "task", spec: { command: (step.run ?? []).map(String), ...spec }, ...type } };
 }
+
+/** A folder here, seen from the file; else it is as git takes it. */
+export const isCheckout = (repo: string) => /^(?:\.{1,2}$|\.{0,2}\/)/.test(repo);
 
 /** An expression by itself may be written with its braces too. */
 export function bare(text: string): string {
@@ -137,8 +149,9 @@ function retryOf(retry: FileSettings["retry"]): z.input<typeof Retry> | undefine
 
 function positive(given: string | number | undefined, key: string, wrong: Wrong): number | undefined {
   const ms = times(given);
-  if (ms === 0) wrong([key], "no time at all is no limit: leave it out for none");
-  return ms;
+  if (ms !== 0) return ms;
+  wrong([key], "no time at all is no limit: leave it out for none");
+  return undefined;
 }
 
 function approvalOf(approve: FileStep["approve"]): NewStep["approve"] {

@@ -1,4 +1,4 @@
-import { isMap, isNode, isScalar, LineCounter, type Node, type Pair, parseDocument } from "yaml";
+import { isMap, isNode, isScalar, LineCounter, type Node, type Pair, parseDocument, type YAMLMap } from "yaml";
 
 /** Where something stands, both from 1. */
 export interface Position {
@@ -19,6 +19,7 @@ export interface YamlDocument {
 export function readYaml(text: string): YamlDocument {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, merge: true, prettyErrors: false });
+  const find = finder();
   const positionAt = (offset: number): Position => {
     const { line, col } = lines.linePos(Math.min(offset, text.length));
     return { line: Math.max(line, 1), column: Math.max(col, 1) };
@@ -31,7 +32,7 @@ export function readYaml(text: string): YamlDocument {
   return {
     value,
     errors,
-    positionOf: (path, ofKey = false) => positionAt(offsetOf(document.contents, path, ofKey)),
+    positionOf: (path, ofKey = false) => positionAt(offsetOf({ root: document.contents, find }, path, ofKey)),
     has: (path) => document.hasIn(path),
   };
 }
@@ -46,10 +47,22 @@ function valueOf(document: ReturnType<typeof parseDocument>, wrong: (message: st
   }
 }
 
-function offsetOf(root: Node | null, path: readonly (string | number)[], ofKey: boolean): number {
+type Find = (node: YAMLMap, key: string) => Pair | undefined;
+
+/** By key, gathered once for each map: a file may have 10,000 steps. */
+function finder(): Find {
+  const known = new WeakMap<YAMLMap, Map<string | undefined, Pair>>();
+  return (node, key) => {
+    const pairs = known.get(node) ?? new Map(node.items.map((pair) => [keyOf(pair), pair]));
+    known.set(node, pairs);
+    return pairs.get(key);
+  };
+}
+
+function offsetOf({ root, find }: { root: Node | null; find: Find }, path: readonly (string | number)[], ofKey: boolean): number {
   let [node, offset]: [unknown, number] = [root, root?.range?.[0] ?? 0];
   for (const [index, key] of path.entries()) {
-    const pair = isMap(node) ? node.items.find((each) => keyOf(each) === String(key)) : undefined;
+    const pair = isMap(node) ? find(node, String(key)) : undefined;
     const next: unknown = pair
       ? pair.value
       : isNode(node) && "get" in node

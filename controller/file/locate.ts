@@ -49,8 +49,9 @@ export function filePathOf(at: readonly string[], has: (path: string[]) => boole
     name,
     ...(key === "params" && parameter?.startsWith("General/") ? ["params", parameter.slice("General/".length), ...own.slice(2)] : own),
   ];
+  if (own.length === 1 && key === "name") return [list, name];
   if (has(path) || own.length === 0) return has(path) ? path : [list, name];
-  const around = [["defaults", ...own], own].find((each) => inSpec && has(each));
+  const around = [["defaults", ...own], own].find((each) => (inSpec || own[0] === "code" || own[0] === "queue") && has(each));
   return around ?? path;
 }
 

@@ -151,7 +151,8 @@ async function textOf(path: string): Promise<string> {
   }
 }
 
-function located({ path: file, document }: Loaded, { path, message, fix, ofKey }: Fault): FileProblem {
+function located({ path: file, document }: Loaded, { path: given, message, fix, ofKey }: Fault): FileProblem {
+  const path = ofKey ? given : filePathOf(given.map(String), (each) => document.has(each));
   return { file, ...document.positionOf(path, ofKey), path: path.join("."), message, ...(fix === undefined ? {} : { fix }) };
 }
 
@@ -167,11 +168,11 @@ function graphProblems(loaded: Loaded): FileProblem[] {
 }
 
 function inFile(loaded: Loaded, { at, message, fix }: Problem): FileProblem {
-  const [list, step, part, ...rest] = at;
+  const [, step, part, ...rest] = at;
   const child = part === "pipeline" && step !== undefined ? loaded.children.get(step) : undefined;
   if (child) return inFile(child, { path: "", at: rest, message, fix });
   const path = filePathOf(at, (each) => loaded.document.has(each));
-  const ofKey = path.length <= 2 && (list === "steps" || list === "finally");
+  const ofKey = path.length <= 2 && (path[0] === "steps" || path[0] === "finally");
   return located(loaded, { path, message, fix, ofKey });
 }
 

@@ -1,14 +1,14 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { NavvyError, type ParameterValue } from "../../protocol/index.js";
 import type { NavvyOptions } from "../../broker/index.js";
+import { NavvyError, type ParameterValue } from "../../protocol/index.js";
 import { connection, connectTo } from "../connection.js";
 import { checkGraph } from "../graph/check.js";
 import { Graph, type NewGraph } from "../graph/graph.js";
 import { Task } from "../task.js";
 import type { RunResult } from "./engine.js";
-import { GRAPH_FILE, OwnProgram } from "./program.js";
 import { localQueue, startLocalAgent } from "./local-agent.js";
+import { GRAPH_FILE, OwnProgram } from "./program.js";
 import { runHere } from "./run-here.js";
 import { PIPELINE_TAG } from "./runs.js";
 import { startRun } from "./start-run.js";
@@ -25,7 +25,7 @@ export async function executeGraph(): Promise<RunResult> {
     });
   }
   const graph = checkGraph(Graph.parse(JSON.parse(await readFile(join(folder, GRAPH_FILE), "utf8"))));
-  const task = await Task.init({ name: graph.graph.name, project: graph.graph.project });
+  const task = await Task.init({ name: graph.graph.name, project: graph.graph.project, onAbort: "abort" });
   const navvy = await connection();
   const own = { record: task.record, report: task.log };
   const { ended } = await runHere({ navvy, own, graph, program: new OwnProgram(navvy, task.record) });
@@ -44,7 +44,7 @@ export async function runGraphLocally(
   const { name, project, tags } = graph.graph;
   const navvy = await connectTo(options.connection);
   const queue = localQueue();
-  const own = await startRun(navvy, { name, project, tags: [PIPELINE_TAG, ...tags], parameters: options.parameters });
+  const own = await startRun(navvy, { name, project, tags: [PIPELINE_TAG, ...tags], parameters: options.parameters, onAbort: "abort" });
   await using _agent = await startLocalAgent(navvy, queue);
   const { ended } = await runHere({ navvy, own, graph, program: new OwnProgram(navvy, own.record), queue });
   const result = await ended;

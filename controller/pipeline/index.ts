@@ -1,3 +1,4 @@
+export type { NewGraph } from "../graph/graph.js";
 export type { HookedStep, StepHooks } from "./context.js";
 export type { RunResult } from "./engine.js";
 export { executeGraph, runGraphLocally } from "./execute.js";

@@ -166,7 +166,7 @@ export class PipelineController {
   }
 
   async #run(queue?: string): Promise<this> {
-    const { name, project, tags = [], onAbort } = this.#options;
+    const { name, project, tags = [], onAbort, parkAfterMs } = this.#options;
     const checked = checkGraph(this.graph);
     const navvy = await connection();
     const own = await startRun(navvy, {
@@ -174,10 +174,20 @@ export class PipelineController {
       ...(project ? { project } : {}),
       tags: [PIPELINE_TAG, ...tags],
       parameters: this.#defaults(),
+      onAbort: onAbort ?? "abort",
     });
     this.#own = own;
     const program = new OwnProgram(navvy, own.record, this.#options.code);
-    this.#going = await runHere({ navvy, own, graph: checked, program, hooks: this.#hooks, queue, ...(onAbort ? { onAbort } : {}) });
+    this.#going = await runHere({
+      navvy,
+      own,
+      graph: checked,
+      program,
+      hooks: this.#hooks,
+      queue,
+      parkAfterMs,
+      ...(onAbort ? { onAbort } : {}),
+    });
     this.#going.ended.then(
       (result) => this.#settle(result),
       () => undefined,

@@ -2,7 +2,7 @@ import { setMaxListeners } from "node:events";
 import { isNavvyError, type ParameterValue } from "../../protocol/index.js";
 import { evaluate, fill, parseExpression, usesStatus } from "../expression/index.js";
 import type { StepState } from "../graph/step-state.js";
-import { approved } from "./approval.js";
+import { approvalWait, approved } from "./approval.js";
 import { type Context, hooked } from "./context.js";
 import { Gate } from "./gate.js";
 import { combinations } from "./matrix.js";
@@ -40,7 +40,7 @@ export class RunSteps {
 
   #begin(run: StepRun): void {
     this.#context.activity
-      .part(() => this.#run(run))
+      .work(() => this.#run(run))
       .then(
         () => this.#ended(run),
         (error: unknown) => this.#reject(error),
@@ -90,8 +90,7 @@ export class RunSteps {
     if (!run.step.approve) return undefined;
     run.state = "waiting";
     this.#onStep(run);
-    const isParkable = run.step.approve.timeLimitMs === undefined;
-    return this.#context.activity.quiet(() => approved(this.#context, run.step), { isParkable, isApproval: true });
+    return this.#context.activity.pause(() => approved(this.#context, run.step), approvalWait(this.#context, run.step));
   }
 
   async #membersOf(run: StepRun): Promise<Member[]> {
@@ -103,7 +102,7 @@ export class RunSteps {
   }
 
   async #runMembers(run: StepRun): Promise<void> {
-    const { stop, activity } = this.#context;
+    const { stop } = this.#context;
     const gate = new Gate(run.step.maxParallel ?? Number.POSITIVE_INFINITY);
     const fast = new AbortController();
     const signal = AbortSignal.any([stop, fast.signal]);
@@ -113,7 +112,8 @@ export class RunSteps {
       await new MemberRun(this.#context, { run, member, onState }).toEnd(signal);
       if (run.step.failFast && isBad(member.state) && !fast.signal.aborted) fast.abort(new Error(`${member.key} ${member.state}`));
     };
-    await activity.quiet(() => Promise.all(run.members.map((member) => gate.through(() => activity.part(() => one(member))))));
+    const { activity } = this.#context;
+    await activity.pause(() => Promise.all(run.members.map((member) => gate.through(() => activity.work(() => one(member))))));
   }
 
   #told(run: StepRun, member: Member, before: StepState): void {

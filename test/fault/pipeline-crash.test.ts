@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { connect, type Journal, type Navvy } from "../../broker/index.js";
-import { checkGraph, type CheckedGraph } from "../../controller/graph/index.js";
+import { type CheckedGraph, checkGraph } from "../../controller/graph/index.js";
 import { PipelineRun, type RunResult } from "../../controller/index.js";
 import { Engine } from "../../controller/pipeline/engine.js";
 import { OwnProgram } from "../../controller/pipeline/program.js";
@@ -84,7 +84,11 @@ test("cut off at every write of its journal, before it and after it, a pipeline 
   expect(result.state).toBe("completed");
   const children = await it.navvy.tasks.list({ parent: own.id });
   const ran = await Promise.all(children.map(({ name }) => readFile(join(counts, name), "utf8")));
-  expect([children.length, ran.every((text) => text === "ran\n"), children.every(({ attempt }) => attempt === 1)]).toEqual([STEPS, true, true]);
+  expect([children.length, ran.every((text) => text === "ran\n"), children.every(({ attempt }) => attempt === 1)]).toEqual([
+    STEPS,
+    true,
+    true,
+  ]);
   // Before and after: each step begun and ended, the run, its graph.
   expect(died.size).toBeGreaterThanOrEqual(4 * STEPS + 4);
 }, 240_000);
@@ -125,7 +129,10 @@ async function oneLife(of: { url: string; own: TaskRecord; graph: CheckedGraph; 
     },
   });
   const report = new Proxy({} as Report, { get: () => () => undefined });
-  const mortal = { ...navvy, journals: { of: (task: string) => (task === of.own.id ? dying : navvy.journals.of(task)) } } as unknown as Navvy;
+  const mortal = {
+    ...navvy,
+    journals: { of: (task: string) => (task === of.own.id ? dying : navvy.journals.of(task)) },
+  } as unknown as Navvy;
   const living = async () => {
     const engine = await Engine.open({
       navvy: mortal,
@@ -184,7 +191,11 @@ test("when its whole machine goes, it goes on at another agent: what runs is tak
     name: "lost",
     steps: [
       { name: "done", action: { kind: "task", spec: {}, script: script("done") } },
-      { name: "runs", parents: ["done"], action: { kind: "task", spec: {}, script: script("runs", `while ! test -e '${folder.path}/go'; do sleep 0.1; done`) } },
+      {
+        name: "runs",
+        parents: ["done"],
+        action: { kind: "task", spec: {}, script: script("runs", `while ! test -e '${folder.path}/go'; do sleep 0.1; done`) },
+      },
       { name: "last", parents: ["runs"], action: { kind: "task", spec: {}, script: script("last") } },
     ],
   });

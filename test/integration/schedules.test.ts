@@ -5,6 +5,7 @@ import { Timetable } from "../../agent/coordinator/timetable.js";
 import type { NewSchedule } from "../../broker/index.js";
 import { type FleetEvent, ScheduleState } from "../../protocol/index.js";
 import { type Client, client } from "../support/agent.js";
+import { byHand } from "../support/by-hand.js";
 import { eventually } from "../support/eventually.js";
 import { startNats } from "../support/nats.js";
 
@@ -140,6 +141,27 @@ test("a template that was deleted is told, and keeps no other schedule back", as
   expect(await made()).toHaveLength(0);
   expect((await eventsOf(c, "orphan", 2)).map(({ event }) => event)).toEqual(["created", "failed"]);
   await expect(c.navvy.schedules.runNow("orphan")).rejects.toThrow(/could not run: its template train/);
+});
+
+test("retention takes no template, however old it is", async () => {
+  await using nats = await startNats();
+  await using c = await client(nats);
+  const old = await Promise.all([byHand(c), byHand(c), byHand(c)]);
+  for (const task of old) {
+    await task.end();
+    await c.navvy.tasks.bucket.modify(task.id, (record) => ({ ...record, endedAt: new Date(Date.now() - 40 * 24 * HOUR).toISOString() }));
+  }
+  const [template, watched, other] = old;
+  await hourly(c, { template: template?.id ?? "" });
+  await c.navvy.triggers.create({
+    name: "again",
+    on: { kind: "status", statuses: ["failed"] },
+    template: watched?.id ?? "",
+    launch: { queue: "default" },
+  });
+  await c.navvy.storage.settings.set({}, { tasks: { ageMs: 30 * 24 * HOUR } });
+  const { expired } = await c.navvy.storage.gc({ isDry: true });
+  expect(expired.map(({ id }) => id)).toEqual([other?.id]);
 });
 
 test("what can not be is refused, with what was probably meant", async () => {

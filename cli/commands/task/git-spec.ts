@@ -72,23 +72,13 @@ function refOf({ url, ref, commit, submodules }: Pick<GitRef, "url" | "ref" | "c
 
 async function captured(call: Call<TaskOptions>, folder: string, upload: boolean): Promise<Parts> {
   const { dir, diff, submodules } = call.options;
-  const { git, directory } = await capture(call, folder, { withDiff: diff !== false, upload });
-  const inside = dir === undefined && directory !== "" ? { directory } : {};
-  return { git: { ...git, ...(submodules === false ? { submodules } : {}) }, code: undefined, ...inside };
-}
-
-/** What is checked out in a folder, said; with `upload` its diff is stored. `directory`: where in the repository the folder is. */
-export async function capture(
-  call: Call<unknown>,
-  folder: string,
-  { withDiff, upload }: { withDiff: boolean; upload: boolean },
-): Promise<{ git: GitRef; directory: string }> {
   const into = await mkdtemp(join(tmpdir(), "navvy-diff-"));
   try {
-    const found = await captureCheckout(folder, { into, withDiff });
+    const found = await captureCheckout(folder, { into, withDiff: diff !== false });
     if (upload && found.diffFile !== undefined) await (await call.navvy()).objects.putFile(found.diffFile);
     tell(call, found);
-    return { git: found.git, directory: found.directory };
+    const directory = dir === undefined && found.directory !== "" ? { directory: found.directory } : {};
+    return { git: { ...found.git, ...(submodules === false ? { submodules } : {}) }, code: undefined, ...directory };
   } finally {
     await rm(into, { recursive: true, force: true });
   }

@@ -1,0 +1,182 @@
+import { type AgentRecord, misfitsOf, type Needs, offeredLabels } from "../../protocol/index.js";
+import type { AutoscaleConfig } from "./definition.js";
+
+/**
+ * A machine's life, as the autoscaler sees it:
+ *
+ *   starting ─its agent is up─▶ up ─idle for long─▶ draining ─nothing runs─▶ stopping ─the command did it─▶ stopped ─its agent is gone─▶ (forgotten)
+ *      │                        │                                               ▲
+ *      └─ never came ───────────┴─ its agent is gone for long ──────────────────┘
+ */
+export type MachineState = "starting" | "up" | "draining" | "stopping" | "stopped";
+
+export interface Machine {
+  /** Its agent's name. */
+  name: string;
+  state: MachineState;
+  /** Of the state: epoch milliseconds. */
+  sinceMs: number;
+  /** Since when its agent is not there, though it should be. */
+  goneSinceMs?: number | undefined;
+  /** How often the command to stop it failed. */
+  failures?: number | undefined;
+}
+
+/** All that an autoscaler keeps over its restarts. */
+export interface Memory {
+  machines: Machine[];
+  /** The number that the last machine's name ends with. */
+  lastNumber: number;
+  lastStartMs: number;
+  /** Starts in a row that came to nothing. */
+  failedStarts: number;
+}
+
+export const NOTHING: Memory = { machines: [], lastNumber: 0, lastStartMs: 0, failedStarts: 0 };
+
+export interface AgentLook {
+  record: AgentRecord;
+  isUp: boolean;
+  isDraining: boolean;
+  /** Slots that would take a task now. */
+  free: number;
+  /** Since when it has run nothing; undefined while it runs something, or is not heard. */
+  idleSinceMs?: number | undefined;
+}
+
+/** The fleet at one moment. */
+export interface Look {
+  nowMs: number;
+  /** Tasks that have waited for long, the longest first. */
+  waiting: Needs[];
+  agents: AgentLook[];
+}
+
+export type Action =
+  | { kind: "start"; names: string[]; needs: Needs; why: string }
+  | { kind: "drain" | "stop" | "came" | "lost" | "adopt" | "forget"; name: string; why: string };
+
+/** The longest pause after starts that failed. */
+const LONGEST_BACKOFF_MS = 3_600_000;
+
+/** What is to be done. Pure; whoever does it changes the memory (`after`) and asks again at the next look. */
+export function plan(config: AutoscaleConfig, memory: Memory, look: Look): Action[] {
+  const strangers = look.agents
+    .filter(
+      ({ record, isUp }) => isUp && record.name.startsWith(config.agents) && !memory.machines.some(({ name }) => name === record.name),
+    )
+    .map(({ record }): Action => ({ kind: "adopt", name: record.name, why: "its agent is up and called as ours are" }));
+  const moves = memory.machines.flatMap((machine) => moveOf(config, machine, look));
+  // What has just come or gone is seen first; how many there are is thought about then.
+  if (strangers.length + moves.length > 0) return [...strangers, ...moves];
+  const start = startOf(config, memory, look);
+  return start ? [start] : idleOnes(config, memory, look);
+}
+
+function moveOf(config: AutoscaleConfig, machine: Machine, look: Look): Action[] {
+  const { name, state, sinceMs, goneSinceMs } = machine;
+  const agent = look.agents.find(({ record }) => record.name === name);
+  const isUp = agent?.isUp ?? false;
+  switch (state) {
+    case "starting":
+      if (isUp) return [{ kind: "came", name, why: "its agent is up" }];
+      return look.nowMs - sinceMs < config.start.timeout ? [] : [{ kind: "lost", name, why: "its agent never came" }];
+    case "up":
+      if (isUp || goneSinceMs === undefined || look.nowMs - goneSinceMs < config.start.timeout) return [];
+      return [{ kind: "lost", name, why: "its agent is gone" }];
+    case "draining":
+      if (!isUp) return [{ kind: "stop", name, why: "its agent is gone" }];
+      if (!agent?.isDraining) return [{ kind: "drain", name, why: "it does not drain yet" }];
+      return agent.idleSinceMs === undefined ? [] : [{ kind: "stop", name, why: "nothing runs there" }];
+    case "stopped":
+      if (!isUp) return [{ kind: "forget", name, why: "it is gone" }];
+      return look.nowMs - sinceMs < config.cooldown ? [] : [{ kind: "stop", name, why: "its agent is still up" }];
+    case "stopping":
+      return look.nowMs - sinceMs < config.cooldown ? [] : [{ kind: "stop", name, why: "it was not stopped yet" }];
+  }
+}
+
+/** Waiting tasks that no free slot would take, and no machine that is on its way. */
+function startOf(config: AutoscaleConfig, { machines, lastNumber, lastStartMs, failedStarts }: Memory, look: Look): Action | undefined {
+  const pauseMs = Math.min(LONGEST_BACKOFF_MS, config.cooldown * 2 ** failedStarts);
+  if (look.nowMs - lastStartMs < pauseMs) return undefined;
+  const starting = machines.filter(({ state }) => state === "starting").length;
+  const unserved = unservedOf(config, look).slice(starting * config.slots);
+  const alive = machines.filter(({ state }) => state === "starting" || state === "up").length;
+  const wanted = Math.max(Math.ceil(unserved.length / config.slots), config.min - alive);
+  const count = Math.min(wanted, config.max - machines.length);
+  if (count <= 0) return undefined;
+  const names = Array.from({ length: count }, (_, index) => `${config.agents}${lastNumber + 1 + index}`);
+  const why = unserved.length > 0 ? `${unserved.length} tasks wait` : `there are ${alive} of at least ${config.min}`;
+  return { kind: "start", names, needs: unserved[0] ?? { gpus: 0 }, why };
+}
+
+function unservedOf(config: AutoscaleConfig, look: Look): Needs[] {
+  const free = look.agents
+    .filter(({ record, isUp }) => isUp && record.queues.includes(config.queue))
+    .map((agent) => ({ record: agent.record, free: agent.free }));
+  return look.waiting.filter((needs) => {
+    const taker = free.find((agent) => agent.free > 0 && fits(needs, agent.record));
+    if (taker) taker.free--;
+    return taker === undefined;
+  });
+}
+
+/** The longest idle first, down to the fewest that there are to be; none that a waiting task fits. */
+function idleOnes(config: AutoscaleConfig, { machines }: Memory, look: Look): Action[] {
+  const up = machines.filter(({ state }) => state === "up");
+  const idle = up.flatMap(({ name }) => {
+    const agent = look.agents.find(({ record }) => record.name === name);
+    if (!agent?.isUp || agent.idleSinceMs === undefined || look.nowMs - agent.idleSinceMs < config.idle) return [];
+    return look.waiting.some((needs) => fits(needs, agent.record)) ? [] : [{ name, sinceMs: agent.idleSinceMs }];
+  });
+  idle.sort((a, b) => a.sinceMs - b.sinceMs);
+  return idle.slice(0, Math.max(0, up.length - config.min)).map(({ name }) => ({ kind: "drain", name, why: "it has been idle for long" }));
+}
+
+function fits(needs: Needs, record: AgentRecord): boolean {
+  return (
+    misfitsOf(needs, { ...record, labels: offeredLabels(record.labels, record.secrets), container: record.engine !== undefined }).length ===
+    0
+  );
+}
+
+/** The memory once an action is under way. */
+export function after(memory: Memory, action: Action, nowMs: number): Memory {
+  const put = (name: string, state: MachineState) =>
+    memory.machines.map((machine) => (machine.name === name ? { ...machine, state, sinceMs: nowMs, goneSinceMs: undefined } : machine));
+  switch (action.kind) {
+    case "start": {
+      const started = action.names.map((name): Machine => ({ name, state: "starting", sinceMs: nowMs }));
+      const lastNumber = memory.lastNumber + action.names.length;
+      return { ...memory, machines: [...memory.machines, ...started], lastNumber, lastStartMs: nowMs };
+    }
+    case "adopt": {
+      const number = Number(/\d+$/.exec(action.name)?.[0] ?? 0);
+      const machine: Machine = { name: action.name, state: "up", sinceMs: nowMs };
+      return { ...memory, machines: [...memory.machines, machine], lastNumber: Math.max(memory.lastNumber, number) };
+    }
+    case "came":
+      return { ...memory, machines: put(action.name, "up"), failedStarts: 0 };
+    case "drain":
+      return { ...memory, machines: put(action.name, "draining") };
+    case "stop":
+      return { ...memory, machines: put(action.name, "stopping") };
+    case "forget":
+      return { ...memory, machines: memory.machines.filter(({ name }) => name !== action.name) };
+    case "lost": {
+      const wasStarting = memory.machines.some(({ name, state }) => name === action.name && state === "starting");
+      return { ...memory, machines: put(action.name, "stopping"), failedStarts: memory.failedStarts + (wasStarting ? 1 : 0) };
+    }
+  }
+}
+
+/** Notes since when agents are not there that should be. */
+export function noticed(memory: Memory, look: Look): Memory {
+  const isUp = (name: string) => look.agents.some(({ record, isUp: up }) => up && record.name === name);
+  const machines = memory.machines.map((machine) => {
+    const goneSinceMs = machine.state !== "up" || isUp(machine.name) ? undefined : (machine.goneSinceMs ?? look.nowMs);
+    return goneSinceMs === machine.goneSinceMs ? machine : { ...machine, goneSinceMs };
+  });
+  return machines.every((machine, index) => machine === memory.machines[index]) ? memory : { ...memory, machines };
+}
