@@ -1,5 +1,4 @@
 import type { Step } from "../graph/graph.js";
-import type { Wait } from "./activity.js";
 import type { Context } from "./context.js";
 import { KEYS } from "./notebook.js";
 
@@ -42,13 +41,6 @@ export async function approved({ notebook, own, stop }: Context, step: Step): Pr
   } finally {
     clearTimeout(timer);
   }
-}
-
-/** What a step that waits for a person waits for. */
-export function approvalWait({ notebook }: Context, step: Step): Wait {
-  const limitMs = step.approve?.timeLimitMs;
-  const since = Date.parse(notebook.get(KEYS.asked(step.name))?.at ?? new Date().toISOString());
-  return { word: true, until: limitMs === undefined ? undefined : since + limitMs };
 }
 
 /** Whether a person may: by the name, or by the name at that host. */

@@ -28,6 +28,11 @@ export class Children {
     this.#timer = setInterval(() => this.#lookAtAll(), LOOK_EVERY_MS).unref();
   }
 
+  /** Ids of those that are waited for. */
+  get awaited(): string[] {
+    return [...this.#waiters.keys()];
+  }
+
   /**
    * Resolves with the record once it has ended. `onChange` gets what stands on the way.
    * @throws NavvyError not_found: it was deleted

@@ -42,6 +42,7 @@ export interface Context {
   views: Views;
   launcher: Launcher;
   children: Children;
+  /** Whether it only waits. */
   activity: Activity;
   cache: StepCache;
   /** So many tasks are made at the same time. */

@@ -79,6 +79,9 @@ export class Engine {
     const views = new Views(navvy, { steps: plan.steps, params: parts.params, run });
     const stop = new AbortController();
     setMaxListeners(0, stop.signal); // every step that runs listens
+    const children = new Children(navvy, own.record.id);
+    const { timeLimitMs } = graph.graph;
+    const until = timeLimitMs === undefined ? undefined : new Date(Date.parse(run.startedAt) + timeLimitMs).toISOString();
     const context: Context = {
       navvy,
       own,
@@ -86,8 +89,8 @@ export class Engine {
       notebook,
       views,
       launcher: new Launcher({ navvy, own: own.record, graph: graph.graph, views, program: parts.program, queue: parts.queue }),
-      children: new Children(navvy, own.record.id),
-      activity: new Activity(),
+      children,
+      activity: new Activity(() => children.awaited, { until, tidies: graph.graph.finally.length > 0 }),
       cache: new StepCache(navvy, { notebook, pipeline: `${graph.graph.project}/${graph.graph.name}` }),
       gate: new Gate(LAUNCHES_AT_ONCE),
       hooks: parts.hooks ?? new Map(),
@@ -103,14 +106,9 @@ export class Engine {
   get run(): RunView {
     return this.#run;
   }
-  /** Whether it does anything, or only waits. */
+  /** Whether it only waits, and for what. */
   get activity(): Activity {
     return this.#context.activity;
-  }
-  /** When its time is up, epoch milliseconds. */
-  get deadline(): number | undefined {
-    const { timeLimitMs } = this.#context.plan.graph;
-    return timeLimitMs === undefined ? undefined : Date.parse(this.#run.startedAt) + timeLimitMs;
   }
 
   /** Begins nothing more and ends what runs. */
@@ -120,7 +118,8 @@ export class Engine {
 
   /** Runs all steps, then those that come at the end whatever became of the others. */
   async toEnd(): Promise<RunResult> {
-    const limit = this.#timeLimit();
+    const { graph } = this.#context.plan;
+    const limit = this.#timeLimit(graph.timeLimitMs);
     try {
       const steps = [...this.steps.values()];
       await this.#launchable();
@@ -151,12 +150,10 @@ export class Engine {
   }
 
   /** Counts from the first process of the run. */
-  #timeLimit(): NodeJS.Timeout | undefined {
-    const { deadline } = this;
-    if (deadline === undefined) return undefined;
-    const seconds = (this.#context.plan.graph.timeLimitMs ?? 0) / 1000;
-    const leftMs = Math.max(0, deadline - Date.now());
-    return setTimeout(() => this.stop(`the pipeline took longer than ${seconds} s`), Math.min(leftMs, 2 ** 31 - 1));
+  #timeLimit(limitMs: number | undefined): NodeJS.Timeout | undefined {
+    if (limitMs === undefined) return undefined;
+    const leftMs = Math.max(0, Date.parse(this.#run.startedAt) + limitMs - Date.now());
+    return setTimeout(() => this.stop(`the pipeline took longer than ${limitMs / 1000} s`), Math.min(leftMs, 2 ** 31 - 1));
   }
 
   /** A template that is not there is told before anything starts. @throws NavvyError not_found, ambiguous */

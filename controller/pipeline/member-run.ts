@@ -1,8 +1,7 @@
-import { isNavvyError, NavvyError, parseCondition, SERVICES_QUEUE, type TaskRecord } from "../../protocol/index.js";
+import { isNavvyError, NavvyError, parseCondition, type TaskRecord } from "../../protocol/index.js";
 import { evaluate, parseExpression } from "../expression/index.js";
 import type { StepState } from "../graph/step-state.js";
 import { patiently } from "../patience.js";
-import type { Wait } from "./activity.js";
 import { type Context, hooked } from "./context.js";
 import { judged, retryDelay } from "./judge.js";
 import { Monitor } from "./monitor.js";
@@ -111,9 +110,10 @@ export class MemberRun {
   async #follow(sent: TaskRecord, signal: AbortSignal): Promise<{ record: TaskRecord; wanted: Verdict | undefined }> {
     const { navvy, children, activity } = this.#context;
     const { step } = this.#run;
-    const condition = step.earlyStop === undefined ? undefined : parseCondition(step.earlyStop);
-    const wait: Wait = { task: sent.id, isLive: condition !== undefined || (step.monitors?.metrics.length ?? 0) > 0 };
+    // While it is to be looked at, or to be ended at a time, this process is needed.
+    const isParkable = step.earlyStop === undefined && step.waitLimitMs === undefined && !step.monitors?.metrics.length;
     const monitor = new Monitor(this.#context, this.#run, this.#member);
+    const condition = step.earlyStop === undefined ? undefined : parseCondition(step.earlyStop);
     let wanted: Verdict | undefined;
     const end = (verdict: Verdict) => {
       if (wanted) return;
@@ -123,26 +123,23 @@ export class MemberRun {
     const limit = new WaitLimit(step.waitLimitMs, (reason) => end({ state: "failed", reason }));
     const onAbort = () => end({ state: "aborted", reason: reasonOf(signal) });
     const onChange = (record: TaskRecord) => {
-      const until = limit.see(record);
-      const isStuck = record.status === "queued" && record.queue === SERVICES_QUEUE && record.parked === undefined;
-      // What its task reports meanwhile does not start the count over.
-      const isOther = until !== wait.until || isStuck !== wait.isStuck;
-      Object.assign(wait, { until, isStuck });
-      if (isOther) activity.onChange();
+      limit.see(record);
       this.#setState(record.status === "running" ? "running" : "queued");
       monitor.see(record);
+      activity.see(record.id, record);
       if (condition?.meets(record)) end({ state: "aborted", reason: `stopped early: ${step.earlyStop}` });
     };
     onChange(sent);
     if (signal.aborted) onAbort();
     else signal.addEventListener("abort", onAbort, { once: true });
     try {
-      const record = await activity.pause(() => children.ended(sent.id, onChange), wait);
+      const record = await activity.quiet(() => children.ended(sent.id, onChange), { isParkable: isParkable && !signal.aborted });
       monitor.see(record);
       monitor.end(record);
       return { record, wanted };
     } finally {
       limit.close();
+      activity.see(sent.id);
       signal.removeEventListener("abort", onAbort);
     }
   }

@@ -23,8 +23,6 @@ export interface PipelineOptions {
   outputs?: Record<string, ParameterValue>;
   /** What an abort of the controller does to the tasks that run. Default `abort`. */
   onAbort?: "abort" | "leave";
-  /** A run that only waits keeps its process for so long; then what it waits for starts it again. Default 30 s. */
-  parkAfterMs?: number;
   /** The folder with the program, for `start`, `createDraft` and function steps. Default: the nearest with a package.json above the script. */
   code?: string;
 }

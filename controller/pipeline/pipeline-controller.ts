@@ -166,7 +166,7 @@ export class PipelineController {
   }
 
   async #run(queue?: string): Promise<this> {
-    const { name, project, tags = [], onAbort, parkAfterMs } = this.#options;
+    const { name, project, tags = [], onAbort } = this.#options;
     const checked = checkGraph(this.graph);
     const navvy = await connection();
     const own = await startRun(navvy, {
@@ -178,16 +178,7 @@ export class PipelineController {
     });
     this.#own = own;
     const program = new OwnProgram(navvy, own.record, this.#options.code);
-    this.#going = await runHere({
-      navvy,
-      own,
-      graph: checked,
-      program,
-      hooks: this.#hooks,
-      queue,
-      parkAfterMs,
-      ...(onAbort ? { onAbort } : {}),
-    });
+    this.#going = await runHere({ navvy, own, graph: checked, program, hooks: this.#hooks, queue, ...(onAbort ? { onAbort } : {}) });
     this.#going.ended.then(
       (result) => this.#settle(result),
       () => undefined,

@@ -1,14 +1,15 @@
 import type { Navvy } from "../../broker/index.js";
 import { NavvyError, type ParameterValue, type TaskRecord } from "../../protocol/index.js";
+import { task } from "../../task/index.js";
 import { askToEnd, stopping, waiting } from "../ending.js";
 import type { CheckedGraph } from "../graph/check.js";
 import { checkParameters } from "../graph/parameters.js";
+import { asParkable, parkWhenWaiting } from "../parking.js";
 import { patiently } from "../patience.js";
 import type { Report } from "../report.js";
 import type { StepHooks } from "./context.js";
 import { Engine, type RunResult } from "./engine.js";
 import { takeTurn } from "./group.js";
-import { DEFAULT_PARK_AFTER_MS, parkWhenQuiet } from "./parks.js";
 import type { OwnProgram } from "./program.js";
 
 /** What is to run as this process's own task. */
@@ -20,8 +21,6 @@ export interface Here {
   hooks?: ReadonlyMap<string, StepHooks>;
   onAbort?: "abort" | "leave";
   queue?: string | undefined;
-  /** A run that only waits keeps its process for so long. Default 30 s. */
-  parkAfterMs?: number | undefined;
 }
 
 /** A run that goes on in this process. */
@@ -39,9 +38,12 @@ export interface Going {
 export async function runHere(here: Here): Promise<Going> {
   const { navvy, own, graph } = here;
   const params = checkParameters(graph.graph, (own.record.spec.parameters["General"] ?? {}) as Record<string, ParameterValue>);
-  const turn = graph.graph.concurrency ? await waiting(() => takeTurn(navvy, own, graph.graph)) : undefined;
+  // Whoever waits holds no slot for it: another pipeline that it waits for may need that very one.
+  if (task.isInside) task.childrenOnAbort(here.onAbort ?? "abort");
+  parkWhenWaiting();
+  const turn = graph.graph.concurrency ? await takeTurn(navvy, own, graph.graph) : undefined;
   const engine = await Engine.open({ navvy, own, graph, params, program: here.program, hooks: here.hooks ?? new Map(), queue: here.queue });
-  const ended = waiting(() => toEnd(engine, here)).finally(() => turn?.end());
+  const ended = asParkable(engine.activity, () => waiting(() => toEnd(engine, here))).finally(() => turn?.end());
   ended.catch(() => undefined); // whoever waits hears of it
   // It was parked, and is started once more for what comes at the end.
   const { abort } = own.record;
@@ -56,15 +58,7 @@ async function toEnd(engine: Engine, here: Here): Promise<RunResult> {
     if (stopping.aborted) onStop();
     else stopping.addEventListener("abort", onStop, { once: true, signal: over.signal });
   });
-  const keep = parkWhenQuiet(engine.activity, {
-    afterMs: here.parkAfterMs ?? DEFAULT_PARK_AFTER_MS,
-    until: engine.deadline,
-    tidies: here.graph.graph.finally.length > 0,
-  });
-  const result = await Promise.race([engine.toEnd(), leaving]).finally(() => {
-    over.abort();
-    keep();
-  });
+  const result = await Promise.race([engine.toEnd(), leaving]).finally(() => over.abort());
   for (const [name, value] of Object.entries(result.outputs)) here.own.report.output(name, value);
   if (stopping.aborted) throw gone();
   return result;

@@ -2,7 +2,7 @@ import { setMaxListeners } from "node:events";
 import { isNavvyError, type ParameterValue } from "../../protocol/index.js";
 import { evaluate, fill, parseExpression, usesStatus } from "../expression/index.js";
 import type { StepState } from "../graph/step-state.js";
-import { approvalWait, approved } from "./approval.js";
+import { approved } from "./approval.js";
 import { type Context, hooked } from "./context.js";
 import { Gate } from "./gate.js";
 import { combinations } from "./matrix.js";
@@ -40,7 +40,7 @@ export class RunSteps {
 
   #begin(run: StepRun): void {
     this.#context.activity
-      .work(() => this.#run(run))
+      .part(() => this.#run(run))
       .then(
         () => this.#ended(run),
         (error: unknown) => this.#reject(error),
@@ -90,7 +90,8 @@ export class RunSteps {
     if (!run.step.approve) return undefined;
     run.state = "waiting";
     this.#onStep(run);
-    return this.#context.activity.pause(() => approved(this.#context, run.step), approvalWait(this.#context, run.step));
+    const isParkable = run.step.approve.timeLimitMs === undefined;
+    return this.#context.activity.quiet(() => approved(this.#context, run.step), { isParkable, isApproval: true });
   }
 
   async #membersOf(run: StepRun): Promise<Member[]> {
@@ -102,7 +103,7 @@ export class RunSteps {
   }
 
   async #runMembers(run: StepRun): Promise<void> {
-    const { stop } = this.#context;
+    const { stop, activity } = this.#context;
     const gate = new Gate(run.step.maxParallel ?? Number.POSITIVE_INFINITY);
     const fast = new AbortController();
     const signal = AbortSignal.any([stop, fast.signal]);
@@ -112,8 +113,7 @@ export class RunSteps {
       await new MemberRun(this.#context, { run, member, onState }).toEnd(signal);
       if (run.step.failFast && isBad(member.state) && !fast.signal.aborted) fast.abort(new Error(`${member.key} ${member.state}`));
     };
-    const { activity } = this.#context;
-    await activity.pause(() => Promise.all(run.members.map((member) => gate.through(() => activity.work(() => one(member))))));
+    await activity.quiet(() => Promise.all(run.members.map((member) => gate.through(() => activity.part(() => one(member))))));
   }
 
   #told(run: StepRun, member: Member, before: StepState): void {

@@ -157,10 +157,8 @@ export class PipelineRun {
     }
     const journal = this.#navvy.journals.of(this.id);
     const noted = await journal.put(KEYS.approval(name), word as unknown as ParameterValue);
-    if ((noted.value as unknown as Approval).isApproved === word.isApproved) {
-      await this.#navvy.tasks.unpark(this.id, `step ${name} was ${word.isApproved ? "approved" : "refused"}`);
-      return;
-    }
+    await this.#navvy.tasks.unpark(this.id, `step ${name} was ${word.isApproved ? "approved" : "refused"} by ${noted.by}`);
+    if ((noted.value as unknown as Approval).isApproved === word.isApproved) return;
     throw new NavvyError("conflict", `${noted.by} has ${word.isApproved ? "refused" : "approved"} step ${name} already, at ${noted.at}`);
   }
 

@@ -12,20 +12,17 @@ export class WaitLimit {
     this.#onLate = onLate;
   }
 
-  /**
-   * Counts from when it was put on its queue: by the record, so that a run that goes on elsewhere counts on.
-   * @returns when it is over, epoch milliseconds; undefined: never
-   */
-  see({ status, enqueuedAt, notBefore }: TaskRecord): number | undefined {
-    if (this.#limitMs === undefined) return undefined;
-    if (status !== "queued") return void this.close();
-    const over = Math.max(Date.parse(enqueuedAt ?? ""), Date.parse(notBefore ?? "") || 0) + this.#limitMs;
-    if (enqueuedAt === this.#enqueuedAt) return over;
+  /** Counts from when it was put on its queue: by the record, so that a run that goes on elsewhere counts on. */
+  see({ status, enqueuedAt, notBefore }: TaskRecord): void {
+    if (this.#limitMs === undefined) return;
+    if (status !== "queued") return this.close();
+    if (enqueuedAt === this.#enqueuedAt) return;
     this.close();
     this.#enqueuedAt = enqueuedAt;
+    const from = Math.max(Date.parse(enqueuedAt ?? ""), Date.parse(notBefore ?? "") || 0);
+    const leftMs = Math.max(0, from + this.#limitMs - Date.now());
     const reason = `it stood on its queue for more than ${this.#limitMs / 1000} s`;
-    this.#timer = setTimeout(() => this.#onLate(reason), Math.min(Math.max(0, over - Date.now()), 2 ** 31 - 1));
-    return over;
+    this.#timer = setTimeout(() => this.#onLate(reason), Math.min(leftMs, 2 ** 31 - 1));
   }
 
   close(): void {
