@@ -13,6 +13,7 @@ export interface BenchFleet extends AsyncDisposable {
   navvy: Navvy;
   agent: ChildProcess;
   serverVersion: string;
+  serverPid: number;
 }
 
 const DIST = fileURLToPath(new URL("../dist/", import.meta.url));
@@ -45,6 +46,7 @@ export async function startFleet(options: { slots: number; nodeOptions?: string[
     navvy,
     agent,
     serverVersion: server.version,
+    serverPid: server.pid,
     async [Symbol.asyncDispose]() {
       agent.kill("SIGTERM");
       await once(agent, "exit");

@@ -22,6 +22,7 @@ export { connect, type Navvy, type NavvyOptions } from "./navvy.js";
 export { Objects } from "./objects.js";
 export { type PullEnd, type PulledMessage, Puller } from "./pull.js";
 export { classRank, Queues } from "./queues.js";
+export * from "./schedules/index.js";
 export { makeSealingKey, publicKeyOf } from "./seal.js";
 export { type OpenSecret, openSecret, type SecretRules } from "./secrets.js";
 export type { ControlHandlers, ServeOptions } from "./serve-agent.js";
@@ -46,4 +47,5 @@ export {
   Tasks,
   type WaitOptions,
 } from "./tasks/index.js";
+export * from "./triggers/index.js";
 export { Watch } from "./watch.js";

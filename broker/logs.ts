@@ -21,7 +21,7 @@ export interface LogPiece {
 }
 
 export interface ReadLogOptions {
-  /** Default: the latest attempt; with `follow` each attempt as it comes. */
+  /** Default: the latest attempt, of a task that has parked with those before it; with `follow` each attempt as it comes. */
   attempt?: number;
   /** History first, then live, until the task has ended. */
   follow?: boolean;
@@ -32,6 +32,8 @@ export interface ReadLogOptions {
   onCaughtUp?: (() => void) | undefined;
   signal?: AbortSignal;
 }
+
+type LogOwner = Pick<TaskRecord, "id" | "attempt"> & Partial<Pick<TaskRecord, "firstAttempt" | "attempts">>;
 
 /** What tasks print: chunks on a stream, one subject per attempt, until the attempt is over and its log rolled into an object. */
 export class Logs {
@@ -76,9 +78,19 @@ export class Logs {
    * A task's log, from where it stands: its object once it was rolled, else the stream. Chunks of an attempt that was superseded never
    * show once the newer one has begun.
    */
-  async *read(task: Pick<TaskRecord, "id" | "attempt">, options: ReadLogOptions = {}): AsyncGenerator<LogPiece> {
+  async *read(task: LogOwner, options: ReadLogOptions = {}): AsyncGenerator<LogPiece> {
     const { since, until } = options;
-    for await (const piece of readLog({ bus: this.#bus, tasks: this.#tasks, objects: this.#objects }, task, options))
+    for await (const piece of this.#read(task, options))
       if ((since === undefined || piece.at >= since) && (until === undefined || piece.at <= until)) yield piece;
+  }
+
+  /** Of a task that has parked, the attempts since the first of them are one log; a follow reads each as it comes anyway. */
+  async *#read(task: LogOwner, options: ReadLogOptions): AsyncGenerator<LogPiece> {
+    const parts = { bus: this.#bus, tasks: this.#tasks, objects: this.#objects };
+    const { firstAttempt = task.attempt, attempts = [] } = task;
+    const earlier = attempts.filter(({ attempt }) => attempt >= firstAttempt && attempt < task.attempt);
+    if (options.attempt === undefined && !options.follow)
+      for (const { attempt } of earlier) yield* readLog(parts, task, { ...options, attempt });
+    yield* readLog(parts, task, options);
   }
 }

@@ -5,6 +5,9 @@ import { publishPatiently } from "./publish-patiently.js";
 
 type Target = { id: string; attempt: number };
 
+/** Of a task that has parked, all that belongs together: `firstAttempt` up to `attempt`. */
+type Range = Target & { firstAttempt?: number | undefined };
+
 export interface ReadMetricsOptions {
   /** Go on live until the signal. */
   follow?: boolean;
@@ -34,19 +37,21 @@ export class Metrics {
   }
 
   /** An attempt's points in order of reporting, batch by batch; `follow` goes on live until the signal. */
-  async *read(target: Target, options: ReadMetricsOptions = {}): AsyncGenerator<Point[]> {
-    const of = { subject: this.#bus.subjects.metric(target.id, target.attempt), type: MetricBatch.shape.type.value };
-    for await (const { value, what } of this.#messages(of, options)) yield fromColumns(decode(MetricBatch, value, what));
+  async *read(target: Range, options: ReadMetricsOptions = {}): AsyncGenerator<Point[]> {
+    const subjectOf = (attempt: number | "*") => this.#bus.subjects.metric(target.id, attempt);
+    for await (const { value, what } of this.#messages(subjectOf, MetricBatch.shape.type.value, { ...target, ...options }))
+      yield fromColumns(decode(MetricBatch, value, what));
   }
 
   /** An attempt's media in order of reporting. What an item's `sha256` names is an object. */
-  async *media(target: Target, options: ReadMetricsOptions = {}): AsyncGenerator<MediaItem> {
-    const of = { subject: this.#bus.subjects.media(target.id, target.attempt), type: MediaItem.shape.type.value };
-    for await (const { value, what } of this.#messages(of, options)) yield decode(MediaItem, value, what);
+  async *media(target: Range, options: ReadMetricsOptions = {}): AsyncGenerator<MediaItem> {
+    const subjectOf = (attempt: number | "*") => this.#bus.subjects.media(target.id, attempt);
+    for await (const { value, what } of this.#messages(subjectOf, MediaItem.shape.type.value, { ...target, ...options }))
+      yield decode(MediaItem, value, what);
   }
 
   /** One metric's whole series. */
-  async series(target: { id: string; attempt: number }, key: string): Promise<Point[]> {
+  async series(target: Range, key: string): Promise<Point[]> {
     const points: Point[] = [];
     for await (const batch of this.read(target)) points.push(...batch.filter((point) => point.key === key));
     return points;
@@ -62,23 +67,26 @@ export class Metrics {
 
   /** Those of one type, each once; a newer navvy may have put others between them. */
   async *#messages(
-    { subject, type }: { subject: string; type: string },
-    options: ReadMetricsOptions,
+    subjectOf: (attempt: number | "*") => string,
+    type: string,
+    { attempt, firstAttempt = attempt, ...options }: Range & ReadMetricsOptions,
   ): AsyncGenerator<{ value: Uint8Array; what: string }> {
-    const seen = new Set<number>();
+    const seen = new Set<string>();
     const source = follow(this.#bus, {
       stream: this.#bus.assets.streams.metric.name,
-      subject,
+      subject: subjectOf(firstAttempt < attempt ? "*" : attempt),
       from: "start",
       untilCaughtUp: !options.follow,
       signal: options.signal,
     });
     for await (const message of source) {
+      const number = Number(this.#bus.subjects.parse(message.subject)?.[2]);
+      if (number < firstAttempt || number > attempt) continue;
       const head = unpack(message.data, message.subject) as { type?: unknown; sequence?: unknown } | null;
       if (head?.type !== type) continue;
-      const sequence = Number(head.sequence);
-      if (seen.has(sequence)) continue;
-      seen.add(sequence);
+      const key = `${number}.${Number(head.sequence)}`;
+      if (seen.has(key)) continue;
+      seen.add(key);
       yield { value: message.data, what: message.subject };
     }
   }

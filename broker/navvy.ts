@@ -10,10 +10,12 @@ import { Logs } from "./logs.js";
 import { Metrics } from "./metrics.js";
 import { Objects } from "./objects.js";
 import { Queues } from "./queues.js";
+import { Schedules } from "./schedules/index.js";
 import { Secrets } from "./secrets.js";
 import { setUp } from "./setup.js";
 import { Storage } from "./storage/index.js";
 import { Tasks } from "./tasks/index.js";
+import { Triggers } from "./triggers/index.js";
 
 export interface NavvyOptions extends ConnectOptions {
   /** Copies of every stream, on a cluster. Default `NAVVY_REPLICAS`, else 1; said expressly, streams that have fewer get as many. */
@@ -37,6 +39,8 @@ export interface Navvy extends AsyncDisposable {
   readonly secrets: Secrets;
   readonly journals: Journals;
   readonly cache: Cache;
+  readonly schedules: Schedules;
+  readonly triggers: Triggers;
   /** Sends what is under way, then closes the connection. */
   close(): Promise<void>;
 }
@@ -93,6 +97,8 @@ function verbs(bus: Awaited<ReturnType<typeof openBus>>, { hashesBeside = true }
     secrets: new Secrets(bus, fleet),
     journals,
     cache: new Cache(bus, tasks.bucket),
+    schedules: new Schedules(bus, { tasks, queues, events }),
+    triggers: new Triggers(bus, { tasks, queues, artifacts, events }),
     close,
     [Symbol.asyncDispose]: close,
   };

@@ -21,6 +21,19 @@ export function parseTime(text: string): string {
   return new Date(Date.now() - parseDuration(text)).toISOString();
 }
 
+/** `2h` (so long from now), `2026-05-01T12:00:00Z`, or a local time, `2026-05-01T12:00`, which is left as it is. Gives RFC 3339 in UTC. */
+export function parseComingTime(text: string): string {
+  if (RFC_3339.test(text) && !Number.isNaN(Date.parse(text))) return new Date(text).toISOString();
+  if (LOCAL_TIME.test(text)) return text;
+  if (!/^\d+(\.\d+)?(ms|[smhd])/.test(text))
+    throw new InvalidArgumentError(
+      "A time looks like 2h (so long from now), 2026-05-01T12:00:00Z, or 2026-05-01T12:00 (in the zone of --tz).",
+    );
+  return new Date(Date.now() + parseDuration(text)).toISOString();
+}
+
+const LOCAL_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?$/;
+
 /** A regular expression of JavaScript. */
 export function parsePattern(text: string): RegExp {
   try {

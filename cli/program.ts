@@ -14,11 +14,13 @@ import { pipelineCommand } from "./commands/pipeline.js";
 import { queueCommand } from "./commands/queue.js";
 import { reportCommand } from "./commands/report.js";
 import { runCommand } from "./commands/run.js";
+import { scheduleCommand } from "./commands/schedule.js";
 import { secretCommand } from "./commands/secret.js";
 import { gcCommand, storageCommand } from "./commands/storage.js";
 import { sweepCommand } from "./commands/sweep.js";
 import { logsCommand, psCommand, taskCommand, waitCommand } from "./commands/task.js";
 import { topCommand } from "./commands/top.js";
+import { triggerCommand } from "./commands/trigger.js";
 import { versionCommand } from "./commands/version.js";
 import { watchCommand } from "./commands/watch.js";
 import { whyCommand } from "./commands/why.js";
@@ -45,14 +47,16 @@ export function makeProgram(): Command {
   const nouns = [
     taskCommand,
     pipelineCommand,
+    sweepCommand,
+    scheduleCommand,
+    triggerCommand,
     queueCommand,
     agentCommand,
+    autoscaleCommand,
+    cleanupCommand,
     secretCommand,
     artifactCommand,
     modelCommand,
-    sweepCommand,
-    autoscaleCommand,
-    cleanupCommand,
   ];
   for (const add of [...nouns, reportCommand, storageCommand, gcCommand, watchCommand, contextCommand, helpCommand, versionCommand])
     add(program);

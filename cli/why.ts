@@ -1,5 +1,6 @@
 import type { AgentView } from "../broker/index.js";
 import { describeOutcome, type QueueRecord, type TaskRecord } from "../protocol/index.js";
+import { awaitedWords } from "./output/awaited.js";
 import { needsAsAsked, needsWords } from "./output/needs.js";
 import { outcomeWords } from "./output/outcome.js";
 import { age, duration } from "./output/quantities.js";
@@ -57,6 +58,7 @@ function explainDraft(task: TaskRecord): Explanation {
 
 function explainQueued(situation: Situation): Explanation {
   const { task, queue, waiting, nowMs } = situation;
+  if (task.parked) return explainParked(task, nowMs);
   const position = waiting.findIndex((each) => each.id === task.id) + 1;
   const place = position > 0 ? `, position ${position} of ${waiting.length}` : "";
   const since = task.enqueuedAt === undefined ? "" : ` for ${age(task.enqueuedAt, nowMs)}`;
@@ -72,6 +74,15 @@ function explainQueued(situation: Situation): Explanation {
     };
   }
   return { sentence, ...whoCouldRun(situation) };
+}
+
+function explainParked(task: TaskRecord, nowMs: number): Explanation {
+  const { on = [], at = "" } = task.parked ?? {};
+  return {
+    sentence: `${title(task)} has been parked for ${age(at, nowMs)}: it holds no slot until it is woken.`,
+    facts: [`It waits for ${task.parked ? awaitedWords(task.parked) : "nothing"}.`],
+    fixes: [...on.slice(0, 1).map((id) => `navvy why ${shortId(id)}`), `navvy task unpark ${shortId(task.id)}   starts it again now`],
+  };
 }
 
 /** Agent by agent: who serves the queue, and what keeps each from taking the task. */

@@ -3,6 +3,7 @@ const FOR_EVER_MS = 2 ** 31 - 1;
 
 let pending = 0;
 let timer: NodeJS.Timeout | undefined;
+let listener = () => {};
 
 /**
  * Keeps the process alive while some work goes on. The connection itself does not (a program may end without closing it),
@@ -10,6 +11,7 @@ let timer: NodeJS.Timeout | undefined;
  */
 export async function alive<T>(work: () => Promise<T>): Promise<T> {
   pending++;
+  listener();
   timer ??= setInterval(() => {}, FOR_EVER_MS);
   try {
     return await work();
@@ -19,5 +21,16 @@ export async function alive<T>(work: () => Promise<T>): Promise<T> {
       clearInterval(timer);
       timer = undefined;
     }
+    listener();
   }
+}
+
+/** How much of that goes on just now. */
+export function underWay(): number {
+  return pending;
+}
+
+/** Calls back whenever some work begins or ends. */
+export function onWork(changed: () => void): void {
+  listener = changed;
 }

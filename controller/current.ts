@@ -4,6 +4,7 @@ import { task } from "../task/index.js";
 import { followEnding } from "./ending.js";
 import { LocalRun } from "./local-run.js";
 import type { InitOptions } from "./options.js";
+import { parkWhenWaiting } from "./parking.js";
 import { patiently } from "./patience.js";
 import { type Report, reportToAgent } from "./report.js";
 
@@ -21,6 +22,9 @@ export async function startCurrent(navvy: Navvy, options: InitOptions): Promise<
   if (id !== undefined) {
     const record = await patiently(() => navvy.tasks.get(id));
     followEnding((outcome) => abortChildren(navvy, id, { outcome, policy: options.onAbort }));
+    // Whoever leads sees to that too, where this process can not: parked, killed, lost.
+    if (options.onAbort !== undefined) task.childrenOnAbort(options.onAbort);
+    if (options.parks) parkWhenWaiting(options.parkAfterMs);
     return { record, report: reportToAgent() };
   }
   const local = await LocalRun.start(navvy, {
@@ -29,6 +33,7 @@ export async function startCurrent(navvy: Navvy, options: InitOptions): Promise<
     type: options.type ?? "controller",
     tags: options.tags ?? [],
     parameters: inSections(options.parameters ?? {}),
+    childrenOnAbort: options.onAbort,
   });
   followEnding(async (outcome) => {
     await abortChildren(navvy, local.record.id, { outcome, policy: options.onAbort });

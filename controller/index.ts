@@ -7,6 +7,7 @@ export * from "./autoscale/index.js";
 export * from "./cleanup/index.js";
 export { connectTo, disconnect } from "./connection.js";
 export type { CloneOptions, CreateOptions, InitOptions, TaskReference } from "./options.js";
+export { type ParkOptions, park } from "./park.js";
 export * from "./pipeline/index.js";
 export type { RemoteOptions } from "./remote.js";
 export type { Report } from "./report.js";

@@ -1,6 +1,6 @@
 import { hostname } from "node:os";
 import { type Claim, type Navvy, Session } from "../broker/index.js";
-import { NavvyError, type Outcome, type Parameters, type TaskRecord } from "../protocol/index.js";
+import { type ChildrenOnAbort, NavvyError, type Outcome, type Parameters, type TaskRecord } from "../protocol/index.js";
 import { askToEnd } from "./ending.js";
 import { LocalReport } from "./local-report.js";
 
@@ -13,6 +13,7 @@ export interface LocalTask {
   type: string;
   tags: string[];
   parameters: Parameters;
+  childrenOnAbort?: ChildrenOnAbort | undefined;
 }
 
 /**
@@ -52,7 +53,15 @@ export class LocalRun {
     });
     const at = new Date().toISOString();
     const queued = await navvy.tasks.bucket.modify(draft.id, (record) => {
-      return { ...record, status: "queued", ticket: record.ticket + 1, reason: "started by hand", changedAt: at, enqueuedAt: at };
+      return {
+        ...record,
+        status: "queued",
+        ticket: record.ticket + 1,
+        reason: "started by hand",
+        changedAt: at,
+        enqueuedAt: at,
+        ...(task.childrenOnAbort ? { childrenOnAbort: task.childrenOnAbort } : {}),
+      };
     });
     const claim =
       queued && (await navvy.tasks.claims.claim({ id: draft.id, ticket: queued.value.ticket }, session.owner, { isHeld: () => false }));

@@ -17,6 +17,13 @@ export interface InitOptions {
   onAbort?: "abort" | "leave";
   /** Defaults of the parameters, by `Section/name`: what was set in the task's record wins. */
   parameters?: Record<string, ParameterValue>;
+  /**
+   * While it does nothing but wait for tasks, it ends this process and is started again from its top when one of them has ended; what it
+   * made with a `key` is found again then. Only inside navvy. Default false.
+   */
+  parks?: boolean;
+  /** How long it waits in its process before that; less where a task that it waits for may need its slot. Default 30 s. */
+  parkAfterMs?: number;
 }
 
 /** What a new task or clone differs in. */

@@ -6,6 +6,9 @@ import { leaveProcess } from "./ending.js";
 import type { LocalRun } from "./local-run.js";
 import { ownCommandLine, programOf } from "./program.js";
 
+/** A controller goes on where it was, so losing its machine costs it little: it may happen often in a long life. */
+export const CONTROLLER_LOST_LIMIT = 100;
+
 export interface RemoteOptions {
   /** The folder to pack; default: the nearest one with a package.json above the script, else the script's own. */
   code?: string;
@@ -42,7 +45,7 @@ export async function draftOfProgram(
     taskType: "controller",
     tags,
     ...(comment === undefined ? {} : { comment }),
-    spec: { command: program.command, code, parameters },
+    spec: { command: program.command, code, parameters, lostLimit: CONTROLLER_LOST_LIMIT },
   });
 }
 

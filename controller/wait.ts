@@ -1,7 +1,8 @@
 import { setTimeout as delay } from "node:timers/promises";
-import type { Navvy } from "../broker/index.js";
+import type { Navvy, WaitOptions } from "../broker/index.js";
 import { isNavvyError, NavvyError, type TaskRecord } from "../protocol/index.js";
 import { stopping, waiting } from "./ending.js";
+import { asParkable, ParkableWait } from "./parking.js";
 import { isAway } from "./patience.js";
 import type { Task } from "./task.js";
 
@@ -18,8 +19,22 @@ interface Until extends WaitForOptions {
 
 const RETRY_MS = 500;
 
-/** Waits for a record's end; a server that is away is waited for too. */
+/** Signals of our own: a wait that has one can be begun again by a process that parked. With what belongs together for some. */
+const ownSignals = new WeakMap<AbortSignal, { group?: object }>();
+
+/**
+ * Waits for a record's end; a server that is away is waited for too. One that ends at a time, or at the program's own signal, would be
+ * another one when it is begun again: it keeps the process from parking.
+ */
 export function untilEnded(navvy: Navvy, id: string, options: Until): Promise<TaskRecord> {
+  const own = options.signal === undefined ? {} : ownSignals.get(options.signal);
+  if (own === undefined || options.timeoutMs !== undefined || options.until) return wait(navvy, id, options);
+  const parkable = new ParkableWait(id, own.group);
+  return asParkable(parkable, () => wait(navvy, id, { ...options, onChange: (task) => parkable.see(task) }));
+}
+
+function wait(navvy: Navvy, id: string, options: Until & Pick<WaitOptions, "onChange">): Promise<TaskRecord> {
+  const { onChange } = options;
   const deadline = performance.now() + (options.timeoutMs ?? Number.POSITIVE_INFINITY);
   const signal = options.signal ? AbortSignal.any([stopping, options.signal]) : stopping;
   return waiting(async () => {
@@ -28,6 +43,7 @@ export function untilEnded(navvy: Navvy, id: string, options: Until): Promise<Ta
       try {
         const more = {
           ...(options.until ? { until: options.until } : {}),
+          ...(onChange ? { onChange } : {}),
           ...(Number.isFinite(leftMs) ? { timeoutMs: Math.max(0, leftMs) } : {}),
         };
         return await navvy.tasks.wait(id, { signal, ...more });
@@ -45,7 +61,8 @@ export function untilEnded(navvy: Navvy, id: string, options: Until): Promise<Ta
  * @throws NavvyError timeout, aborted, not_found
  */
 export function waitAll(tasks: Iterable<Task>, options: WaitForOptions = {}): Promise<Task[]> {
-  return Promise.all([...tasks].map((task) => task.wait(options)));
+  const together = options.signal ?? ownSignal({ group: {} });
+  return Promise.all([...tasks].map((task) => task.wait({ ...options, signal: together })));
 }
 
 /**
@@ -56,6 +73,7 @@ export async function waitAny(tasks: Iterable<Task>, options: WaitForOptions = {
   const all = [...tasks];
   if (all.length === 0) throw new NavvyError("invalid_argument", "there is no task to wait for");
   const done = new AbortController();
+  ownSignals.set(done.signal, {});
   const signal = options.signal ? AbortSignal.any([done.signal, options.signal]) : done.signal;
   const waits = all.map((task) => task.wait({ ...options, signal }));
   try {
@@ -64,6 +82,12 @@ export async function waitAny(tasks: Iterable<Task>, options: WaitForOptions = {
     done.abort();
     await Promise.allSettled(waits);
   }
+}
+
+function ownSignal(of: { group?: object }): AbortSignal {
+  const { signal } = new AbortController();
+  ownSignals.set(signal, of);
+  return signal;
 }
 
 function stopped(id: string, cause: unknown): NavvyError {

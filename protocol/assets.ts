@@ -33,7 +33,10 @@ export const MAX_RECORD_BYTES = 64 * 1024;
 export class Assets {
   readonly subjects: Subjects;
   readonly streams: Record<"queue" | "event" | "log" | "metric" | "beat", StreamSpec>;
-  readonly buckets: Record<"tasks" | "sessions" | "control" | "queues" | "agents" | "journal" | "cache", BucketSpec>;
+  readonly buckets: Record<
+    "tasks" | "sessions" | "control" | "queues" | "agents" | "journal" | "cache" | "schedules" | "triggers",
+    BucketSpec
+  >;
   readonly objects: { name: string };
 
   constructor(namespace?: string) {
@@ -65,6 +68,8 @@ export class Assets {
       agents: bucket("agents"),
       journal: bucket("journal", 512 * 1024),
       cache: bucket("cache"),
+      schedules: bucket("schedules"),
+      triggers: bucket("triggers"),
     };
     this.objects = { name: `${ns}_objects` };
   }

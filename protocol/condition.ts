@@ -25,8 +25,8 @@ export function parseCondition(text: string): Condition {
 
 const FIGURES = new Set(["last", "min", "max", "lastStep", "minStep", "maxStep", "count"]);
 
-/** Undefined: there is none of that name. */
-function lookUp(name: string, { reported, spec }: ConditionSubject): unknown {
+/** What a name of a condition stands for; undefined: there is nothing of that name. */
+export function reportedValue(name: string, { reported, spec }: ConditionSubject): unknown {
   const output = own(reported.outputs, name);
   if (name.startsWith("outputs.")) return own(reported.outputs, name.slice("outputs.".length));
   if (name.startsWith("params."))
@@ -62,7 +62,7 @@ function isMet(clause: Clause, record: ConditionSubject): boolean {
     case "not":
       return !isMet(clause.clause, record);
     default: {
-      const [left, right] = [clause.left, clause.right].map((each) => ("name" in each ? lookUp(each.name, record) : each.value));
+      const [left, right] = [clause.left, clause.right].map((each) => ("name" in each ? reportedValue(each.name, record) : each.value));
       return left !== undefined && right !== undefined && compare(clause.op, ...alike(left, right));
     }
   }

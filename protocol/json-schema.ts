@@ -15,8 +15,10 @@ import {
 } from "./messages.js";
 import { GcRecord, Retention } from "./retention.js";
 import { RolledLogHead } from "./rolled-log.js";
+import { Schedule, ScheduleState } from "./schedule.js";
 import { SealedSecret } from "./secrets.js";
 import { TaskRecord } from "./task-record.js";
+import { Trigger, TriggerState } from "./trigger.js";
 
 const MESSAGES = [
   TaskRecord,
@@ -36,6 +38,10 @@ const MESSAGES = [
   ControlRequest,
   ControlReply,
   SealedSecret,
+  Schedule,
+  ScheduleState,
+  Trigger,
+  TriggerState,
 ];
 
 /**

@@ -7,7 +7,7 @@ const NAME = /^[A-Za-z0-9_-]{1,64}$/;
  * Checks that a name can stand in a subject and returns it.
  * @throws NavvyError invalid_argument
  */
-export function checkName(kind: "namespace" | "queue" | "agent" | "label" | "secret", name: string): string {
+export function checkName(kind: "namespace" | "queue" | "agent" | "label" | "secret" | "schedule" | "trigger", name: string): string {
   if (NAME.test(name)) return name;
   throw new NavvyError("invalid_argument", `${kind} name ${JSON.stringify(name)} is not acceptable`, {
     why: "a name is 1 to 64 of: letters, digits, - and _",

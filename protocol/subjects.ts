@@ -20,7 +20,7 @@ export type QueueClass = (typeof CLASSES)[number];
 export const AGENT_VERBS = ["ping", "info", "drain", "resume", "stop", "upgrade", "abort", "doctor"] as const;
 export type AgentVerb = (typeof AGENT_VERBS)[number];
 
-export const EVENT_KINDS = ["task", "agent", "queue", "fleet"] as const;
+export const EVENT_KINDS = ["task", "agent", "queue", "schedule", "trigger", "fleet"] as const;
 export type EventKind = (typeof EVENT_KINDS)[number];
 
 export const DEFAULT_NAMESPACE = "navvy";
@@ -60,10 +60,10 @@ export class Subjects {
   log(taskId: string, attempt: number): string {
     return `${this.root}.log.${taskId}.${attempt}`;
   }
-  metric(taskId: string, attempt: number): string {
+  metric(taskId: string, attempt: number | "*"): string {
     return `${this.root}.metric.${taskId}.${attempt}`;
   }
-  media(taskId: string, attempt: number): string {
+  media(taskId: string, attempt: number | "*"): string {
     return `${this.metric(taskId, attempt)}.media`;
   }
   /** Those of all tasks. */

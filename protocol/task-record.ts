@@ -1,5 +1,7 @@
 import { z } from "zod";
+import { FiredBy } from "./launch.js";
 import { Outcome } from "./outcome.js";
+import { CHILDREN_ON_ABORT, Parked } from "./parking.js";
 import { ON_DISCONNECT, PHASES, STATUSES } from "./states.js";
 import { CLASSES } from "./subjects.js";
 import { ParameterValue, TaskSpec } from "./task-spec.js";
@@ -90,6 +92,8 @@ export const Attempt = z.object({
   /** Bytes that each stream of its log holds, once it has ended in good order: a reader that has them has all. */
   logBytes: z.record(z.string(), z.number()).optional(),
   log: RolledLog.optional(),
+  /** It ended itself to be started again by what it waits for: the next attempt goes on with its reports. */
+  parked: z.boolean().optional(),
 });
 export type Attempt = z.infer<typeof Attempt>;
 
@@ -136,11 +140,14 @@ export const TaskRecord = z.object({
   project: z.string(),
   taskType: z.string(),
   tags: z.array(z.string()).default([]),
+  /** When each tag was added that was not there from the beginning. */
+  tagged: z.record(z.string(), z.string()).optional(),
   comment: z.string().optional(),
   parent: z.string().optional(),
   clonedFrom: z.string().optional(),
   /** Of a step of a pipeline that may be taken from a cache: its key, the hash of each of its parts, and why it ran. */
   cache: z.object({ key: z.string(), parts: z.record(z.string(), z.string()), why: z.string() }).optional(),
+  firedBy: FiredBy.optional(),
   archived: z.boolean().default(false),
   createdAt: z.string(),
   createdBy: z.string(),
@@ -163,15 +170,23 @@ export const TaskRecord = z.object({
   enqueuedAt: z.string().optional(),
   /** Not before this time (delays, back-off): the scheduler publishes the ticket when it is due. */
   notBefore: z.string().optional(),
+  /** Of a queued one: it waits for others, and has no ticket on its lane until it is woken. */
+  parked: Parked.optional(),
+  /** Of a running one: someone woke it meanwhile, so it does not park. */
+  wokenAt: z.string().optional(),
 
   /** Number of the running or last attempt; 0: never ran. The fencing token. */
   attempt: z.number().int().default(0),
+  /** Of a task that has parked: the attempt from which on its reports and logs are one. */
+  firstAttempt: z.number().int().optional(),
   owner: Owner.optional(),
   /** What holds for the running attempt, settled at its claim. Absent: freeze. */
   onDisconnect: z.enum(ON_DISCONNECT).optional(),
   /** Since when its session is gone while it runs on (`continue`): until its agent is back, or a person gives it up. */
   unreachableAt: z.string().optional(),
   abort: AbortWish.optional(),
+  /** Said by its program. Absent: they are left. */
+  childrenOnAbort: z.enum(CHILDREN_ON_ABORT).optional(),
   /** Failures of the program that used up a retry, and losses of a machine, since the last enqueue by a person. */
   failures: z.number().int().default(0),
   losses: z.number().int().default(0),
@@ -201,5 +216,9 @@ export const TaskHead = TaskRecord.pick({
   attempt: true,
   onDisconnect: true,
   unreachableAt: true,
+  parent: true,
+  parked: true,
+  childrenOnAbort: true,
+  endedAt: true,
 });
 export type TaskHead = z.infer<typeof TaskHead>;

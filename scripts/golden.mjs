@@ -7,6 +7,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { encode, toColumns } from "../dist/protocol/index.js";
+import { SCHEDULES } from "./golden-schedules.mjs";
 
 const folder = fileURLToPath(new URL("../protocol/golden", import.meta.url));
 const release = process.argv[2];
@@ -152,6 +153,7 @@ const MESSAGES = [
     at,
     by: "ada@workstation",
   },
+  ...SCHEDULES,
   { type: "navvy.leader.v1", agent, session, since: at, leaseMs: 15_000, renewals: 7 },
   {
     type: "navvy.agent.v1",

@@ -61,6 +61,11 @@ export class CurrentTask {
     return Number(this.#env["NAVVY_ATTEMPT"] ?? 0);
   }
 
+  /** Whether the agent that started it can start it again when it parks. */
+  get canPark(): boolean {
+    return this.isInside && this.#env["NAVVY_CAN_PARK"] === "1";
+  }
+
   /** One section of the parameters; `{}` when there is none. */
   params<T extends object = Record<string, Value>>(section = "General"): T {
     return (this.#parameters()[section] ?? {}) as T;
@@ -193,6 +198,19 @@ export class CurrentTask {
     if (this.isInside) return this.#aborts.add(listener);
     this.#warn();
     return () => {};
+  }
+
+  /**
+   * When this process exits with 0, its task is not done but waits without a process: until one of the tasks has ended (`all`: every one
+   * of them), until a time, or until someone wakes it (`keys`). Then the program is started again from its top.
+   */
+  park(wish: { on?: string[]; all?: boolean; until?: string; keys?: boolean; tidies?: boolean }): void {
+    this.#send({ t: "park", ...wish });
+  }
+
+  /** What becomes of the open children of this task, should it end as aborted: by itself they are left. */
+  childrenOnAbort(what: "leave" | "abort"): void {
+    this.#send({ t: "children", onAbort: what });
   }
 
   #parameters(): Record<string, Record<string, Value>> {

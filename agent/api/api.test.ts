@@ -32,7 +32,7 @@ async function open(limits: Partial<ApiLimits> = {}, below = "") {
     } as unknown as Claim;
     const at: AttemptFolder = attemptFolder(folder, `${id}.1`, claim.record);
     await mkdir(at.artifacts, { recursive: true });
-    const companion = api.companionOf({ claim, folder: at, isContained, control: new Control() });
+    const companion = api.companionOf({ claim, folder: at, isContained, isController: false, control: new Control() });
     await companion.begin?.();
     onTestFinished(async () => companion.close?.());
     const { env } = await api.tell(claim, { folder: at });

@@ -1,6 +1,6 @@
 import type { Server as HttpServer } from "node:http";
 import type { Socket } from "node:net";
-import type { Claim, Navvy } from "../../broker/index.js";
+import type { Claim } from "../../broker/index.js";
 import { NavvyError } from "../../protocol/index.js";
 import type { AgentConfig } from "../config.js";
 import type { Engine } from "../runners/engine.js";
@@ -19,7 +19,7 @@ import { type Told, toldTo } from "./told.js";
 
 export interface ApiParts {
   config: Pick<AgentConfig, "name" | "folder" | "facades" | "log">;
-  navvy: Pick<Navvy, "tasks" | "artifacts">;
+  navvy: ApiAttempt["navvy"];
   limits?: ApiLimits;
 }
 
@@ -28,6 +28,8 @@ export interface OpenAttempt {
   claim: Claim;
   folder: AttemptFolder;
   isContained: boolean;
+  /** Whether it may drive other tasks. */
+  isController: boolean;
   control: Control;
 }
 

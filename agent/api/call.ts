@@ -11,7 +11,9 @@ export interface ApiAttempt {
   agent: string;
   folder: AttemptFolder;
   isContained: boolean;
-  navvy: Pick<Navvy, "tasks" | "artifacts">;
+  /** Whether it may drive other tasks. */
+  isController: boolean;
+  navvy: Pick<Navvy, "tasks" | "artifacts" | "metrics" | "journals">;
   control: Control;
   /** For the agent's log: a request could not be answered by a fault of ours. */
   onFault: (error: unknown) => void;

@@ -8,6 +8,8 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   permission_denied: 403,
   not_found: 404,
   conflict: 409,
+  not_draft: 409,
+  illegal_move: 409,
   aborted: 409,
   too_large: 413,
   nats_unreachable: 503,

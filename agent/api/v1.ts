@@ -2,7 +2,7 @@ import { NavvyError } from "../../protocol/index.js";
 import { parseReportLine } from "../task/report-line.js";
 import { putArtifact, sendArtifact } from "./artifacts.js";
 import { readBody, readJson } from "./body.js";
-import { type Act, type Route, sendJson } from "./call.js";
+import { type Act, type Call, type Route, sendJson } from "./call.js";
 import { SafeFolder } from "./safe-folder.js";
 import { sendStream, upTo } from "./stream.js";
 
@@ -75,17 +75,32 @@ const getControl: Act = async ({ attempt, query, request, limits, signal }) => {
 
 const postProgress: Act = async (call) => {
   const { n, of, unit } = await readJson(call);
-  const line = JSON.stringify({ t: "progress", n, of, unit });
-  const problem = problemOf(line);
-  if (problem !== undefined) throw new NavvyError("invalid_argument", problem, { fix: '{"n": 3, "of": 10, "unit": "epoch"}' });
-  await call.attempt.events.append([line]);
-  return {};
+  return appendOne(call, { t: "progress", n, of, unit }, '{"n": 3, "of": 10, "unit": "epoch"}');
 };
+
+/** Takes effect when the process exits with 0. */
+const postPark: Act = async (call) => {
+  const { on, all, until, keys, tidies } = await readJson(call);
+  return appendOne(
+    call,
+    { t: "park", on, all, until, keys, tidies },
+    '{"on": ["<task id>"]}, {"until": "2026-01-31T12:00:00Z"} or {"keys": true}',
+  );
+};
+
+async function appendOne({ attempt }: Call, event: object, fix: string): Promise<object> {
+  const line = JSON.stringify(event);
+  const problem = problemOf(line);
+  if (problem !== undefined) throw new NavvyError("invalid_argument", problem, { fix });
+  await attempt.events.append([line]);
+  return {};
+}
 
 /** The API's first version (docs/protocol.md has the table). */
 export const V1: readonly Route[] = [
   { method: "POST", path: "v1/events", act: postEvents },
   { method: "POST", path: "v1/progress", act: postProgress },
+  { method: "POST", path: "v1/park", act: postPark },
   { method: "GET", path: "v1/task", act: getTask },
   { method: "GET", path: "v1/params", act: getParams },
   { method: "GET", path: "v1/inputs", act: getInputs },

@@ -1,6 +1,7 @@
 import type { Logger } from "pino";
 import { DEFAULT_LEASE_MS, Leadership, type Navvy } from "../../broker/index.js";
 import { isNavvyError, type Owner } from "../../protocol/index.js";
+import { ChildAborter } from "./child-aborter.js";
 import { Collector } from "./collector.js";
 import { Ghosts } from "./ghosts.js";
 import { HashedLanes } from "./hashed-lanes.js";
@@ -9,6 +10,9 @@ import { Reaper } from "./reaper.js";
 import { Roller } from "./roller.js";
 import { Scheduler } from "./scheduler.js";
 import { Sweeper } from "./sweeper.js";
+import { Timetable } from "./timetable.js";
+import { Tripwires } from "./tripwires.js";
+import { Waker } from "./waker.js";
 
 export interface CoordinatorParts {
   navvy: Navvy;
@@ -21,8 +25,9 @@ const SWEEP_EVERY_MS = 5_000;
 const LANES_EVERY_MS = 60_000;
 
 /**
- * The duties of the fleet, done by whichever agent holds the leader's key: reaper, sweeper, scheduler, roller, collector. Each is a set of
- * idempotent compare-and-sets, so a leader that froze in the middle of a pass and wakes up beside a new one does no harm.
+ * The duties of the fleet, done by whichever agent holds the leader's key: reaper, sweeper, scheduler, waker of parked tasks, aborter of
+ * children, roller, collector, timetable, tripwires. Each is a set of idempotent compare-and-sets, so a leader that froze in the middle of
+ * a pass and wakes up beside a new one does no harm.
  */
 export class Coordinator {
   readonly #parts: CoordinatorParts;
@@ -33,8 +38,12 @@ export class Coordinator {
   readonly #hashedLanes: HashedLanes;
   #open: OpenTasks | undefined;
   #scheduler: Scheduler | undefined;
+  #waker: Waker | undefined;
+  #children: ChildAborter | undefined;
   #roller: Roller | undefined;
   #collector: Collector | undefined;
+  #timetable: Timetable | undefined;
+  #tripwires: Tripwires | undefined;
   #timer: NodeJS.Timeout | undefined;
   #turn: Promise<void> | undefined;
   #isStopped = false;
@@ -90,27 +99,58 @@ export class Coordinator {
     if (this.#open) return;
     const { navvy, log } = this.#parts;
     log.info("this agent coordinates the fleet");
-    this.#scheduler?.close(); // of a time in office that never got its watch
+    this.#scheduler?.close(); // of a time in office that never got its watches
+    this.#timetable?.close();
+    this.#tripwires?.close();
     const scheduler = new Scheduler(navvy, log);
     this.#reaper.forget();
     this.#scheduler = scheduler;
-    this.#open = await OpenTasks.open(navvy, (task) => scheduler.consider(task));
+    this.#waker?.close();
+    const waker = (this.#waker = new Waker(navvy, log));
+    const children = (this.#children = new ChildAborter(navvy, log));
+    const timetable = await Timetable.open({ navvy, log });
+    this.#timetable = timetable;
+    this.#tripwires = await Tripwires.open({ navvy, log });
+    this.#open = await OpenTasks.open(navvy, {
+      onChange: (task) => {
+        for (const duty of [scheduler, waker, children]) duty.consider(task);
+      },
+      onOver: (id, task) => {
+        waker.over(id);
+        children.over(id, task, this.#open);
+        timetable.taskEnded(id);
+      },
+      onComplete: () => this.#lookAgain(),
+    });
     this.#roller = new Roller({ navvy, log, open: this.#open });
     this.#collector = new Collector({ navvy, log });
+  }
+
+  /** Whatever was missed, or could not be written, is seen by this. */
+  #lookAgain(): void {
+    if (!this.#open?.isComplete) return;
+    this.#waker?.pass(this.#open);
+    this.#children?.pass(this.#open);
   }
 
   #retire(): void {
     this.#open?.close();
     this.#scheduler?.close();
+    this.#waker?.close();
     this.#roller?.close();
     this.#collector?.close();
+    this.#timetable?.close();
+    this.#tripwires?.close();
     this.#open = undefined;
     this.#scheduler = undefined;
+    this.#waker = undefined;
+    this.#children = undefined;
   }
 
   async #duties(): Promise<void> {
     if (!this.#open) return;
     const now = performance.now();
+    this.#lookAgain();
     await this.#reaper.pass(this.#open);
     if (now - this.#lanesAt > LANES_EVERY_MS) {
       await this.#parts.navvy.queues.repairLanes();

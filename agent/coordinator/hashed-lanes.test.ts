@@ -17,7 +17,7 @@ test("a hashed lane gets its needs again where an older client left them out, an
   const { shape } = await c.record(id);
   const lanes = async () => (await queues.get("default")).lanes;
   await queues.bucket.modify("default", (entry) => ({ ...entry, lanes: entry.lanes.map(({ needs: _needs, ...lane }) => lane) }));
-  const open = await OpenTasks.open(c.navvy, () => {});
+  const open = await OpenTasks.open(c.navvy, { onChange: () => {} });
   try {
     await eventually("every task is known", () => open.isComplete && open.queued().length === 2);
     const hashed = new HashedLanes(c.navvy, log, 0);

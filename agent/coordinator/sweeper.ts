@@ -33,7 +33,7 @@ export class Sweeper {
     const queued = open.queued();
     const lanes = new Map<string, { lane: Lane; tasks: TaskHead[] }>();
     for (const task of queued) {
-      if (task.queue === undefined || !isRipe(task)) continue;
+      if (task.queue === undefined || task.parked || !isRipe(task)) continue;
       const lane: Lane = { queue: task.queue, class: task.class, shape: task.shape };
       const key = this.#navvy.bus.subjects.laneConsumer(lane);
       const known = lanes.get(key) ?? { lane, tasks: [] };

@@ -64,7 +64,9 @@ export interface Plumbing extends LogShipperParts, ReportsParts {
 }
 
 export function plumbing(parts: AttemptParts, claim: Claim, slot: Slot): Plumbing {
-  return plumb(parts, { claim, slot }, new SetupLog(folderOf(parts.config, claim)));
+  const pipes = plumb(parts, { claim, slot }, new SetupLog(folderOf(parts.config, claim)));
+  pipes.control.knowsOfAbort = claim.record.abort !== undefined;
+  return pipes;
 }
 
 /** For an attempt that an earlier run of the agent began. */
@@ -96,8 +98,9 @@ function plumb(parts: AttemptParts, { claim, slot }: { claim: Claim; slot: Slot 
   setupLog.clean = secrets.clean;
   const place = setupPlaceOf(config, claim, { slot, folder });
   const programs = new Programs({ runner, key: setupKeyOf(keyOf(claim)), place, redacted: (spec) => secrets.through(spec) });
+  const isController = slot.pool === "service" && config.allowControllers;
   const control = new Control();
-  const companions = new Companions(companionsOf(parts, { claim, slot, folder, isContained, control }), (err, name) =>
+  const companions = new Companions(companionsOf(parts, { claim, slot, folder, isContained, isController, control }), (err, name) =>
     config.log.warn({ err, task: claim.id, companion: name }, "a companion of the attempt failed"),
   );
   const common = {

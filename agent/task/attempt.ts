@@ -59,13 +59,14 @@ export class Attempt {
   /** An attempt that was just claimed. */
   static claimed(parts: AttemptParts, claim: Claim, slot: Slot): Attempt {
     const pipes = plumbing(parts, claim, slot);
-    return new Attempt(parts, claim, { plumbing: pipes, slot, shipper: new LogShipper(pipes), reports: new Reports(pipes) });
+    const [shipper, reports] = [new LogShipper(pipes), Reports.begin(pipes, claim.record)];
+    return new Attempt(parts, claim, { plumbing: pipes, slot, shipper, reports });
   }
 
   /** One that an earlier run of this agent started. */
   static async adopted(parts: AttemptParts, claim: Claim, left: Leftover): Promise<Attempt> {
     const pipes = await resumedPlumbing(parts, claim, left.slot);
-    const [shipper, reports] = await Promise.all([LogShipper.resume(pipes), Reports.resume(pipes)]);
+    const [shipper, reports] = await Promise.all([LogShipper.resume(pipes), Reports.resume(pipes, claim.record)]);
     return new Attempt(parts, claim, { plumbing: pipes, slot: left.slot, shipper, reports, left });
   }
 

@@ -1,4 +1,4 @@
-import { type AttemptFacts, isNavvyError, type Outcome, type Reported } from "../../protocol/index.js";
+import { type AttemptFacts, type ChildrenOnAbort, isNavvyError, type Outcome, type ParkWish, type Reported } from "../../protocol/index.js";
 import { whenCut } from "./attempt-parts.js";
 import type { Companions } from "./companions.js";
 import type { LogShipper } from "./log-shipper.js";
@@ -24,6 +24,8 @@ export interface Collected {
   reported: Reported;
   logBytes?: Record<string, number>;
   facts: AttemptFacts;
+  park?: ParkWish | undefined;
+  childrenOnAbort?: ChildrenOnAbort | undefined;
 }
 
 /**
@@ -48,12 +50,12 @@ async function store({ noter, companions, reports, shipper, setupLog, cut }: Col
   try {
     const reporting = companions.finish().then(() => reports.finish());
     const reported = await Promise.race([reporting, whenCut(cut)]);
-    return { reported, logBytes: await shipper.finish(), facts: noter.facts };
+    return { ...reports.wishes, reported, logBytes: await shipper.finish(), facts: noter.facts };
   } catch (error) {
     if (cut.aborted) reports.note("warn", "aborted while its artifacts were being stored: not all of them are there");
     else if (!isNavvyError(error) || error.retryable) throw error;
     else reports.note("error", `not everything could be stored: ${error.message}`);
-    return { reported: reports.reported, facts: noter.facts };
+    return { ...reports.wishes, reported: reports.reported, facts: noter.facts };
   }
 }
 

@@ -10,6 +10,8 @@ export interface EndWish {
 
 /** What a task may ask of its attempt: whether it is to end. */
 export class Control {
+  /** It was started for a wish that stands in its record: it is told by a signal only when its grace is over. */
+  knowsOfAbort = false;
   #wish: EndWish | undefined;
   readonly #waiting = new Set<() => void>();
 

@@ -27,6 +27,7 @@ export class Ending {
   #stage: Stage = "before";
   #cause: Cause | undefined;
   #cancelGrace = () => {};
+  #laterMs = Number.POSITIVE_INFINITY;
 
   constructor(parts: EndingParts) {
     this.#parts = parts;
@@ -53,6 +54,7 @@ export class Ending {
   }
 
   want(cause: Cause): void {
+    if (cause.kind === "aborted" && this.#parts.control.knowsOfAbort) return this.#wantLater(cause);
     const known = this.#cause;
     if (known && cause.kind !== "revoked") return this.#hasten(known, cause);
     this.#cause = known?.kind === "revoked" ? known : cause;
@@ -62,6 +64,17 @@ export class Ending {
     if (this.#stage === "before") this.#endSetup(this.#cause);
     // An end that is asked for when the process has ended by itself need not wait for its uploads.
     if (this.#stage === "before" || (this.#stage === "after" && known === undefined)) this.#parts.cut.abort();
+  }
+
+  /** The shortest grace counts, from when it is first asked for. */
+  #wantLater(cause: Extract<Cause, { kind: "aborted" }>): void {
+    if (cause.graceMs >= this.#laterMs) return;
+    this.#laterMs = cause.graceMs;
+    this.#cancelGrace();
+    this.#cancelGrace = after(cause.graceMs, () => {
+      this.#parts.control.knowsOfAbort = false;
+      this.want({ ...cause, graceMs: 0 });
+    });
   }
 
   /** A second wish to abort counts where its grace is shorter. */

@@ -55,6 +55,7 @@ export function taskEnvironment({ config, record, slot, folder, inherited, prepa
     NAVVY_TASK_NAME: record.name,
     NAVVY_PROJECT: record.project,
     NAVVY_ATTEMPT: String(record.attempt),
+    NAVVY_CAN_PARK: "1",
     NAVVY_AGENT: config.name,
     NAVVY_QUEUE: record.queue ?? "",
     NAVVY_DIR: folder.root,

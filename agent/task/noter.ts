@@ -64,7 +64,10 @@ export class Noter {
     this.#dueAt = performance.now() + EVERY_MS;
     const written = { phase: this.#phase, version: this.#reports.version, facts: this.#facts };
     try {
-      await this.#claims.note(this.#claim, { phase: this.#phase, reported: this.#reports.reported }, written.facts);
+      const { reported, wishes } = this.#reports;
+      const { childrenOnAbort } = wishes;
+      const said = { reported, ...(childrenOnAbort ? { childrenOnAbort } : {}) };
+      await this.#claims.note(this.#claim, { phase: this.#phase, ...said }, written.facts);
       this.#written = written;
     } catch (error) {
       if (!isNavvyError(error)) throw error; // out of reach: the next one carries it, and settling carries all

@@ -42,3 +42,16 @@ test("outputs are key=value lines, blocks, and JSON where it says so", () => {
     e: "json:{broken",
   });
 });
+
+test("a wish to park names what ends it", () => {
+  const id = "01JB7QRE000000000000000000";
+  expect(parseReportLine(`{"t":"park","on":["${id}"],"until":"2031-01-01T00:00:00+02:00"}`)).toEqual({
+    line: { t: "park", on: [id], until: "2031-01-01T00:00:00+02:00" },
+  });
+  expect(parseReportLine('{"t":"park","keys":true}')).toEqual({ line: { t: "park", on: [], keys: true } });
+  expect(parseReportLine('{"t":"park"}')).toEqual({
+    problem: 'park: names nothing that would wake it: "on", "until" or "keys" is needed',
+  });
+  expect(parseReportLine('{"t":"park","on":["train"]}')).toEqual({ problem: "park: on.0 is no task's id" });
+  expect(parseReportLine('{"t":"park","until":"tomorrow"}')).toMatchObject({ problem: expect.stringMatching(/^park: until /) });
+});

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { ArtifactRef, MEDIA_KINDS, ParameterValue, type Point } from "../../protocol/index.js";
+import { ArtifactRef, CHILDREN_ON_ABORT, canWake, MEDIA_KINDS, ParameterValue, ParkWish, type Point } from "../../protocol/index.js";
 
 /** The words that JSON has no number for, as Python's `json` writes them too. */
 const WORDS: Record<string, number> = {
@@ -69,6 +69,8 @@ const Line = z.discriminatedUnion("t", [
     ...shown,
   }),
   z.object({ t: z.literal("summary"), md: z.string() }),
+  ParkWish.extend({ t: z.literal("park") }).refine(canWake, 'names nothing that would wake it: "on", "until" or "keys" is needed'),
+  z.object({ t: z.literal("children"), onAbort: z.enum(CHILDREN_ON_ABORT) }),
 ]);
 export type ReportLine = z.infer<typeof Line>;
 
@@ -84,7 +86,7 @@ export function parseReportLine(text: string): { line: ReportLine } | { unknown:
   const parsed = Line.safeParse(value);
   if (parsed.success) return { line: parsed.data };
   const issue = parsed.error.issues[0];
-  return { problem: `${kind}: ${issue?.path.join(".") ?? ""} ${issue?.message ?? "wrong"}` };
+  return { problem: `${kind}: ${[issue?.path.join("."), issue?.message ?? "wrong"].filter(Boolean).join(" ")}` };
 }
 
 /** Numbers that JSON has no word for, bare, as several languages write them all the same. */

@@ -1,7 +1,7 @@
 import { lstat, readFile } from "node:fs/promises";
 import { basename } from "node:path";
 import type { Metrics, Objects } from "../../broker/index.js";
-import { type ArtifactRef, MANIFEST_NAME, MAX_RECORD_ARTIFACTS, type Point, type Reported } from "../../protocol/index.js";
+import { type ArtifactRef, MANIFEST_NAME, MAX_RECORD_ARTIFACTS, type Point, type Reported, type TaskRecord } from "../../protocol/index.js";
 import type { ArtifactUploads } from "./artifact-uploads.js";
 import type { AttemptSecrets } from "./attempt-secrets.js";
 import type { AttemptFolder } from "./folder.js";
@@ -15,6 +15,7 @@ import { Media } from "./reports/media.js";
 import { BadLines, withNote } from "./reports/notes.js";
 import { withOutputs } from "./reports/outputs.js";
 import { SummaryPage } from "./reports/summary-page.js";
+import { earlierReports, type Gathered, type Wishes, wishOf } from "./reports/wishes.js";
 import { StateFile } from "./state-file.js";
 
 /** After a round that left nothing, what comes is gathered for so long. */
@@ -50,10 +51,8 @@ interface Taken {
   media: number;
   figures: FiguresState;
   reported: Gathered;
+  wishes?: Wishes;
 }
-
-/** What the record gets, but for the figures of the metrics. */
-type Gathered = Omit<Reported, "metrics" | "metricsOmitted">;
 
 /**
  * What the running attempt reports through its files, gathered for the record and shipped as batches of points, and media between
@@ -76,13 +75,19 @@ export class Reports {
   #lookAt = performance.now() + LOOK_EVERY_MS / 2;
   /** Counts changes, so that the record is written only when there is something new. */
   version = 0;
+  /** What the program wishes to become of its task; the last one counts. */
+  wishes: Wishes;
 
   /** Goes on where an earlier agent stopped. */
-  static async resume(parts: ReportsParts): Promise<Reports> {
-    return new Reports(parts, await new StateFile<Taken>(parts.folder.taken).read());
+  static async resume(parts: ReportsParts, record: TaskRecord): Promise<Reports> {
+    return new Reports(parts, (await new StateFile<Taken>(parts.folder.taken).read()) ?? earlierReports(record));
   }
 
-  constructor(parts: ReportsParts, taken?: Taken) {
+  static begin(parts: ReportsParts, record: TaskRecord): Reports {
+    return new Reports(parts, earlierReports(record));
+  }
+
+  private constructor(parts: ReportsParts, taken?: Partial<Taken>) {
     this.#parts = parts;
     this.#folder = parts.folder;
     this.#state = new StateFile(parts.folder.taken);
@@ -95,6 +100,7 @@ export class Reports {
     this.#summary = new SummaryPage(parts.folder.summary, { ...parts, clean: parts.secrets.clean });
     this.#sequence = taken?.sequence ?? 0;
     this.#gathered = taken?.reported ?? { outputs: {}, artifacts: [], notes: [] };
+    this.wishes = taken?.wishes ?? {};
   }
 
   get reported(): Reported {
@@ -165,6 +171,7 @@ export class Reports {
       media: this.#media.count,
       figures: this.#figures.state,
       reported: this.#gathered,
+      wishes: this.wishes,
     });
     // On a full disk it waits: the next agent would take it in again as other batches under the same numbers. At the end there is none.
     this.#held = isWritten || isFinal ? undefined : pieces;
@@ -212,6 +219,10 @@ export class Reports {
         });
       case "summary":
         return this.#takeSummary(() => this.#summary.store(Buffer.from(line.md)));
+      case "park":
+      case "children":
+        this.wishes = { ...this.wishes, ...wishOf(line) };
+        return this.#change({});
       case "plot":
       case "table":
       case "histogram":

@@ -1,13 +1,14 @@
 import type { Logger } from "pino";
 import type { Claim, Claims } from "../../broker/index.js";
-import type { AttemptFacts, Outcome, Reported } from "../../protocol/index.js";
+import type { Outcome } from "../../protocol/index.js";
 import { patiently } from "../patiently.js";
+import type { Collected } from "./collect.js";
 
 export interface Settling {
   claims: Claims;
   claim: Claim;
   /** Flushes logs, metrics and artifacts, and says how it ended. */
-  collect: () => Promise<{ outcome: Outcome; reported: Reported; logBytes?: Record<string, number>; facts?: AttemptFacts }>;
+  collect: () => Promise<{ outcome: Outcome } & Collected>;
   isRevoked: () => boolean;
   log: Logger;
 }

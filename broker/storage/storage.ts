@@ -14,6 +14,7 @@ import { type Excess, type Expiry, type Holding, type Plan, planRetention } from
 import { RetentionSettings } from "./settings.js";
 import { type ObjectUse, objectUse, type PlaceUse, placeUse, type StoreUse, storeUse } from "./survey.js";
 import { findGarbage, type Garbage, type SweepOptions, takeAway } from "./sweep.js";
+import { templatesOf } from "./templates.js";
 
 /** An upload that takes longer than that before anything refers to it is none. */
 export const GC_GRACE_MS = 24 * 60 * 60_000;
@@ -153,7 +154,8 @@ export class Storage {
     const unreadable: string[] = [];
     const entries = await snapshot(bus, tasks.bucket, { onUnreadable: (key) => void unreadable.push(key) });
     const records = entries.map(({ value }) => value);
-    const holdings = await holdingsOf(this.#parts, records);
+    const templates = await templatesOf(bus);
+    const holdings = (await holdingsOf(this.#parts, records)).map((each) => ({ ...each, kept: each.kept ?? templates.get(each.id) }));
     const retention = await this.settings.get();
     return { records, holdings, retention, plan: planRetention(holdings, retention, this.#clock()), unreadable };
   }

@@ -87,9 +87,9 @@ async function sort(
 
 /** What deletions left in the buckets whose keys come and go. */
 async function otherMarkers(bus: Bus): Promise<Garbage["markers"]> {
-  const { sessions, agents, queues, journal } = bus.assets.buckets;
+  const { sessions, agents, queues, journal, schedules, triggers } = bus.assets.buckets;
   const found: Garbage["markers"] = [];
-  for (const { name: bucket } of [sessions, agents, queues, journal]) {
+  for (const { name: bucket } of [sessions, agents, queues, journal, schedules, triggers]) {
     let ready = () => {};
     const isReady = new Promise<void>((resolve) => (ready = resolve));
     const onEntry = ({ operation, key, revision, created }: KvEntry) =>

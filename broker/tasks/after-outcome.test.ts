@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import type { Outcome, TaskRecord } from "../../protocol/index.js";
 import { afterOutcome } from "./after-outcome.js";
 import { newDraft } from "./draft.js";
+import { aborting, claimed, now } from "./transition.js";
 
 function running(change: Partial<TaskRecord> = {}, spec: Partial<TaskRecord["spec"]> = {}): TaskRecord {
   const draft = newDraft({ name: "t", spec: { command: ["true"], ...spec } }, "me");
@@ -60,6 +61,57 @@ test("each outcome takes a task where its cause says, and only its own counter c
   }
 });
 
+test("a success that wishes to be parked waits in its queue, unless it was woken or is to end", () => {
+  const park = { on: ["01JB7QRE000000000000000000"], all: true };
+  const earlier = { outputs: { round: 3 }, metrics: {}, metricsOmitted: 0, artifacts: [], notes: [] };
+  const record = running({ queue: "services", class: "high", reported: earlier, failures: 1 });
+  const parked = afterOutcome(record, { kind: "exited", code: 0 }, { park, logBytes: { out: 5 } });
+  expect(parked).toMatchObject({
+    ...{ status: "queued", queue: "services", class: "high", ticket: 2, failures: 1, losses: 0, firstAttempt: 1, reported: earlier },
+    ...{ parked: { ...park, at: expect.any(String) }, reason: "parked: waits for 1 task" },
+    attempts: [{ attempt: 1, parked: true, outcome: { kind: "exited", code: 0 }, logBytes: { out: 5 } }],
+  });
+  expect(parked.outcome).toBeUndefined();
+  expect(afterOutcome(record, failed, { park })).toMatchObject({ status: "failed" });
+  const woken = afterOutcome({ ...record, wokenAt: parked.changedAt }, { kind: "exited", code: 0 }, { park });
+  expect(woken).toMatchObject({ status: "queued", class: "front", firstAttempt: 1 });
+  expect([woken.parked, woken.wokenAt]).toEqual([undefined, undefined]);
+  const abort = { at: "", by: "me", reason: "enough" };
+  expect(afterOutcome({ ...record, abort }, { kind: "exited", code: 0 }, { park })).toMatchObject({ status: "aborted", reason: "enough" });
+});
+
+test("an abort wakes a parked task that has more to do then, once, whenever it comes", () => {
+  const park = { on: [], keys: true, tidies: true };
+  const abort = { at: "2026-01-01T00:00:00Z", by: "me", reason: "enough" };
+  const success = { kind: "exited", code: 0 } as const;
+  const entry = { attempt: 2, agent: "a", session: "s", claimedAt: "2026-01-01T00:00:01Z" };
+  for (const woken of [
+    afterOutcome({ ...running(), abort }, success, { park }),
+    aborting(afterOutcome(running(), success, { park }), abort),
+  ]) {
+    expect(woken).toMatchObject({ status: "queued", class: "front", abort, reason: "woken to end: enough" });
+    expect(woken.parked).toBeUndefined();
+    const next = claimed(woken, entry, undefined);
+    expect(next.abort?.deliveredAt).toBe(entry.claimedAt);
+    expect(afterOutcome(next, success, { park }).status).toBe("aborted");
+    expect(aborting(woken, abort)).toMatchObject({ status: "aborted", abort });
+  }
+});
+
+test("attempts that parked make room for each other and not for the others, and reports are kept from the first of them on", () => {
+  let record = afterOutcome(running({}, { retries: { limit: 1, backoffMs: 0 } }), failed);
+  const owner = { agent: "a", session: "s" };
+  const claim = () => {
+    const next = claimed(record, { attempt: record.attempt + 1, ...owner, claimedAt: now() }, undefined);
+    return { ...next, reported: { ...next.reported, outputs: { ...next.reported.outputs, [`of ${next.attempt}`]: 1 } } };
+  };
+  for (let i = 0; i < 30; i++) record = afterOutcome(claim(), { kind: "exited", code: 0 }, { park: { on: [], keys: true } });
+  const last = claim();
+  expect(last.attempts.map(({ attempt }) => attempt)).toEqual([1, ...Array.from({ length: 10 }, (_, i) => 22 + i), 32]);
+  expect(Object.keys(last.reported.outputs)).toEqual(Array.from({ length: 31 }, (_, i) => `of ${i + 2}`));
+  expect([last.firstAttempt, last.parked, last.failures]).toEqual([2, undefined, 1]);
+});
+
 test("back-off doubles and ends at ten minutes", () => {
   const waitMs = (failures: number) => {
     const next = afterOutcome(running({ failures }, { retries: { limit: 100, backoffMs: 1_000 } }), failed);
@@ -68,4 +120,13 @@ test("back-off doubles and ends at ten minutes", () => {
   expect(waitMs(0)).toBeGreaterThanOrEqual(990);
   expect(waitMs(3) / waitMs(2)).toBeCloseTo(2, 1);
   expect(waitMs(60)).toBeLessThanOrEqual(600_100);
+});
+
+test("a controller that was killed goes on, and uses up none of its retries", () => {
+  const killed = { kind: "signalled", signal: "SIGKILL" } as const;
+  const controller = { ...running(), taskType: "controller" };
+  expect(afterOutcome(controller, killed)).toMatchObject({ status: "queued", class: "front", losses: 1, failures: 0 });
+  expect(afterOutcome({ ...controller, losses: 3 }, killed)).toMatchObject({ status: "failed", reason: "lost: its process was killed" });
+  expect(afterOutcome(controller, { kind: "signalled", signal: "SIGSEGV" }).status).toBe("failed");
+  expect(afterOutcome(running(), killed).status).toBe("failed");
 });

@@ -1,17 +1,28 @@
-import { blame, isSuccess, type Outcome, type TaskRecord } from "../../protocol/index.js";
+import { type Attempt, blame, isSuccess, type Outcome, type ParkWish, type TaskRecord } from "../../protocol/index.js";
 import { moved, now, requeued, withOutcome } from "./transition.js";
 
 const BACKOFF_FACTOR = 2;
 const MAX_BACKOFF_MS = 10 * 60_000;
 
+/** What an attempt leaves with its outcome. */
+export interface Left extends Pick<Attempt, "logBytes"> {
+  /** It ended itself to be started again. */
+  park?: ParkWish | undefined;
+}
+
 /**
  * Where an outcome takes a running record.
  *
- *   success → completed · aborted, or any end under an open abort wish → aborted
+ *   success → completed, or parked when it wished to be · aborted, or any end under an open abort wish → aborted
  *   failure of the program → queued again while the user's retries last, else failed
  *   failure of the machine → queued again in front while its cap lasts, else failed; never a user's retry
+ *   a controller that was killed → as if its machine had failed: it has a journal, and goes on where it was
  */
-export function afterOutcome(record: TaskRecord, outcome: Outcome, logBytes?: Record<string, number>): TaskRecord {
+export function afterOutcome(record: TaskRecord, outcome: Outcome, left: Left = {}): TaskRecord {
+  const { logBytes, park } = left;
+  // A wish to abort that it has not heard of yet wakes one that has more to do then.
+  const isUnheard = park?.tidies === true && record.abort?.deliveredAt === undefined;
+  if (isSuccess(outcome) && park && (!record.abort || isUnheard)) return parked(record, outcome, { ...left, park });
   const at = now();
   const by = record.owner?.agent ?? "navvy";
   const { owner: _owner, abort, ...rest } = record;
@@ -30,14 +41,13 @@ export function afterOutcome(record: TaskRecord, outcome: Outcome, logBytes?: Re
     });
   const again = (patch: Partial<TaskRecord>, reason: string) => requeued(rest, { reason, by, patch: { ...attempts, outcome, ...patch } });
 
-  if (isSuccess(outcome)) return end("completed", "exited 0");
+  if (isSuccess(outcome) && !park) return end("completed", "exited 0");
   if (outcome.kind === "aborted" || abort !== undefined) return end("aborted", abort?.reason ?? outcome.reason ?? "aborted");
-  if (blame(outcome) === "machine") {
+  if (blame(outcome) === "machine" || isInterrupted(record, outcome)) {
     if (outcome.kind === "given_back") return again({ class: "front" }, outcome.reason ?? "given back");
     const losses = record.losses + 1;
-    if (losses > record.spec.lostLimit || record.spec.command.length === 0)
-      return { ...end("failed", `lost: ${outcome.reason ?? "its machine was lost"}`), losses };
-    return again({ class: "front", losses }, `lost ${losses} of ${record.spec.lostLimit}: ${outcome.reason ?? "its machine was lost"}`);
+    if (losses > record.spec.lostLimit || record.spec.command.length === 0) return { ...end("failed", `lost: ${lossOf(outcome)}`), losses };
+    return again({ class: "front", losses }, `lost ${losses} of ${record.spec.lostLimit}: ${lossOf(outcome)}`);
   }
   const failures = record.failures + 1;
   const { limit, backoffMs } = record.spec.retries;
@@ -45,6 +55,39 @@ export function afterOutcome(record: TaskRecord, outcome: Outcome, logBytes?: Re
   const delayMs = Math.min(backoffMs * BACKOFF_FACTOR ** (failures - 1), MAX_BACKOFF_MS);
   const patch = delayMs > 0 ? { failures, notBefore: new Date(Date.now() + delayMs).toISOString() } : { failures };
   return again(patch, `retry ${failures} of ${limit} after ${describe(outcome)}`);
+}
+
+/** SIGKILL comes from a person or from a machine in need, never from the program itself. */
+function isInterrupted({ taskType }: TaskRecord, { kind, signal }: Outcome): boolean {
+  return taskType === "controller" && kind === "signalled" && signal === "SIGKILL";
+}
+
+function lossOf({ kind, reason }: Outcome): string {
+  return reason ?? (kind === "signalled" ? "its process was killed" : "its machine was lost");
+}
+
+/**
+ * Back to its queue without a ticket there, until it is woken; no retry and no loss. One that was woken while it ran goes on at once:
+ * what it is to see may have come after it looked.
+ */
+function parked(record: TaskRecord, outcome: Outcome, { logBytes, park }: Left & { park: ParkWish }): TaskRecord {
+  const at = now();
+  const { owner, ...rest } = record;
+  const attempts = withOutcome(record, outcome, { endedAt: at, parked: true, ...(logBytes ? { logBytes } : {}) });
+  const common = { ...attempts, firstAttempt: record.firstAttempt ?? record.attempt };
+  const by = owner?.agent ?? "navvy";
+  const { abort } = record;
+  if (abort) return requeued(rest, { reason: `woken to end: ${abort.reason}`, by, patch: { ...common, class: "front", abort } });
+  if (record.wokenAt !== undefined)
+    return requeued(rest, { reason: "woken while it was about to park", by, patch: { ...common, class: "front" } });
+  return requeued(rest, { reason: `parked: ${awaited(park)}`, by, patch: { ...common, parked: { ...park, at } } });
+}
+
+/** `waits for 3 tasks, until 2026-…` */
+export function awaited({ on, all, until, keys }: ParkWish): string {
+  const tasks = on.length === 1 ? "1 task" : `${all ? "all of " : "one of "}${on.length} tasks`;
+  const parts = [on.length > 0 ? `waits for ${tasks}` : undefined, until && `until ${until}`, keys ? "waits to be woken" : undefined];
+  return parts.filter(Boolean).join(", ");
 }
 
 function describe(outcome: Outcome): string {

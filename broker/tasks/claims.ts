@@ -1,5 +1,6 @@
 import {
   type AttemptFacts,
+  type ChildrenOnAbort,
   isNavvyError,
   type Lane,
   laneOf,
@@ -15,9 +16,9 @@ import {
 import type { Bucket } from "../bucket.js";
 import type { Events } from "../events.js";
 import type { Queues } from "../queues.js";
-import { afterOutcome, smaller } from "./after-outcome.js";
-import { emptyReport } from "./draft.js";
-import { moved, now, withAttempt, withFacts } from "./transition.js";
+import { afterOutcome, type Left, smaller } from "./after-outcome.js";
+import { claimed, moved, now, withFacts } from "./transition.js";
+import { unparkTask, type Wake } from "./unpark.js";
 
 /** A task that this session holds: the record as last written by it, and the revision for the next write. */
 export interface Claim {
@@ -29,12 +30,15 @@ export interface Claim {
 }
 
 /** What an attempt left behind: its reports, and the bytes of each stream of its log. */
-export interface AttemptEnd {
+export interface AttemptEnd extends Left {
   reported: Reported;
-  logBytes?: Record<string, number>;
+  childrenOnAbort?: ChildrenOnAbort | undefined;
   /** What its agent found out about it. */
   facts?: AttemptFacts;
 }
+
+/** What is written of a running attempt on its way. */
+export type NotePatch = Pick<Partial<TaskRecord>, "phase" | "reported" | "childrenOnAbort">;
 
 /** What an agent knows when it claims. */
 export interface ClaimOptions {
@@ -54,7 +58,7 @@ export interface Held {
 }
 
 /** What became of an outcome: where the task went, or that a newer attempt holds it and the outcome was dropped. */
-export type Settled = "ended" | "retried" | "superseded";
+export type Settled = "ended" | "retried" | "parked" | "superseded";
 
 /** The verbs of whoever runs tasks. Every one is a compare-and-set; a stale ticket or attempt loses and nothing happens. */
 export class Claims {
@@ -78,26 +82,13 @@ export class Claims {
         const isOurs = record.status === "running" && record.owner?.session === owner.session && !options.isHeld(record.id);
         return isOurs ? { id: record.id, attempt: record.attempt, owner, record, revision: entry.revision } : undefined;
       }
-      const at = now();
-      const attempt = record.attempt + 1;
-      const onDisconnect = record.spec.onDisconnect ?? options.onDisconnect;
-      const next = moved(record, "running", {
-        reason: `claimed by ${owner.agent}`,
-        by: owner.agent,
-        at,
-        patch: {
-          owner,
-          attempt,
-          attempts: withAttempt(record, { attempt, ...owner, claimedAt: at, ...(options.gpus?.length ? { gpus: options.gpus } : {}) }),
-          phase: "claimed",
-          reported: emptyReport(),
-          ...(onDisconnect ? { onDisconnect } : {}),
-        },
-      });
+      const gpus = options.gpus?.length ? { gpus: options.gpus } : {};
+      const attempt = { attempt: record.attempt + 1, ...owner, claimedAt: now(), ...gpus };
+      const next = claimed(record, attempt, record.spec.onDisconnect ?? options.onDisconnect);
       const revision = await this.#bucket.update(ticket.id, next, entry.revision);
       if (revision === undefined) continue; // changed under us: look again, it may have been an edit of its class
       this.#changed(next, revision);
-      return { id: ticket.id, attempt, owner, record: next, revision };
+      return { id: ticket.id, attempt: next.attempt, owner, record: next, revision };
     }
   }
 
@@ -126,7 +117,7 @@ export class Claims {
    * Writes what people and controllers see of a running attempt (phase, reports, the delivered wish), and its facts.
    * @returns false when the attempt is no longer ours
    */
-  async note(claim: Claim, patch: Pick<Partial<TaskRecord>, "phase" | "reported">, facts?: AttemptFacts): Promise<boolean> {
+  async note(claim: Claim, patch: NotePatch, facts?: AttemptFacts): Promise<boolean> {
     const written = await this.#write(claim, (record) => {
       const { abort } = record;
       const isHeard = patch.phase === "aborting" && abort !== undefined && abort.deliveredAt === undefined;
@@ -168,8 +159,9 @@ export class Claims {
    */
   async finish(claim: Claim, outcome: Outcome, end: AttemptEnd): Promise<Settled> {
     let next: TaskRecord | undefined;
-    const settle = (record: TaskRecord) =>
-      (next = afterOutcome({ ...withFacts(record, end.facts), reported: end.reported }, outcome, end.logBytes));
+    const { reported, facts, childrenOnAbort } = end;
+    const said = { reported, ...(childrenOnAbort ? { childrenOnAbort } : {}) };
+    const settle = (record: TaskRecord) => (next = afterOutcome({ ...withFacts(record, facts), ...said }, outcome, end));
     const revision = await this.#write(claim, settle).catch((error: unknown) => {
       if (!isNavvyError(error, "too_large")) throw error;
       return this.#write(claim, (record) => (next = smaller(settle(record))));
@@ -177,14 +169,27 @@ export class Claims {
     if (revision === undefined || !next) return "superseded";
     this.#changed(next, revision, { outcome: { kind: outcome.kind, code: outcome.code, signal: outcome.signal } });
     if (next.status !== "queued") return "ended";
+    if (next.parked) return "parked";
     await this.#requeueOrLeave(next);
     return "retried";
   }
 
-  /** Publishes the ticket of a record that was just queued, unless it waits for a time that is yet to come. */
+  /**
+   * Wakes a parked task; one that runs will not park then. `ticket`: only while it is parked under that one.
+   * @returns undefined when there was nothing to wake
+   */
+  async unpark(id: string, wake: Wake): Promise<TaskRecord | undefined> {
+    const changed = await unparkTask(this.#bucket, id, wake);
+    if (changed?.value.status !== "queued") return changed?.value;
+    this.#told(changed.value, { event: "woken", reason: changed.value.reason, by: wake.by, key: changed.revision });
+    await this.#requeueOrLeave(changed.value);
+    return changed.value;
+  }
+
+  /** Publishes the ticket of a record that was just queued, unless it is parked or waits for a time that is yet to come. */
   async requeue(record: TaskRecord): Promise<void> {
     const lane = laneOf(record);
-    if (record.status !== "queued" || lane === undefined) return;
+    if (record.status !== "queued" || record.parked || lane === undefined) return;
     if (record.notBefore !== undefined && Date.parse(record.notBefore) > Date.now()) return; // the scheduler does it when due
     await this.#queues.publish(lane, { id: record.id, ticket: record.ticket });
   }
@@ -269,7 +274,7 @@ export class Claims {
   }
 
   #changed(record: TaskRecord, revision: number, data?: Record<string, unknown>): void {
-    this.#told(record, { event: record.status, reason: record.reason, by: record.by, key: revision, data });
+    this.#told(record, { event: record.parked ? "parked" : record.status, reason: record.reason, by: record.by, key: revision, data });
   }
 
   #told(

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { monotonicFactory } from "ulid";
-import { NavvyError, Parameters, type ParameterValue, type TaskRecord, TaskSpec } from "../../protocol/index.js";
+import { type FiredBy, NavvyError, Parameters, type ParameterValue, type TaskRecord, TaskSpec } from "../../protocol/index.js";
 import { graceWithin } from "./refusals.js";
-import { now } from "./transition.js";
+import { emptyReport, now } from "./transition.js";
 
 const nextUlid = monotonicFactory();
 
@@ -21,6 +21,8 @@ export interface NewTask {
   key?: string;
   /** Of a step that may be taken from a cache. */
   cache?: TaskRecord["cache"];
+  /** The schedule or trigger that makes it: with `key` the id is made from its id then. */
+  firedBy?: FiredBy;
 }
 
 /** Overrides that a clone may carry in the same call. */
@@ -45,6 +47,7 @@ export function newDraft(task: NewTask, by: string): TaskRecord {
     ...(task.comment === undefined ? {} : { comment: task.comment }),
     ...(task.parent === undefined ? {} : { parent: task.parent }),
     ...(task.cache === undefined ? {} : { cache: task.cache }),
+    ...(task.firedBy === undefined ? {} : { firedBy: task.firedBy }),
     archived: false,
     createdAt: created,
     createdBy: by,
@@ -65,8 +68,8 @@ export function newDraft(task: NewTask, by: string): TaskRecord {
 }
 
 /** The id that a task will have: with a key always the same. */
-export function idOf({ key, parent }: Pick<NewTask, "key" | "parent">): string {
-  return key === undefined ? nextUlid() : derivedId(parent ?? "", key);
+export function idOf({ key, parent, firedBy }: Pick<NewTask, "key" | "parent" | "firedBy">): string {
+  return key === undefined ? nextUlid() : derivedId(firedBy?.id ?? parent ?? "", key);
 }
 
 /** A draft with the template's specification, its inputs by name with the overrides' over them: no history, no results. */
@@ -82,7 +85,9 @@ export function cloneOf(template: TaskRecord, overrides: CloneOverrides, by: str
       taskType: overrides.taskType ?? template.taskType,
       tags: overrides.tags ?? template.tags,
       comment: overrides.comment ?? template.comment,
-      parent: overrides.parent ?? template.parent,
+      // What fires by itself belongs to no controller, whoever made the template.
+      parent: overrides.firedBy ? undefined : (overrides.parent ?? template.parent),
+      firedBy: overrides.firedBy,
       key: overrides.key,
       cache: overrides.cache,
       spec,
@@ -111,10 +116,6 @@ function sectionless(path: string): NavvyError {
     why: "parameters live in sections: SECTION/NAME",
     fix: `General/${name}`,
   });
-}
-
-export function emptyReport(): TaskRecord["reported"] {
-  return { outputs: {}, metrics: {}, metricsOmitted: 0, artifacts: [], notes: [] };
 }
 
 /** An id in ULID's alphabet from (parent, key): a controller that runs again finds its children instead of making new ones. */

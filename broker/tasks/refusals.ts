@@ -57,6 +57,12 @@ export function notWhile(record: TaskRecord, verb: string): NavvyError {
   });
 }
 
+export function notEmpty(queue: string, waiting: number): NavvyError {
+  return new NavvyError("not_empty", `queue ${JSON.stringify(queue)} still holds ${waiting} task${waiting === 1 ? "" : "s"}`, {
+    fix: [`navvy queue clear ${queue}`, `navvy queue rm ${queue} --force   (its tasks go back to draft)`],
+  });
+}
+
 export function notQueued(record: TaskRecord): NavvyError {
   const fix = isEnded(record.status)
     ? `navvy task reset ${record.id.slice(-8)}`
@@ -128,11 +134,5 @@ export function checkFit(draft: TaskRecord): void {
   throw new NavvyError("too_large", `task ${draft.name} would be ${bytes} bytes, over the limit of ${MAX_DRAFT_BYTES}`, {
     fix: "keep large values in a file or an artifact and pass its name",
     detail: { bytes },
-  });
-}
-
-export function notEmpty(queue: string, waiting: number): NavvyError {
-  return new NavvyError("not_empty", `queue ${JSON.stringify(queue)} still holds ${waiting} task${waiting === 1 ? "" : "s"}`, {
-    fix: [`navvy queue clear ${queue}`, `navvy queue rm ${queue} --force   (its tasks go back to draft)`],
   });
 }

@@ -8,13 +8,15 @@ import type { Journals } from "../journal.js";
 import { classRank, type Queues } from "../queues.js";
 import type { Watch } from "../watch.js";
 import { Claims } from "./claims.js";
-import { type CloneOverrides, cloneOf, emptyReport, idOf, type NewTask, newDraft, setParameters } from "./draft.js";
+import { type CloneOverrides, cloneOf, idOf, type NewTask, newDraft, setParameters } from "./draft.js";
+import { edited } from "./edit.js";
 import { findTask, isTaskId, listTasks, noSuchTask, type TaskFilter } from "./find.js";
 import { loseTask } from "./lose.js";
 import { type EnqueueOptions, placed } from "./place.js";
-import { checked, checkFit, checkType, graceWithin, notDraft, notEmpty, notQueued, notWhile } from "./refusals.js";
+import { checked, checkFit, checkType, notEmpty, notQueued, notWhile } from "./refusals.js";
 import { removeTask } from "./remove.js";
-import { moved, now, requeued } from "./transition.js";
+import { retagged } from "./tags.js";
+import { aborting, emptyReport, moved, now, requeued } from "./transition.js";
 import { type WaitOptions, waitForTask } from "./wait.js";
 import { type WatchHandlers, watchRecords } from "./watch-records.js";
 
@@ -44,7 +46,7 @@ export class Tasks {
 
   /** A new draft. With `key`, creating it again returns the task of the first time. @throws NavvyError invalid_argument, too_large */
   async create(task: NewTask): Promise<TaskRecord> {
-    return this.#insert(newDraft(checked(task), this.#bus.actor));
+    return (await this.#insert(newDraft(checked(task), this.#bus.actor))).task;
   }
 
   /** @throws NavvyError not_found, ambiguous, newer_version */
@@ -58,6 +60,11 @@ export class Tasks {
 
   /** A draft with the template's specification; overrides in the same call. */
   async clone(reference: string, overrides: CloneOverrides = {}): Promise<TaskRecord> {
+    return (await this.cloneOnce(reference, overrides)).task;
+  }
+
+  /** The same; with `key` it says whether this call made it. */
+  async cloneOnce(reference: string, overrides: CloneOverrides): Promise<{ task: TaskRecord; isNew: boolean }> {
     const template = await this.get(reference);
     if (overrides.taskType !== undefined) checkType(overrides.taskType);
     return this.#insert(cloneOf(template, overrides, this.#bus.actor));
@@ -65,20 +72,7 @@ export class Tasks {
 
   /** Changes a draft. @throws NavvyError not_draft */
   async edit(reference: string, change: (draft: TaskRecord) => TaskRecord, reason = "edited"): Promise<TaskRecord> {
-    return this.#change(reference, { event: "edited" }, (record) => {
-      if (record.status !== "draft") throw notDraft(record);
-      const next = TaskRecord.parse({
-        ...change(record),
-        id: record.id,
-        status: record.status,
-        reason,
-        by: this.#bus.actor,
-        changedAt: now(),
-      });
-      next.spec.graceMs = graceWithin(next.spec, next.spec.graceMs !== record.spec.graceMs);
-      checkFit(next);
-      return next;
-    });
+    return this.#change(reference, { event: "edited" }, (record) => edited(record, change, { reason, by: this.#bus.actor }));
   }
 
   /** Sets `Section/name` values of a draft, keeping their types. @throws NavvyError not_draft, invalid_argument */
@@ -101,8 +95,8 @@ export class Tasks {
     const draft = template ? cloneOf(template, task, this.#bus.actor) : newDraft(checked(task), this.#bus.actor);
     await this.#queues.require(options.queue, { create: options.createQueue ?? false });
     const queued = placed(draft, options, this.#bus.actor);
-    const record = await this.#insert(queued);
-    if (record !== queued) return record.status === "draft" ? this.enqueue(record.id, options) : record;
+    const { task: record, isNew } = await this.#insert(queued);
+    if (!isNew) return record.status === "draft" ? this.enqueue(record.id, options) : record;
     this.#events.emit({
       kind: "task",
       id: queued.id,
@@ -145,6 +139,8 @@ export class Tasks {
         class: to.class ?? task.class,
         queue: to.queue ?? task.queue,
         ...(task.notBefore ? { notBefore: task.notBefore } : {}),
+        ...(task.parked ? { parked: task.parked } : {}),
+        ...(task.abort ? { abort: task.abort } : {}),
       };
       return requeued(task, { reason: `moved to ${patch.queue}/${patch.class}`, by: this.#bus.actor, patch });
     });
@@ -157,19 +153,11 @@ export class Tasks {
     reference: string,
     options: { reason?: string; graceMs?: number } = {},
   ): Promise<{ task: TaskRecord; progress: AbortProgress }> {
-    const at = now();
     const reason = options.reason ?? "aborted";
-    const wish = { at, by: this.#bus.actor, reason, ...(options.graceMs === undefined ? {} : { graceMs: options.graceMs }) };
-    const task = await this.#change(reference, { event: "abort_requested" }, (record) => {
-      if (record.status === "running") return { ...record, abort: { ...record.abort, ...wish } };
-      return moved(record, "aborted", {
-        reason,
-        by: this.#bus.actor,
-        at,
-        patch: { abort: wish, endedAt: at, outcome: { kind: "aborted", reason } },
-      });
-    });
+    const wish = { at: now(), by: this.#bus.actor, reason, ...(options.graceMs === undefined ? {} : { graceMs: options.graceMs }) };
+    const task = await this.#change(reference, { event: "abort_requested" }, (record) => aborting(record, wish));
     if (task.status === "aborted") return { task, progress: "aborted" };
+    if (task.status === "queued") await this.claims.requeue(task);
     const reply = await askAgent(this.#bus, task.owner?.agent ?? "", {
       verb: "abort",
       task: task.id,
@@ -178,6 +166,12 @@ export class Tasks {
       graceMs: options.graceMs,
     });
     return { task, progress: reply?.ok ? "delivered" : "requested" };
+  }
+
+  /** Wakes a parked task; one that runs will not park then. @returns whether there was anything to wake */
+  async unpark(reference: string, reason: string): Promise<boolean> {
+    const id = isTaskId(reference) ? reference.toUpperCase() : (await this.get(reference)).id;
+    return (await this.claims.unpark(id, { reason, by: this.#bus.actor })) !== undefined;
   }
 
   /** Gives up a running task whose agent is gone. @throws NavvyError illegal_move while its session is there */
@@ -214,6 +208,11 @@ export class Tasks {
       if (task.status === "queued" || task.status === "running") throw notWhile(task, "archived");
       return { ...task, archived, changedAt: now() };
     });
+  }
+
+  /** Adds and removes tags, whatever the task's state. */
+  async tag(reference: string, change: { add?: string[]; remove?: string[] }): Promise<TaskRecord> {
+    return this.#change(reference, { event: "tagged" }, (task) => retagged(task, change));
   }
 
   /** Removes the record for good. @throws NavvyError illegal_move while it is queued or running, or published without `force` */
@@ -268,12 +267,12 @@ export class Tasks {
     return watchRecords(this.#bus, this.bucket, { keys, ...handlers });
   }
 
-  async #insert(draft: TaskRecord): Promise<TaskRecord> {
+  async #insert(draft: TaskRecord): Promise<{ task: TaskRecord; isNew: boolean }> {
     checkFit(draft);
     const revision = await this.bucket.create(draft.id, draft);
-    if (revision === undefined) return (await this.bucket.get(draft.id))?.value ?? draft;
+    if (revision === undefined) return { task: (await this.bucket.get(draft.id))?.value ?? draft, isNew: false };
     this.#events.emit({ kind: "task", id: draft.id, event: "created", reason: draft.reason, key: revision, data: { name: draft.name } });
-    return draft;
+    return { task: draft, isNew: true };
   }
 
   async #change(reference: string, options: { event?: string }, change: (record: TaskRecord) => TaskRecord): Promise<TaskRecord> {

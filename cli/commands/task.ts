@@ -11,6 +11,7 @@ export function taskCommand(program: Command): void {
   const task = program.command("task").aliases(["tasks", "t"]).description("what to run, with what, and how it went");
   makers(task);
   movers(task);
+  rousers(task);
   const ls = task.command("ls").description("list tasks, newest first");
   lists(ls);
   ls.action(act(async () => (await import("./task/list.js")).list));
@@ -121,17 +122,18 @@ function movers(task: Command): void {
     .option("--wait", "until they have ended")
     .action(act(async () => (await load()).abort));
   task
-    .command("lose")
-    .description("give up running tasks whose agent is gone: each is queued again, or fails at its cap")
-    .argument("<task...>", TASK)
-    .option("--reason <text>", "kept with the task")
-    .action(act(async () => (await load()).lose));
-  task
     .command("rm")
     .description("delete tasks for good")
     .argument("<task...>", TASK)
     .option("--force", "also published ones")
     .action(act(async () => (await load()).remove));
+  task
+    .command("tag")
+    .description("add and remove tags, whatever state tasks are in")
+    .argument("<task...>", TASK)
+    .option("--add <tag>", "repeatable", collect)
+    .option("--remove <tag>", "repeatable", collect)
+    .action(act(async () => (await load()).tag));
   const simple = {
     dequeue: "take waiting tasks back to draft",
     reset: "take ended tasks back to draft",
@@ -146,6 +148,22 @@ function movers(task: Command): void {
       .argument("<task...>", TASK)
       .action(act(async () => (await load()).moveBy(verb as keyof typeof simple)));
   }
+}
+
+/** Sends tasks on that wait for something that is not coming. */
+function rousers(task: Command): void {
+  const load = async () => import("./task/move.js");
+  task
+    .command("lose")
+    .description("give up running tasks whose agent is gone: each is queued again, or fails at its cap")
+    .argument("<task...>", TASK)
+    .option("--reason <text>", "kept with the task")
+    .action(act(async () => (await load()).lose));
+  task
+    .command("unpark")
+    .description("start parked tasks again now, whatever they wait for")
+    .argument("<task...>", TASK)
+    .action(act(async () => (await load()).unpark));
 }
 
 function lists(command: Command): void {

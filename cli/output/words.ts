@@ -6,6 +6,7 @@ type Style = Parameters<typeof styleText>[0];
 const STATES: Record<string, [string, Style]> = {
   draft: ["○", "dim"],
   queued: ["◌", "yellow"],
+  parked: ["◌", "dim"],
   running: ["●", "cyan"],
   completed: ["✔", "green"],
   failed: ["✖", "red"],
@@ -33,6 +34,8 @@ const STATES: Record<string, [string, Style]> = {
   left: ["–", "dim"],
   open: ["●", "green"],
   paused: ["◍", "yellow"],
+  active: ["●", "green"],
+  ended: ["–", "dim"],
 };
 
 /** `● running`; colours only where the stream shows them (NO_COLOR, FORCE_COLOR, no terminal). */

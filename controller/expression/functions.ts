@@ -59,8 +59,6 @@ export function callPlain(name: string, args: ParameterValue[]): ParameterValue 
   return Object.hasOwn(PLAIN, name) ? PLAIN[name]!.run(args) : undefined;
 }
 
-export const isPlainFunction = (name: string) => Object.hasOwn(PLAIN, name);
-
 function lengthOf(value: ParameterValue): number {
   if (typeof value === "string" || Array.isArray(value)) return value.length;
   if (typeof value === "object" && value !== null) return Object.keys(value).length;

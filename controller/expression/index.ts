@@ -4,5 +4,5 @@ export { Expression, ROOTS } from "./node.js";
 export { parseExpression } from "./parser.js";
 export { expressionsIn, type Reference, referencesIn, usesStatus } from "./references.js";
 export type { RunView, Scope, StepView } from "./scope.js";
-export { fillScript } from "./script.js";
+export { fillScript, misplacedIn } from "./script.js";
 export { fill } from "./template.js";

@@ -31,6 +31,37 @@ export function fillScript(text: string, scope: Scope): string {
   return limited(filled);
 }
 
+/**
+ * What `fillScript` will refuse in a script whatever the values are. `hasRound`: `${round}` is filled in too.
+ * @throws NavvyError invalid_argument: an expression can not be read
+ */
+export function misplacedIn(text: string, hasRound: boolean): NavvyError[] {
+  const shell = new ShellReader(text);
+  const found: NavvyError[] = [];
+  while (!shell.isAtEnd) {
+    const hole = shell.isComment ? undefined : holeAt(text, shell.at);
+    if (hole && (hasRound || !hole.isRound)) {
+      const problem = isFree(hole) ? undefined : problemAt(shell);
+      if (problem !== undefined) found.push(refused(text, hole, problem));
+      shell.jump(hole.end);
+    } else {
+      if (text.startsWith("$${", shell.at)) shell.jump(shell.at + 1);
+      shell.next();
+    }
+  }
+  return found;
+}
+
+/** A path and `raw()` go in anywhere. */
+function isFree({ expression: { node } }: Hole): boolean {
+  return node.kind === "call" ? node.name === "raw" : node.kind === "member" && node.name === "path";
+}
+
+function problemAt(shell: ShellReader): string | undefined {
+  if (shell.doubt !== undefined) return shell.doubt;
+  return typeof shell.place === "object" ? shell.place.refused : undefined;
+}
+
 interface Place {
   text: string;
   hole: Hole;
@@ -42,13 +73,13 @@ function inserted({ text, hole, shell }: Place, scope: Scope): string {
   if (isRaw) return words(value).join(" ");
   if (value instanceof PathValue) return value.text;
   const refuse = (problem: string) => refused(text, hole, problem);
-  const place = shell.place;
-  if (shell.doubt !== undefined) throw refuse(shell.doubt);
+  const { place } = shell;
+  const problem = problemAt(shell);
+  if (problem !== undefined) throw refuse(problem);
   if (place === "arithmetic") {
     if (typeof value === "number" && Number.isFinite(value)) return String(value);
     throw refuse("only a number can stand in $(( ))");
   }
-  if (typeof place === "object") throw refuse(place.refused);
   if (place === "bare") return words(value).map(quoted).join(" ") || (isWordEnd(text[hole.end]) ? "" : "''");
   if (Array.isArray(value))
     throw refuse("a list becomes several words, so it can not stand in quotes: take the quotes away, or join(…, ' ')");

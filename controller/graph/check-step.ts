@@ -1,5 +1,5 @@
 import { checkName, isNavvyError, type ParameterValue, parseCondition } from "../../protocol/index.js";
-import { type Expression, evaluate, expressionsIn, parseExpression, ROOTS, type Scope } from "../expression/index.js";
+import { type Expression, evaluate, expressionsIn, misplacedIn, parseExpression, ROOTS, type Scope } from "../expression/index.js";
 import { FOREIGN_ROOTS } from "../expression/node.js";
 import { checkSpec } from "./check-spec.js";
 import { type Graph, MAX_MATRIX, type Step } from "./graph.js";
@@ -13,6 +13,7 @@ const RESERVED = [...ROOTS, ...FOREIGN_ROOTS, "true", "false", "null", "in"];
 export function checkStep(step: Step, graph: Graph, report: Report): void {
   if (RESERVED.includes(step.name)) report([], `a step can not be called ${JSON.stringify(step.name)}: expressions begin with it`);
   checkAction(step, report);
+  checkScript(step, report);
   checkSpec(step.overrides, { isWhole: false, report: (at, message) => report(["overrides", ...at], message) });
   for (const name of Object.keys(step.parameters))
     if (!/^[^/]+\/./.test(name)) report(["parameters", name], "a task's parameter has a section", `General/${name.replace(/^\//, "")}`);
@@ -38,6 +39,16 @@ function checkAction({ action, overrides }: Step, report: Report): void {
   if (action.script === undefined && !hasCommand && container?.entrypoint === undefined)
     report(["action"], "there is nothing to run: neither a command nor a script");
   if (action.script !== undefined && hasCommand) report(["action"], "it has a command and a script: one of them");
+}
+
+/** An expression that can not be read is said elsewhere. */
+function checkScript({ action, until }: Step, report: Report): void {
+  if (action.kind !== "task" || action.script === undefined) return;
+  try {
+    for (const { message, fix } of misplacedIn(action.script, until !== undefined)) report(["action", "script"], message, fix[0]);
+  } catch (error) {
+    if (!isNavvyError(error)) throw error;
+  }
 }
 
 /** Nothing is filled in. One that can not be read is said elsewhere. */

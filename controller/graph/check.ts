@@ -17,11 +17,11 @@ export interface CheckedGraph {
   /** All steps, parents first; the finally-steps after all the others. */
   order: string[];
   /** @throws NavvyError internal: no step of that name */
-  step(name: string): Step;
+  readonly step: (name: string) => Step;
   /** Those that were named, and those whose results it uses; of a finally-step only other finally-steps. */
-  parentsOf(name: string): string[];
-  childrenOf(name: string): string[];
-  isFinally(name: string): boolean;
+  readonly parentsOf: (name: string) => string[];
+  readonly childrenOf: (name: string) => string[];
+  readonly isFinally: (name: string) => boolean;
 }
 
 /**

@@ -2,5 +2,5 @@
 export { type CheckedGraph, checkGraph } from "./check.js";
 export * from "./graph.js";
 export { checkParameters } from "./parameters.js";
-export { didYouMean, type Problem, problemsError } from "./problems.js";
+export { didYouMean, type Problem } from "./problems.js";
 export * from "./step-state.js";

@@ -31,6 +31,7 @@ describe("parameters of a run", () => {
     ["anything", '{"a": [1]}', { a: [1] }],
     ["anything", "2026-01", "2026-01"],
     ["anything", "hello", "hello"],
+    ["anything", "12345678901234567890", "12345678901234567890"],
   ])("%s=%j is %j", (name, given, expected) => expect(read({ [name]: given })[name]).toEqual(expected));
 
   test("are the defaults where nothing is given", () => {

@@ -81,7 +81,9 @@ function fromText(text: string, { type, of }: Wants): ParameterValue {
 
 function parsedOr(text: string, otherwise: ParameterValue): ParameterValue {
   try {
-    return JSON.parse(text) as ParameterValue;
+    const value = JSON.parse(text) as ParameterValue;
+    // A number that would lose digits is an identifier that looks like one.
+    return typeof value === "number" && Number.isInteger(value) && !Number.isSafeInteger(value) ? otherwise : value;
   } catch {
     // It only looked like JSON: then it is a text.
     return otherwise;

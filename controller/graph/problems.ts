@@ -59,7 +59,7 @@ export function problemsError(what: string, problems: readonly Problem[]): Navvy
   const count = problems.length === 1 ? "1 problem" : `${problems.length} problems`;
   return new NavvyError("invalid_argument", [`${what}: ${count}`, ...shown, ...more].join("\n"), {
     fix: [...new Set(problems.flatMap(({ fix }) => fix ?? []))].slice(0, 5),
-    detail: { problems: problems.map(({ place, path, message, fix }) => ({ place, path, message, fix })) },
+    detail: { problems: problems.map(({ place, path, at, message, fix }) => ({ place, path, at, message, fix })) },
   });
 }
 

@@ -43,13 +43,14 @@ function actionTexts(action: Step["action"]): Text[] {
 
 const expression = (at: string[], value: string): Text => ({ at, value, kind: "expression" });
 
+/** The texts in it, each by its own path. */
 function template(at: string[], value: ParameterValue | undefined): Text[] {
-  return value === undefined ? [] : [{ at, value, kind: "template" }];
+  if (typeof value === "string") return value.includes("${") ? [{ at, value, kind: "template" }] : [];
+  if (typeof value !== "object" || value === null) return [];
+  return Object.entries(value).flatMap(([key, inner]) => template([...at, key], inner));
 }
 
-function each(prefix: string, of: Record<string, ParameterValue>): Text[] {
-  return Object.entries(of).map(([key, value]) => ({ at: [...prefix.split("."), key], value, kind: "template" }));
-}
+const each = (prefix: string, of: Record<string, ParameterValue>) => template(prefix.split("."), of);
 
 /** The expressions of a text. @throws NavvyError one can not be read */
 export function expressionsOf({ kind, value }: Text): Expression[] {

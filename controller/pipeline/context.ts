@@ -2,6 +2,7 @@ import type { Navvy } from "../../broker/index.js";
 import type { TaskRecord } from "../../protocol/index.js";
 import type { StepState } from "../graph/step-state.js";
 import type { Report } from "../report.js";
+import type { Activity } from "./activity.js";
 import type { Children } from "./children.js";
 import type { Gate } from "./gate.js";
 import type { Launcher } from "./launch.js";
@@ -41,6 +42,8 @@ export interface Context {
   views: Views;
   launcher: Launcher;
   children: Children;
+  /** Whether it only waits. */
+  activity: Activity;
   cache: StepCache;
   /** So many tasks are made at the same time. */
   gate: Gate;

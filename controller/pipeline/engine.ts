@@ -1,12 +1,13 @@
 import { setMaxListeners } from "node:events";
 import type { Navvy } from "../../broker/index.js";
 import type { ParameterValue, TaskRecord } from "../../protocol/index.js";
-import { fill } from "../expression/index.js";
+import { fill, referencesIn } from "../expression/index.js";
 import type { RunView } from "../expression/scope.js";
 import type { CheckedGraph } from "../graph/check.js";
 import type { StepState } from "../graph/step-state.js";
 import { patiently } from "../patience.js";
 import type { Report } from "../report.js";
+import { Activity } from "./activity.js";
 import { Children } from "./children.js";
 import type { Context, StepHooks } from "./context.js";
 import { Gate } from "./gate.js";
@@ -78,6 +79,9 @@ export class Engine {
     const views = new Views(navvy, { steps: plan.steps, params: parts.params, run });
     const stop = new AbortController();
     setMaxListeners(0, stop.signal); // every step that runs listens
+    const children = new Children(navvy, own.record.id);
+    const { timeLimitMs } = graph.graph;
+    const until = timeLimitMs === undefined ? undefined : new Date(Date.parse(run.startedAt) + timeLimitMs).toISOString();
     const context: Context = {
       navvy,
       own,
@@ -85,7 +89,8 @@ export class Engine {
       notebook,
       views,
       launcher: new Launcher({ navvy, own: own.record, graph: graph.graph, views, program: parts.program, queue: parts.queue }),
-      children: new Children(navvy, own.record.id),
+      children,
+      activity: new Activity(() => children.awaited, { until, tidies: graph.graph.finally.length > 0 }),
       cache: new StepCache(navvy, { notebook, pipeline: `${graph.graph.project}/${graph.graph.name}` }),
       gate: new Gate(LAUNCHES_AT_ONCE),
       hooks: parts.hooks ?? new Map(),
@@ -101,9 +106,9 @@ export class Engine {
   get run(): RunView {
     return this.#run;
   }
-  /** Ids of the tasks that it waits for. */
-  get awaited(): string[] {
-    return this.#context.children.awaited;
+  /** Whether it only waits, and for what. */
+  get activity(): Activity {
+    return this.#context.activity;
   }
 
   /** Begins nothing more and ends what runs. */
@@ -176,12 +181,9 @@ export class Engine {
     const state = failures.length > 0 ? "failed" : this.#stop.signal.aborted ? "aborted" : "completed";
     if (this.#stop.signal.aborted && failures.length === 0)
       failures.push({ step: "", state: "aborted", reason: (this.#stop.signal.reason as Error).message });
-    const outputs: Record<string, ParameterValue> = {};
-    if (state === "completed" && Object.keys(plan.graph.outputs).length > 0) {
-      const [any] = steps;
-      if (any) Object.assign(outputs, fill(plan.graph.outputs, await views.scope(plan.steps.keys(), { run: any })));
-    }
-    return { state, failures, outputs };
+    if (state !== "completed" || Object.keys(plan.graph.outputs).length === 0) return { state, failures, outputs: {} };
+    const scope = await views.scope(new Set(referencesIn(plan.graph.outputs).flatMap(({ step }) => step ?? [])), {});
+    return { state, failures, outputs: fill(plan.graph.outputs, scope) as Record<string, ParameterValue> };
   }
 }
 

@@ -1,9 +1,13 @@
 import type { Navvy } from "../../broker/index.js";
-import { isEnded, NavvyError, type ParameterValue, type TaskRecord } from "../../protocol/index.js";
+import { isEnded, isNavvyError, NavvyError, type ParameterValue, type TaskRecord } from "../../protocol/index.js";
+import { task } from "../../task/index.js";
 import type { Graph } from "../graph/graph.js";
+import { park } from "../park.js";
 import { patiently } from "../patience.js";
 import type { Report } from "../report.js";
 import { untilEnded } from "../wait.js";
+
+const PARK_AFTER_MS = 500;
 
 /** A run's turn in its group. */
 export interface Turn {
@@ -38,9 +42,17 @@ export async function takeTurn(navvy: Navvy, own: { record: TaskRecord; report: 
       await patiently(() => navvy.tasks.abort(before.id, { reason: `run ${id} takes its place` })).catch(() => undefined);
     if (!isSaid) own.report.note("info", `waits for its turn in group ${group}: task ${before.id} goes first`);
     isSaid = true;
-    await untilEnded(navvy, before.id, {}).catch((error: NavvyError) => {
-      if (error.code !== "not_found") throw error;
-    });
+    await overOrParked(navvy, before.id);
+  }
+}
+
+/** The one before may be parked itself, and need this very slot: whoever waits for long does so without one. */
+async function overOrParked(navvy: Navvy, id: string): Promise<void> {
+  try {
+    await untilEnded(navvy, id, task.canPark ? { timeoutMs: PARK_AFTER_MS } : {});
+  } catch (error) {
+    if (isNavvyError(error, "timeout") && task.canPark) await park({ on: [id] });
+    if (!isNavvyError(error, "not_found")) throw error;
   }
 }
 

@@ -1,6 +1,7 @@
+export type { NewGraph } from "../graph/graph.js";
 export type { HookedStep, StepHooks } from "./context.js";
 export type { RunResult } from "./engine.js";
-export { executeGraph } from "./execute.js";
+export { executeGraph, runGraphLocally } from "./execute.js";
 export type { FunctionStepOptions } from "./graph-of.js";
 export type { PipelineOptions, StepOptions, TaskStepOptions } from "./options.js";
 export { failureText, PipelineController } from "./pipeline-controller.js";

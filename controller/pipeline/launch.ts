@@ -12,6 +12,7 @@ import { evaluate, fill, fillScript, parseExpression } from "../expression/index
 import type { Scope } from "../expression/scope.js";
 import type { Graph, Step } from "../graph/graph.js";
 import { patiently } from "../patience.js";
+import { CONTROLLER_LOST_LIMIT } from "../remote.js";
 import { merged } from "./merged.js";
 import { graphInput, type OwnProgram } from "./program.js";
 import type { Member, StepRun } from "./step-run.js";
@@ -109,7 +110,7 @@ export class Launcher {
         const input = await graphInput(this.#parts.navvy, action.pipeline);
         return {
           taskType: "controller",
-          spec: { command: ["navvy", "pipeline", "execute"], inputs: input },
+          spec: { command: ["navvy", "pipeline", "execute"], inputs: input, lostLimit: CONTROLLER_LOST_LIMIT },
           queue: SERVICES_QUEUE,
           parameters: Object.fromEntries(values.map(([name, value]) => [`General/${name}`, value])),
         };

@@ -7,6 +7,9 @@ import { connectionOptions } from "../connection.js";
 
 const SLOTS = 4;
 
+/** A queue of this process's own. */
+export const localQueue = () => `local-${process.pid}-${Date.now().toString(36)}`;
+
 /** An agent in this process that serves one queue, for steps that are to run on this machine. It leaves nothing behind. */
 export async function startLocalAgent(navvy: Navvy, queue: string): Promise<AsyncDisposable> {
   // Loaded only here: controllers that run on the fleet need none of it.

@@ -108,8 +108,10 @@ export class MemberRun {
 
   /** Waits for a task's end, and ends it where the graph says so. */
   async #follow(sent: TaskRecord, signal: AbortSignal): Promise<{ record: TaskRecord; wanted: Verdict | undefined }> {
-    const { navvy, children } = this.#context;
+    const { navvy, children, activity } = this.#context;
     const { step } = this.#run;
+    // While it is to be looked at, or to be ended at a time, this process is needed.
+    const isParkable = step.earlyStop === undefined && step.waitLimitMs === undefined && !step.monitors?.metrics.length;
     const monitor = new Monitor(this.#context, this.#run, this.#member);
     const condition = step.earlyStop === undefined ? undefined : parseCondition(step.earlyStop);
     let wanted: Verdict | undefined;
@@ -124,18 +126,20 @@ export class MemberRun {
       limit.see(record);
       this.#setState(record.status === "running" ? "running" : "queued");
       monitor.see(record);
+      activity.see(record.id, record);
       if (condition?.meets(record)) end({ state: "aborted", reason: `stopped early: ${step.earlyStop}` });
     };
     onChange(sent);
     if (signal.aborted) onAbort();
     else signal.addEventListener("abort", onAbort, { once: true });
     try {
-      const record = await children.ended(sent.id, onChange);
+      const record = await activity.quiet(() => children.ended(sent.id, onChange), { isParkable: isParkable && !signal.aborted });
       monitor.see(record);
       monitor.end(record);
       return { record, wanted };
     } finally {
       limit.close();
+      activity.see(sent.id);
       signal.removeEventListener("abort", onAbort);
     }
   }

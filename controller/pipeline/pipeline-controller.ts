@@ -13,7 +13,7 @@ import type { StepHooks } from "./context.js";
 import type { RunResult } from "./engine.js";
 import { functionAsked, runFunction } from "./function-step.js";
 import { type FunctionStepOptions, functionStep, headOfGraph, taskStep } from "./graph-of.js";
-import { startLocalAgent } from "./local-agent.js";
+import { localQueue, startLocalAgent } from "./local-agent.js";
 import type { PipelineOptions, StepOptions, TaskStepOptions } from "./options.js";
 import { OwnProgram } from "./program.js";
 import { type Going, runHere } from "./run-here.js";
@@ -100,7 +100,7 @@ export class PipelineController {
   /** Runs the controller in this process; the steps on their queues, or, with `runStepsLocally`, as processes of this machine. */
   async startLocally(options: { runStepsLocally?: boolean } = {}): Promise<this> {
     await this.#function();
-    const queue = options.runStepsLocally ? `local-${process.pid}-${Date.now().toString(36)}` : undefined;
+    const queue = options.runStepsLocally ? localQueue() : undefined;
     if (queue !== undefined) this.#localAgent = await startLocalAgent(await connection(), queue);
     return this.#run(queue);
   }
@@ -174,6 +174,7 @@ export class PipelineController {
       ...(project ? { project } : {}),
       tags: [PIPELINE_TAG, ...tags],
       parameters: this.#defaults(),
+      onAbort: onAbort ?? "abort",
     });
     this.#own = own;
     const program = new OwnProgram(navvy, own.record, this.#options.code);

@@ -1,8 +1,10 @@
 import type { Navvy } from "../../broker/index.js";
 import { NavvyError, type ParameterValue, type TaskRecord } from "../../protocol/index.js";
-import { stopping, waiting } from "../ending.js";
+import { task } from "../../task/index.js";
+import { askToEnd, stopping, waiting } from "../ending.js";
 import type { CheckedGraph } from "../graph/check.js";
 import { checkParameters } from "../graph/parameters.js";
+import { asParkable, parkWhenWaiting } from "../parking.js";
 import { patiently } from "../patience.js";
 import type { Report } from "../report.js";
 import type { StepHooks } from "./context.js";
@@ -36,10 +38,16 @@ export interface Going {
 export async function runHere(here: Here): Promise<Going> {
   const { navvy, own, graph } = here;
   const params = checkParameters(graph.graph, (own.record.spec.parameters["General"] ?? {}) as Record<string, ParameterValue>);
-  const turn = graph.graph.concurrency ? await waiting(() => takeTurn(navvy, own, graph.graph)) : undefined;
+  // Whoever waits holds no slot for it: another pipeline that it waits for may need that very one.
+  if (task.isInside) task.childrenOnAbort(here.onAbort ?? "abort");
+  parkWhenWaiting();
+  const turn = graph.graph.concurrency ? await takeTurn(navvy, own, graph.graph) : undefined;
   const engine = await Engine.open({ navvy, own, graph, params, program: here.program, hooks: here.hooks ?? new Map(), queue: here.queue });
-  const ended = waiting(() => toEnd(engine, here)).finally(() => turn?.end());
+  const ended = asParkable(engine.activity, () => waiting(() => toEnd(engine, here))).finally(() => turn?.end());
   ended.catch(() => undefined); // whoever waits hears of it
+  // It was parked, and is started once more for what comes at the end.
+  const { abort } = own.record;
+  if (abort) askToEnd(`${abort.by}: ${abort.reason}`);
   return { engine, ended };
 }
 

@@ -39,10 +39,12 @@ export class RunSteps {
   }
 
   #begin(run: StepRun): void {
-    this.#run(run).then(
-      () => this.#ended(run),
-      (error: unknown) => this.#reject(error),
-    );
+    this.#context.activity
+      .part(() => this.#run(run))
+      .then(
+        () => this.#ended(run),
+        (error: unknown) => this.#reject(error),
+      );
   }
 
   #ended(run: StepRun): void {
@@ -88,7 +90,8 @@ export class RunSteps {
     if (!run.step.approve) return undefined;
     run.state = "waiting";
     this.#onStep(run);
-    return approved(this.#context, run.step);
+    const isParkable = run.step.approve.timeLimitMs === undefined;
+    return this.#context.activity.quiet(() => approved(this.#context, run.step), { isParkable, isApproval: true });
   }
 
   async #membersOf(run: StepRun): Promise<Member[]> {
@@ -100,7 +103,7 @@ export class RunSteps {
   }
 
   async #runMembers(run: StepRun): Promise<void> {
-    const { stop } = this.#context;
+    const { stop, activity } = this.#context;
     const gate = new Gate(run.step.maxParallel ?? Number.POSITIVE_INFINITY);
     const fast = new AbortController();
     const signal = AbortSignal.any([stop, fast.signal]);
@@ -110,7 +113,7 @@ export class RunSteps {
       await new MemberRun(this.#context, { run, member, onState }).toEnd(signal);
       if (run.step.failFast && isBad(member.state) && !fast.signal.aborted) fast.abort(new Error(`${member.key} ${member.state}`));
     };
-    await Promise.all(run.members.map((member) => gate.through(() => one(member))));
+    await activity.quiet(() => Promise.all(run.members.map((member) => gate.through(() => activity.part(() => one(member))))));
   }
 
   #told(run: StepRun, member: Member, before: StepState): void {

@@ -5,6 +5,7 @@ import type { Graph, NewGraph, Step } from "../graph/graph.js";
 import { checkParameters } from "../graph/parameters.js";
 import { isStepOver, type StepState } from "../graph/step-state.js";
 import { patiently } from "../patience.js";
+import { CONTROLLER_LOST_LIMIT } from "../remote.js";
 import { untilEnded, type WaitForOptions } from "../wait.js";
 import { type Approval, mayApprove } from "./approval.js";
 import { KEYS } from "./notebook.js";
@@ -52,7 +53,7 @@ export class PipelineRun {
         project: graph.project,
         taskType: "controller",
         tags: [PIPELINE_TAG, ...graph.tags, ...(options.tags ?? [])],
-        spec: { command: ["navvy", "pipeline", "execute"], inputs: await graphInput(navvy, graph) },
+        spec: { command: ["navvy", "pipeline", "execute"], inputs: await graphInput(navvy, graph), lostLimit: CONTROLLER_LOST_LIMIT },
         parameters: Object.fromEntries(Object.entries(parameters).map(([name, value]) => [`General/${name}`, value])),
       }),
     );
@@ -156,6 +157,7 @@ export class PipelineRun {
     }
     const journal = this.#navvy.journals.of(this.id);
     const noted = await journal.put(KEYS.approval(name), word as unknown as ParameterValue);
+    await this.#navvy.tasks.unpark(this.id, `step ${name} was ${word.isApproved ? "approved" : "refused"} by ${noted.by}`);
     if ((noted.value as unknown as Approval).isApproved === word.isApproved) return;
     throw new NavvyError("conflict", `${noted.by} has ${word.isApproved ? "refused" : "approved"} step ${name} already, at ${noted.at}`);
   }

@@ -12,7 +12,8 @@ export type WantedInputs = Map<string, { task: TaskRecord; artifact: string }>;
 
 /** What a scope is for. */
 export interface ScopeOf {
-  run: StepRun;
+  /** The step that it is for; none: the pipeline itself, when all is over. */
+  run?: StepRun;
   member?: Member;
   /** Its own task of the round before, for `until`. */
   own?: TaskRecord;
@@ -47,18 +48,19 @@ export class Views {
    */
   async scope(names: Iterable<string>, { run, member, own, inputs }: ScopeOf): Promise<Scope> {
     const views = new Map<string, StepView>();
+    const parents = run?.parents ?? [];
     for (const name of names) {
       const step = this.#steps.get(name);
       if (step && step !== run) views.set(name, await this.#view(step));
     }
-    if (own && member) views.set(run.name, { name: run.name, state: "completed", task: own, matrix: member.matrix });
+    if (own && member && run) views.set(run.name, { name: run.name, state: "completed", task: own, matrix: member.matrix });
     return {
       params: this.#params,
       run: this.#run,
       ...(member?.matrix ? { matrix: member.matrix } : {}),
       round: member?.round ?? 1,
       step: (name) => views.get(name),
-      status: { success: run.parents.every((parent) => !parent.isBroken), failure: run.parents.some((parent) => parent.isBroken) },
+      status: { success: parents.every((parent) => !parent.isBroken), failure: parents.some((parent) => parent.isBroken) },
       pathOf: (view, artifact) => wanted(inputs, view, artifact),
       now: this.#run.startedAt,
     };

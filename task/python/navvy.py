@@ -9,6 +9,12 @@
     navvy.output("accuracy", acc)
     navvy.artifact("model.pt", "out/model.pt", kind="model")
 
+A controller, on the services queue, drives other tasks:
+
+    run = navvy.Task.clone("iris/train", key="lr-0.1", parameters={"General/lr": 0.1}, queue="gpus")
+    if run.wait().completed and run.meets("val/acc.max > 0.9"):
+        run.download("model.pt")
+
 One file, standard library only, Python 3.8 and newer. The agent puts it on PYTHONPATH; a copy beside a script does too. Outside navvy
 every report does nothing (one warning on stderr), so the same script runs by hand. Reporting never raises for what goes wrong below it
 (a full disk, a folder that is gone): it warns once on stderr and the program goes on. Mistakes of the caller do raise: a parameter or
@@ -29,8 +35,9 @@ import threading
 import time
 
 __all__ = [
-    "artifact", "attempt", "histogram", "image", "input", "inside", "log", "note", "on_abort", "output", "param", "params", "plot",
-    "progress", "summary", "table", "task_id", "text",
+    "NavvyError", "Task", "abort_children_on_abort", "artifact", "attempt", "histogram", "image", "input", "inside", "log", "note",
+    "on_abort", "output", "param", "params", "park", "plot", "progress", "step", "summary", "table", "task_id", "text", "wait_all",
+    "wait_any",
 ]  # fmt: skip
 
 inside = "NAVVY_EVENTS" in os.environ
@@ -231,6 +238,269 @@ def image(name, content, step=None, caption=None):
 def text(name, content, step=None):
     """A text to be read beside the metrics: samples, a prompt and what came of it."""
     _send("media", name=name, kind="text", text=str(content), step=step)
+
+
+# --- other tasks ----------------------------------------------------------------------------------------------------------------------
+
+
+class NavvyError(Exception):
+    """What an agent refused. `code`: not_found, invalid_argument, permission_denied, …; `fix`: what to do about it."""
+
+    def __init__(self, code, message, why=None, fix=None):
+        super().__init__("\n".join([message] + ["%s: %s" % pair for pair in (("why", why), ("fix", fix)) if pair[1]]))
+        self.code, self.why, self.fix = code, why, fix
+
+
+class Task:
+    """Another task, as a controller sees it; it shows the record as last read. What has a `key` is the same one when this program runs
+    again. A task is named by its id, the end of it, its name, or project/name."""
+
+    def __init__(self, record, keyed=False):
+        self.record = record
+        self._keyed = keyed
+
+    @classmethod
+    def get(cls, reference):
+        """Raises NavvyError (not_found) with the name that was probably meant."""
+        return cls(_ask("GET", "/v1/tasks/" + _quoted(reference)))
+
+    @classmethod
+    def find(cls, **filter):
+        """All that fit, newest first: name, project, queue, type, tag, status, parent ("self": this one's), where (a condition), limit."""
+        from urllib.parse import urlencode
+
+        return [cls(record) for record in _ask("GET", "/v1/tasks?" + urlencode(filter, doseq=True))["tasks"]]
+
+    @classmethod
+    def create(cls, name, command, **options):
+        """A draft; with `queue=` on its way at once. Options: key, project, type, tags, parameters, inputs, and the parts of a
+        specification in the words of a record (env, resources, timeLimitMs, …)."""
+        return cls(_ask("POST", "/v1/tasks", dict(options, name=name, command=command), "key" in options), "key" in options)
+
+    @classmethod
+    def clone(cls, template, **options):
+        """A draft with what the template says, but for the options."""
+        path = "/v1/tasks/%s/clone" % _quoted(template)
+        return cls(_ask("POST", path, options, "key" in options), "key" in options)
+
+    id = property(lambda self: self.record["id"])
+    name = property(lambda self: self.record["name"])
+    status = property(lambda self: self.record["status"])
+    outcome = property(lambda self: self.record.get("outcome"))
+    outputs = property(lambda self: self.record["reported"]["outputs"])
+    artifacts = property(lambda self: {each["name"]: each for each in self.record["reported"]["artifacts"]})
+
+    @property
+    def completed(self):
+        """Whether it has ended well."""
+        return self.status in ("completed", "published")
+
+    @property
+    def metrics(self):
+        """By name: last, lastStep, min, minStep, max, maxStep, count."""
+        metrics = self.record["reported"]["metrics"]
+        return {name: {word: _figure(value) for word, value in figures.items()} for name, figures in metrics.items()}
+
+    def series(self, metric):
+        """Its points, in order of reporting: step, value, time (milliseconds since 1970)."""
+        points = _ask("GET", "/v1/tasks/%s/metrics?key=%s" % (self.id, _quoted(metric)))["points"]
+        return [dict(point, value=_figure(point["value"])) for point in points]
+
+    def meets(self, condition):
+        """Whether what it has reported so far meets a condition: `val/acc.max > 0.9 and epoch >= 10`."""
+        return _ask("GET", "/v1/tasks/%s/meets?condition=%s" % (self.id, _quoted(condition)))["meets"]
+
+    def set_parameters(self, values):
+        """Of a draft, by Section/name; a bare name is in General."""
+        return self._change("parameters", {name if "/" in name else "General/" + name: _jsonable(value) for name, value in values.items()})
+
+    def set_input(self, name, task, artifact):
+        """Gives a draft an artifact of another task: it will lie at navvy.input(name)."""
+        return self._change("inputs", {name: {"task": getattr(task, "id", task), "artifact": artifact}})
+
+    def enqueue(self, queue):
+        return self._change("enqueue", {"queue": queue})
+
+    def abort(self, reason="aborted by its controller"):
+        """Asks for its end: a queued task ends at once, a running one within its grace; `wait()` tells when."""
+        self.record = _ask("POST", "/v1/tasks/%s/abort" % self.id, {"reason": reason}, True)
+        return self
+
+    def reload(self):
+        self.record = _ask("GET", "/v1/tasks/" + self.id)
+        return self
+
+    def wait(self, timeout=None, park_after=None):
+        """Waits until it has ended, however. Raises TimeoutError after `timeout` seconds. `park_after`: see `wait_all`."""
+        wait_all([self], timeout, park_after)
+        return self
+
+    def download(self, name, to="."):
+        """One of its artifacts, or a file of one that is a folder, into a folder under its own name: whole and verified, or not at all.
+        Returns where it lies."""
+        import hashlib
+
+        target = _inside_of(os.path.abspath(to), name)
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        digest = hashlib.sha256()
+
+        def save(answer):
+            def write(file):
+                for piece in iter(lambda: answer.read(1024 * 1024), b""):
+                    digest.update(piece)
+                    file.write(piece)
+                if digest.hexdigest() != answer.headers.get("navvy-sha256", digest.hexdigest()):
+                    raise NavvyError("corrupt", "artifact %s of task %s did not come as it was stored" % (name, self.id))
+
+            _replaced(target, write)
+
+        _ask("GET", "/v1/artifacts/%s/%s" % (self.id, _quoted(name, "/")), read=save)
+        return target
+
+    def _change(self, what, body):
+        path = "/v1/tasks/%s/%s%s" % (self.id, what, "?keyed" if self._keyed else "")
+        self.record = _ask("POST", path, body, what != "enqueue" or self._keyed)
+        return self
+
+
+def wait_all(tasks, timeout=None, park_after=None):
+    """Waits until all of the tasks have ended, however each did. Raises TimeoutError.
+
+    `park_after`: after so many seconds this process ends, and the program is started again from its top when they have; it holds no
+    slot until then. So give a key to whatever it makes before that.
+    """
+    _wait("all", tasks, timeout, park_after)
+    return list(tasks)
+
+
+def wait_any(tasks, timeout=None, park_after=None):
+    """Waits until one of the tasks has ended, and gives that one."""
+    return _wait("any", tasks, timeout, park_after)
+
+
+def step(key, make):
+    """The value of `make()`, made once: when the program runs again it gets what the journal has under the key. What JSON can say."""
+    path = "/v1/journal/" + _quoted(key)
+    try:
+        return _ask("GET", path)["value"]
+    except NavvyError as error:
+        if error.code != "not_found":
+            raise
+    return _ask("PUT", path, {"value": _jsonable(make())})["value"]
+
+
+def park(on=(), all=False, until=None, keys=False):
+    """Ends this process, by SystemExit; the program is started again from its top when one of the tasks (`all`: every one) has ended, at
+    a time (a datetime with its zone, or text), or when someone wakes it (`keys`: navvy task unpark)."""
+    if hasattr(until, "isoformat"):
+        until = until.isoformat()
+    wish = {"on": [getattr(task, "id", task) for task in on], "all": all or None, "until": until, "keys": keys or None}
+    _ask("POST", "/v1/park", {name: value for name, value in wish.items() if value is not None}, True)
+    raise SystemExit(0)
+
+
+def abort_children_on_abort():
+    """Should this task end as aborted, its open children are aborted too, whatever becomes of this process."""
+    _send("children", onAbort="abort")
+
+
+def _wait(what, tasks, timeout, park_after):
+    tasks = {task.id: task for task in tasks}
+    if not tasks:
+        if what == "any":
+            raise ValueError("there is no task to wait for")
+        return None
+    left = dict(tasks)
+    begun = time.monotonic()
+    while True:
+        seconds = 30.0
+        for limit in (timeout, park_after):
+            if limit is not None:
+                seconds = min(seconds, max(0.0, limit - (time.monotonic() - begun)))
+        answer = _ask("POST", "/v1/wait", {"tasks": list(left)[:100], "for": what, "seconds": seconds}, True)
+        for record in answer["ended"]:
+            task = left.pop(record["id"])
+            task.record = record
+            if what == "any":
+                return task
+        if not left:
+            return None
+        waited = time.monotonic() - begun
+        if timeout is not None and waited >= timeout:
+            raise TimeoutError("%d of %d tasks had not ended after %s s; they go on" % (len(left), len(tasks), timeout))
+        if park_after is not None and waited >= park_after and not answer["ended"]:
+            park(on=left, all=what == "all")
+
+
+_PATIENCE_S = 120
+
+
+def _ask(method, path, body=None, again=False, read=None):
+    """Asks the agent. One that is being started anew is waited for; what was sent already is only repeated when it may be (`again`)."""
+    import http.client
+
+    if not inside:
+        raise NavvyError("illegal_move", "this program was not started by navvy, so there is nobody to ask")
+    begun = time.monotonic()
+    while True:
+        link, prefix = _link(http.client)
+        is_sent = False
+        try:
+            link.connect()
+            is_sent = True
+            data = None if body is None else json.dumps(body, allow_nan=False)
+            link.request(method, prefix + path, data, {"content-type": "application/json"} if data else {})
+            answer = link.getresponse()
+            if answer.status < 300:
+                return read(answer) if read else json.load(answer)
+            error = _refusal(answer)
+            if answer.status != 503:
+                raise error
+        except (OSError, http.client.HTTPException) as failure:
+            error = NavvyError("agent_unreachable", "the agent does not answer: %s" % failure)
+        finally:
+            link.close()
+        if time.monotonic() - begun > _PATIENCE_S or (is_sent and not again and method == "POST"):
+            raise error
+        time.sleep(0.5)
+
+
+def _link(client):
+    import socket
+
+    path = os.environ.get("NAVVY_SOCKET")
+    if path is None or not hasattr(socket, "AF_UNIX"):
+        from urllib.parse import urlsplit
+
+        url = urlsplit(os.environ.get("NAVVY_URL", ""))
+        return client.HTTPConnection(url.hostname or "localhost", url.port, timeout=120), url.path
+    link = client.HTTPConnection("navvy", timeout=120)
+
+    def connect():
+        link.sock = socket.socket(socket.AF_UNIX)
+        link.sock.settimeout(120)
+        link.sock.connect(path)
+
+    link.connect = connect
+    return link, ""
+
+
+def _refusal(answer):
+    try:
+        error = json.load(answer)["error"]
+        return NavvyError(error["code"], error["message"], error.get("why"), error.get("fix"))
+    except (ValueError, KeyError, TypeError):
+        return NavvyError("internal", "the agent answered with %d" % answer.status)
+
+
+def _quoted(text, safe=""):
+    from urllib.parse import quote
+
+    return quote(str(getattr(text, "id", text)), safe=safe)
+
+
+def _figure(value):
+    return float(value) if isinstance(value, str) else value
 
 
 # --- the end --------------------------------------------------------------------------------------------------------------------------

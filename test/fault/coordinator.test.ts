@@ -38,7 +38,7 @@ async function repairsOf(c: Client, navvies: Navvy[] = [c.navvy]): Promise<Map<s
 }
 
 async function openTasks(navvy: Navvy): Promise<OpenTasks> {
-  const open = await OpenTasks.open(navvy, () => {});
+  const open = await OpenTasks.open(navvy, { onChange: () => {} });
   await eventually("every record was seen", () => open.isComplete);
   return open;
 }

@@ -11,6 +11,8 @@ export interface ByHand {
   print(text: string, stream?: LogStream): Promise<void>;
   /** Publishes one chunk, wherever it belongs. */
   chunk(offset: number, text: string, stream?: LogStream): Promise<void>;
+  /** What is known so far, while it runs. */
+  report(reported: Partial<TaskRecord["reported"]>): Promise<void>;
   end(options?: {
     outcome?: Outcome;
     reported?: Partial<TaskRecord["reported"]>;
@@ -41,6 +43,9 @@ export async function byHand(c: Client, options: Parameters<Client["submit"]>[1]
       held();
     },
     print: (text, stream = "out") => chunk(bytes[stream] ?? 0, text, stream),
+    report: async (reported) => {
+      await tasks.claims.note(held(), { reported: { ...held().record.reported, ...reported } });
+    },
     end: async ({ outcome, reported, logBytes = bytes } = {}) => {
       await tasks.claims.finish(held(), outcome ?? { kind: "exited", code: 0 }, {
         reported: { ...held().record.reported, ...reported },

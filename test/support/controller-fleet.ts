@@ -13,7 +13,7 @@ import { type Nats, startNats } from "./nats.js";
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
 /** A server, agents, and this process's connection to them. */
-export async function controllerFleet(options: { slots?: number; agents?: number } = {}) {
+export async function controllerFleet(options: { slots?: number; agents?: number; services?: number } = {}) {
   const nats = await startNats();
   const folder = await tempFolder();
   const closers = [() => nats.stop(), () => folder[Symbol.asyncDispose](), disconnect];
@@ -23,7 +23,7 @@ export async function controllerFleet(options: { slots?: number; agents?: number
       connection: { servers: nats.url },
       name: `agent-${i}`,
       slots: options.slots ?? 2,
-      serviceSlots: 2,
+      serviceSlots: options.services ?? 2,
       gpus: "none",
       workDir: join(folder.path, "agents"),
       leaseMs: 4_000,

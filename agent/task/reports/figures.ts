@@ -19,6 +19,17 @@ export interface FiguresState {
   dropped: number;
 }
 
+/** The state in which a record's figures are gone on with. */
+export function figuresStateOf(metrics: Record<string, MetricSummary>): FiguresState {
+  const all = Object.entries(metrics);
+  return {
+    steps: all.map(([key, { lastStep }]) => [key, lastStep + 1]),
+    metrics: all.map(([key, figures]) => [key, mapped(figures, word)]),
+    longNames: 0,
+    dropped: 0,
+  };
+}
+
 /** Something to tell; the same key replaces what was told before. */
 export type Tell = (key: string, text: string) => void;
 
@@ -44,7 +55,6 @@ export class Figures {
   }
 
   get state(): FiguresState {
-    const word = (figure: number | string) => (Number.isFinite(figure) ? figure : String(figure));
     const metrics = Array.from(this.#metrics, ([key, figures]) => [key, mapped(figures, word)] as FiguresState["metrics"][number]);
     return { steps: [...this.#steps], metrics, longNames: this.#longNames, dropped: this.#dropped };
   }
@@ -97,6 +107,7 @@ export class Figures {
   }
 }
 
+const word = (figure: number | string) => (Number.isFinite(figure) ? figure : String(figure));
 const placesFor = (key: string) => (key.startsWith(SYSTEM.prefix) ? SYSTEM.metrics : 0);
 const overLimit = `longer than ${MAX_NAME_CHARACTERS}`;
 const tooLong = `names are ${overLimit} characters`;

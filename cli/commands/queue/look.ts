@@ -58,10 +58,11 @@ export async function lookAtQueues(navvy: Navvy): Promise<QueueLook[]> {
 function lookAt(record: QueueRecord, agents: AgentView[], tasks: TaskRecord[]): QueueLook {
   const { type: _type, ...queue } = record;
   const here = tasks.filter((task) => task.queue === queue.name);
-  const waiting = here.filter((task) => task.status === "queued");
+  const waiting = here.filter((task) => task.status === "queued" && !task.parked);
+  const running = here.filter((task) => task.status === "running");
   const oldest = waiting.map((task) => task.enqueuedAt ?? task.createdAt).sort()[0];
   const serving = agents.filter((view) => view.isUp && view.record.queues.includes(queue.name)).map((view) => view.record.name);
-  return { ...queue, waiting: waiting.length, running: here.length - waiting.length, ...(oldest ? { oldest } : {}), agents: serving };
+  return { ...queue, waiting: waiting.length, running: running.length, ...(oldest ? { oldest } : {}), agents: serving };
 }
 
 function describe(queue: QueueLook, tasks: TaskRecord[], out: Output): string {

@@ -23,7 +23,9 @@ export async function deadMessages(navvy: Navvy, tasks: TaskRecord[], queue?: st
   const reading: Reading = { dead: [], tickets: new Set(), cut: new Set() };
   const queued = new Map(tasks.filter((task) => task.status === "queued").map((task) => [task.id, task]));
   await Promise.all(lanes.map(({ lane }) => readLane(navvy, { lane, queued }, reading)));
-  const lost = [...queued.values()].filter((task) => isDue(task) && !reading.cut.has(keyOf(task)) && !reading.tickets.has(ticketOf(task)));
+  const lost = [...queued.values()].filter(
+    (task) => isDue(task) && !task.parked && !reading.cut.has(keyOf(task)) && !reading.tickets.has(ticketOf(task)),
+  );
   const looked = await Promise.all(lost.map(async (task) => ({ task, now: await fresh(navvy, task.id) })));
   const silent = looked
     .filter(({ task, now }) => now?.status === "queued" && now.ticket === task.ticket)

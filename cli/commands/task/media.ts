@@ -5,6 +5,7 @@ import type { Call, Handler } from "../../call.js";
 import type { View } from "../../output/output.js";
 import { size } from "../../output/quantities.js";
 import { findTask } from "../../references.js";
+import { rangeOf } from "./view.js";
 
 interface MediaOptions {
   attempt?: number;
@@ -52,9 +53,9 @@ export const summary: Handler<[string]> = async (call, reference) => {
 };
 
 /** What it has shown, without the content. */
-export async function listMedia(call: Call<{ attempt?: number }>, { id, attempt }: TaskRecord): Promise<void> {
+export async function listMedia(call: Call<{ attempt?: number }>, task: TaskRecord): Promise<void> {
   const rows: Row[] = [];
-  for await (const item of (await call.navvy()).metrics.media({ id, attempt: call.options.attempt ?? attempt })) rows.push(rowOf(item));
+  for await (const item of (await call.navvy()).metrics.media(rangeOf(task, call.options.attempt))) rows.push(rowOf(item));
   call.out.list(MEDIA_VIEW, rows);
 }
 
@@ -64,10 +65,10 @@ function rowOf({ data: _data, sequence: _sequence, ...row }: MediaItem): Row {
 
 /** The latest of that name, of that step. */
 async function find(call: Call<MediaOptions>, task: TaskRecord, name: string): Promise<MediaItem> {
-  const { step, attempt = task.attempt } = call.options;
+  const { step } = call.options;
   let found: MediaItem | undefined;
   const names = new Set<string>();
-  for await (const item of (await call.navvy()).metrics.media({ id: task.id, attempt })) {
+  for await (const item of (await call.navvy()).metrics.media(rangeOf(task, call.options.attempt))) {
     names.add(item.name);
     if (item.name === name && (step === undefined || item.step === step)) found = item;
   }

@@ -4,6 +4,7 @@ import type { View } from "../../output/output.js";
 import { figure, size } from "../../output/quantities.js";
 import { findTask } from "../../references.js";
 import { listMedia } from "./media.js";
+import { rangeOf, type TaskRange } from "./view.js";
 
 interface MetricsOptions {
   key?: string;
@@ -49,13 +50,13 @@ export const metrics: Handler<[string], MetricsOptions> = async (call, reference
   const task = await findTask(call, reference);
   if (call.options.media) return listMedia(call, task);
   const { key, attempt = task.attempt } = call.options;
-  if (key !== undefined || attempt !== task.attempt) return points(call, { id: task.id, attempt, key });
+  if (key !== undefined || attempt !== task.attempt) return points(call, { ...rangeOf(task, call.options.attempt), key });
   const rows = Object.entries(task.reported.metrics).map(([name, summary]) => ({ key: name, ...summary }));
   call.out.list(SUMMARIES, rows);
   if (task.reported.metricsOmitted > 0) call.out.talk(`${task.reported.metricsOmitted} more have no figures here; see them with --key`);
 };
 
-async function points(call: Call<MetricsOptions>, of: { id: string; attempt: number; key: string | undefined }): Promise<void> {
+async function points(call: Call<MetricsOptions>, of: TaskRange & { key: string | undefined }): Promise<void> {
   const navvy = await call.navvy();
   const found: Point[] = [];
   for await (const batch of navvy.metrics.read(of)) found.push(...batch.filter((point) => of.key === undefined || point.key === of.key));

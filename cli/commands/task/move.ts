@@ -1,5 +1,5 @@
 import { type AbortProgress, type Navvy, sessionKey, sessionsBucket } from "../../../broker/index.js";
-import { isEnded, type QueueClass, type TaskRecord } from "../../../protocol/index.js";
+import { isEnded, NavvyError, type QueueClass, type TaskRecord } from "../../../protocol/index.js";
 import type { Call, Handler } from "../../call.js";
 import { shortId } from "../../output/words.js";
 import { findTask } from "../../references.js";
@@ -75,6 +75,29 @@ export const lose: Handler<[string[]], { reason?: string }> = (call, references)
     const lost = await navvy.tasks.lose(task.id, call.options.reason);
     return { task: lost, done: `${lost.status}: ${lost.reason}` };
   });
+
+/** `navvy task unpark TASK…` */
+export const unpark: Handler<[string[]]> = (call, references) =>
+  each(call, references, async (navvy, task) => {
+    const isWoken = await navvy.tasks.unpark(task.id, `by ${navvy.bus.actor}`);
+    const latest = await navvy.tasks.get(task.id);
+    const done = !isWoken
+      ? `${latest.status}: there was nothing to wake`
+      : latest.status === "running"
+        ? "runs: it will not park now"
+        : "woken";
+    return { task: latest, done };
+  });
+/** `navvy task tag TASK… --add TAG --remove TAG` */
+export const tag: Handler<[string[]], { add?: string[]; remove?: string[] }> = (call, references) => {
+  const { add = [], remove: taken = [] } = call.options;
+  if (add.length + taken.length === 0)
+    throw new NavvyError("invalid_argument", "nothing was said to change", { fix: "navvy task tag TASK --add keep" });
+  return each(call, references, async (navvy, task) => {
+    const tagged = await navvy.tasks.tag(task.id, { add, remove: taken });
+    return { task: tagged, done: tagged.tags.length > 0 ? `tags: ${tagged.tags.join(", ")}` : "no tags" };
+  });
+};
 
 /** `navvy task rm TASK…` */
 export const remove: Handler<[string[]], { force?: boolean }> = (call, references) =>

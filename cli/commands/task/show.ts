@@ -1,6 +1,7 @@
 import { type Navvy, sessionKey, sessionsBucket } from "../../../broker/index.js";
 import { DEFAULT_GRACE_MS, describeOutcome, type GitRef, type TaskRecord } from "../../../protocol/index.js";
 import type { Handler } from "../../call.js";
+import { awaitedWords } from "../../output/awaited.js";
 import { needsAsAsked, needsWords } from "../../output/needs.js";
 import { tableWidth } from "../../output/output.js";
 import { age, duration, figure, size } from "../../output/quantities.js";
@@ -41,8 +42,10 @@ export function describeTask(task: TaskRecord, { isHeld = true }: { isHeld?: boo
     ["limits", limitsOf(task)],
     ["agent", agentOf(task) === "—" ? undefined : `${agentOf(task)}, attempt ${task.attempt}${isHeld ? "" : goneWords(task)}`],
     ["abort", abortWords(task, isHeld)],
+    ["awaits", task.parked && awaitedWords(task.parked)],
     ["cloned", task.clonedFrom && `from ${task.clonedFrom}`],
     ["parent", task.parent],
+    ["fired by", firedByWords(task)],
     ["env", pairsOf(task.spec.env)],
     ["params", parametersOf(task)],
     ["outputs", pairsOf(task.reported.outputs)],
@@ -52,13 +55,19 @@ export function describeTask(task: TaskRecord, { isHeld = true }: { isHeld?: boo
   ];
   const facts = pairs.flatMap(([label, value]) => (value ? [`${label.padEnd(9)} ${value}`] : []));
   return [
-    `${task.name}  ${task.id}  ${stateWord(task.status)}`,
+    `${task.name}  ${task.id}  ${stateWord(task.parked ? "parked" : task.status)}`,
     ...facts,
     ...noteLines(task),
     ...attemptTable(task),
     ...metricTable(task),
     ...artifactTable(task),
   ].join("\n");
+}
+
+function firedByWords({ firedBy }: TaskRecord): string | undefined {
+  if (!firedBy) return undefined;
+  const { kind, name, run, at, task } = firedBy;
+  return [`${kind} ${name}`, run === undefined ? undefined : `run ${run}`, task && `for task ${task}`, at].filter(Boolean).join(", ");
 }
 
 /** Requested, delivered, confirmed: each with its time, or that it has yet to come. */

@@ -104,7 +104,8 @@ async function inputOf(call: Call<TaskOptions>, text: string): Promise<[string, 
   return [name, inputRefOf(await navvy.artifacts.resolve(task, artifactName), task.id)];
 }
 
-async function sendCode(call: Call<TaskOptions>, folder: string): Promise<CodeRef> {
+/** Packs a folder and stores it. */
+export async function sendCode(call: Call<unknown>, folder: string): Promise<CodeRef> {
   const navvy: Navvy = await call.navvy();
   const into = await mkdtemp(join(tmpdir(), "navvy-code-"));
   try {

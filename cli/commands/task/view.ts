@@ -23,8 +23,17 @@ export const TASK_VIEW: View<TaskRecord> = {
   ],
 };
 
-/** What a list says of a task: its status, or what is more telling while it runs. */
-function stateOf(task: TaskRecord): string {
+export type TaskRange = Pick<TaskRecord, "id" | "attempt" | "firstAttempt">;
+
+/** Whose reports are meant: those of one attempt, else of the latest one, with those before it when the task has parked. */
+export function rangeOf({ id, attempt, firstAttempt }: TaskRange, only?: number): TaskRange {
+  if (only !== undefined) return { id, attempt: only };
+  return { id, attempt, ...(firstAttempt === undefined ? {} : { firstAttempt }) };
+}
+
+/** What is said of a task: its status, or what is more telling while it waits or runs. */
+export function stateOf(task: TaskRecord): string {
+  if (task.parked) return "parked";
   if (task.status !== "running") return task.status;
   if (task.unreachableAt !== undefined) return "unreachable";
   return task.abort ? "aborting" : "running";

@@ -6,7 +6,7 @@ import { describeError } from "../../output/errors.js";
 import { outcomeWords } from "../../output/outcome.js";
 import { shortId, stateWord } from "../../output/words.js";
 import { findTask } from "../../references.js";
-import { TASK_VIEW } from "./view.js";
+import { stateOf, TASK_VIEW } from "./view.js";
 
 interface WaitOptions {
   any?: boolean;
@@ -50,5 +50,5 @@ async function waitFor(
 
 /** `9F3K2Q train ✔ completed: exited 0` */
 export function endLine(task: TaskRecord): string {
-  return `${shortId(task.id)}  ${task.name}  ${stateWord(task.status)}${task.outcome ? `: ${outcomeWords(task.status, task.outcome)}` : ""}`;
+  return `${shortId(task.id)}  ${task.name}  ${stateWord(stateOf(task))}${task.outcome ? `: ${outcomeWords(task.status, task.outcome)}` : ""}`;
 }

@@ -34,7 +34,7 @@ function headline(agents: { beat: Beat; isGone: boolean }[], tasks: TaskRecord[]
   const up = agents.filter((agent) => !agent.isGone);
   const busy = up.reduce((sum, { beat }) => sum + beat.slots.used, 0);
   const slots = up.reduce((sum, { beat }) => sum + beat.slots.total, 0);
-  const waiting = tasks.filter((task) => task.status === "queued").length;
+  const waiting = tasks.filter((task) => task.status === "queued" && !task.parked).length;
   return `${paint("bold", "navvy top")}  ${count(up.length, "agent")} · ${busy}/${slots} slots busy · ${waiting} waiting   ${paint("dim", source)}`;
 }
 
@@ -91,7 +91,7 @@ function taskLines(tasks: TaskRecord[], { width, nowMs }: { width: number; nowMs
     [
       { title: "TASK", value: (task) => shortId(task.id) },
       { title: "NAME", value: (task) => task.name, isFlexible: true },
-      { title: "STATE", value: (task) => stateWord(task.status) },
+      { title: "STATE", value: (task) => stateWord(task.parked ? "parked" : task.status) },
       { title: "QUEUE", value: (task) => task.queue ?? "—", isFlexible: true },
       { title: "AGENT", value: agentOf, isFlexible: true },
       { title: "PROGRESS", value: progress },

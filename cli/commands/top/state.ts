@@ -1,4 +1,4 @@
-import type { Beat, QueueRecord, TaskRecord } from "../../../protocol/index.js";
+import { type Beat, isEnded, type QueueRecord, type TaskRecord } from "../../../protocol/index.js";
 
 /** An agent that has not been heard of for so long is shown as gone. */
 const GONE_AFTER_MS = 10_000;
@@ -39,14 +39,15 @@ export class FleetState {
   }
 
   queues(): { queue: QueueRecord; waiting: TaskRecord[] }[] {
-    const queued = [...this.#tasks.values()].filter((task) => task.status === "queued");
+    const queued = [...this.#tasks.values()].filter((task) => task.status === "queued" && !task.parked);
     const all = [...this.#queues.values()].map((queue) => ({ queue, waiting: queued.filter((task) => task.queue === queue.name) }));
     return all.sort((a, b) => a.queue.name.localeCompare(b.queue.name));
   }
 
   /** Running ones first, then waiting ones, then what ended last. */
   tasks(): TaskRecord[] {
-    const rank = (task: TaskRecord) => (task.status === "running" ? 0 : task.status === "queued" ? 1 : 2);
+    const rank = (task: TaskRecord) =>
+      task.status === "running" ? 0 : task.status === "queued" && !task.parked ? 1 : isEnded(task.status) ? 3 : 2;
     const shown = [...this.#tasks.values()].filter((task) => task.status !== "draft" && !task.archived);
     return shown.sort((a, b) => rank(a) - rank(b) || b.changedAt.localeCompare(a.changedAt));
   }

@@ -3,7 +3,7 @@ import type { Call, Handler } from "../../call.js";
 import { figure } from "../../output/quantities.js";
 import { shortId, stateWord } from "../../output/words.js";
 import { findTask } from "../../references.js";
-import { agentOf } from "../task/view.js";
+import { agentOf, stateOf } from "../task/view.js";
 import { fired, showUnreadable, untilInterrupted } from "./until-interrupted.js";
 
 /** `navvy watch tasks`: changes from now on. */
@@ -94,7 +94,7 @@ class MetricsFollower {
 }
 
 function showTask(call: Call<unknown>, task: TaskRecord): void {
-  const state = stateWord(task.status === "running" ? (task.phase ?? "running") : task.status);
+  const state = stateWord(task.status === "running" ? (task.phase ?? "running") : stateOf(task));
   const where = task.status === "running" ? ` on ${agentOf(task)}` : task.status === "queued" ? ` on ${task.queue}` : "";
   call.out.event("task", task, () => `${task.changedAt.slice(11, 19)} ${shortId(task.id)}  ${task.name}  ${state}${where}  ${task.reason}`);
 }

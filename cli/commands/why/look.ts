@@ -8,7 +8,7 @@ export async function lookAround(navvy: Navvy, task: TaskRecord): Promise<Situat
   const isQueued = task.status === "queued" && queue !== undefined;
   const [entry, waiting, agents] = await Promise.all([
     isQueued ? navvy.queues.bucket.get(queue) : undefined,
-    isQueued ? navvy.tasks.queued(queue) : [],
+    isQueued ? navvy.tasks.queued(queue).then((tasks) => tasks.filter(({ parked }) => !parked)) : [],
     task.status === "queued" || task.status === "running" ? navvy.fleet.agents({ ask: true }) : [],
   ]);
   return { task, ...(entry ? { queue: entry.value } : {}), waiting, agents, nowMs: Date.now() };

@@ -1,0 +1,70 @@
+// The golden messages of schedules and triggers, for golden.mjs.
+const task = "01KAQD4XW7J9M2ZC5T8RB3FVNH";
+const at = "2026-11-22T08:30:00.250Z";
+const later = "2026-11-22T08:41:12.500Z";
+
+export const SCHEDULES = [
+  {
+    type: "navvy.schedule.v1",
+    name: "nightly",
+    id: "01KAQD4WZ1V6B8N3K5M7P9R2T4",
+    createdAt: at,
+    createdBy: "ada@workstation",
+    when: { kind: "cron", cron: "30 2 * * MON-FRI", timezone: "Europe/Berlin" },
+    launch: {
+      template: task,
+      templateName: "train",
+      queue: "gpu",
+      class: "low",
+      name: "train ${schedule.date}",
+      project: "iris",
+      tags: ["nightly"],
+      parameters: { "General/run": "${schedule.run}", "General/lr": 0.1 },
+    },
+    overlap: "queue",
+    catchUp: "all",
+    catchUpLimit: 3,
+    until: later,
+    limit: 100,
+    paused: { at, by: "ada@workstation", reason: "holidays" },
+  },
+  {
+    type: "navvy.schedule-state.v1",
+    schedule: "01KAQD4WZ1V6B8N3K5M7P9R2T4",
+    decidedTo: at,
+    runs: 8,
+    timed: 7,
+    waiting: [
+      { key: at, at, run: 7 },
+      { key: "asked.01KAQD4XW7J9M2ZC5T8RB3FVNH", at: later, run: 8, by: "ada@workstation" },
+    ],
+    last: { key: "2026-11-21T08:30:00.250Z", at: "2026-11-21T08:30:00.250Z", run: 6, task, firedAt: at },
+    skipped: 2,
+    trouble: { at, message: "its template train is gone" },
+    changedAt: later,
+  },
+  {
+    type: "navvy.trigger.v1",
+    name: "evaluate",
+    id: "01KAQD4WZ1V6B8N3K5M7P9R2T4",
+    createdAt: at,
+    createdBy: "ada@workstation",
+    on: { kind: "metric", where: "val/acc.max > 0.9" },
+    filter: { project: "iris", name: "train*", tags: ["sweep"], taskType: "training", queue: "gpu" },
+    launch: { template: task, templateName: "evaluate", queue: "default", parameters: { "General/of": "${trigger.task.id}" } },
+    inputs: { model: "models/model.json" },
+    onOwn: false,
+    since: at,
+    sinceRevision: 4_711,
+    paused: { at, by: "ada@workstation", reason: "holidays" },
+  },
+  {
+    type: "navvy.trigger-state.v1",
+    trigger: "01KAQD4WZ1V6B8N3K5M7P9R2T4",
+    seenTo: 5_000,
+    fired: 3,
+    last: { at, task, of: "01KAQD3E5G7J9K1M3N5P7Q9R1S" },
+    trouble: { at, message: "its template evaluate is gone" },
+    changedAt: later,
+  },
+];
