@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { Task } from "../../controller/index.js";
 import { controllerFleet, program, template } from "../support/controller-fleet.js";
 
-test("a sweep that is killed again and again comes to its end all the same, and a reset one begins anew", {
+test("a sweep that is killed or ended by its host again and again comes to its end all the same, and a reset one begins anew", {
   timeout: 120_000,
 }, async () => {
   await using it = await controllerFleet({ slots: 3 });
@@ -17,7 +17,7 @@ test("a sweep that is killed again and again comes to its end all the same, and 
      });
      const { attempt } = (await Task.init({ name: "search" })).record;
      let seen = 0;
-     await sweep.run({ onTrial: () => { if (attempt <= 4 && ++seen === attempt * 2) process.kill(process.pid, "SIGKILL"); } });`,
+     await sweep.run({ onTrial: () => { if (attempt <= 4 && ++seen === attempt * 2) process.kill(process.pid, attempt % 2 ? "SIGKILL" : "SIGTERM"); } });`,
   );
   const options = { retries: { limit: 4, backoffMs: 0 }, code: join(file, "..") };
   const sweep = await Task.create({ name: "search", type: "optimizer", command: ["node", "main.mjs"], queue: "services", ...options });
