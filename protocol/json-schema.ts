@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { CacheEntry, JournalEntry } from "./journal.js";
 import { MediaItem } from "./media.js";
 import {
   AgentRecord,
@@ -42,6 +43,8 @@ const MESSAGES = [
   ScheduleState,
   Trigger,
   TriggerState,
+  JournalEntry,
+  CacheEntry,
 ];
 
 /**

@@ -30,7 +30,7 @@ function runs(pipeline: Command): void {
     .command("ls")
     .description("runs of pipelines, newest first")
     .argument("[name]")
-    .option("--project <name>")
+    .option("--project <name>", "of this project")
     .option("--limit <n>", "how many", parseCount, 20)
     .action(act(async () => (await import("./pipeline/ls.js")).list));
   pipeline
@@ -55,13 +55,13 @@ function runs(pipeline: Command): void {
     .argument("<run>", RUN)
     .argument("<step>")
     .option("--refuse", "say no: the step fails")
-    .option("--comment <text>")
+    .option("--comment <text>", "why, for the run's page")
     .action(act(async () => (await import("./pipeline/approve.js")).approve));
   pipeline
     .command("abort")
     .description("end a run and all that it runs")
     .argument("<run...>", RUN)
-    .option("--reason <text>")
+    .option("--reason <text>", "for its record")
     .action(act(async () => (await import("./task/move.js")).abort));
   pipeline
     .command("execute", { hidden: true })
