@@ -109,6 +109,11 @@ export class Engine {
     return this.#context.activity;
   }
 
+  /** Ids of the tasks that it waits for. */
+  get awaited(): string[] {
+    return this.#context.children.awaited;
+  }
+
   /** Begins nothing more and ends what runs. */
   stop(reason: string): void {
     if (!this.#stop.signal.aborted) this.#stop.abort(new Error(reason));

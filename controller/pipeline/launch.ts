@@ -25,6 +25,13 @@ export interface Child {
   options: EnqueueOptions;
 }
 
+/** Whose task it is to be; `own`: of the round before. */
+export interface ChildOf {
+  run: StepRun;
+  member: Member;
+  own?: TaskRecord;
+}
+
 interface Parts {
   navvy: Navvy;
   /** The controller's own task. */
@@ -50,11 +57,11 @@ export class Launcher {
    * The task of a step's member, with everything filled in.
    * @throws NavvyError invalid_argument (an expression that can not be answered), not_found (a template, an artifact)
    */
-  async child(run: StepRun, member: Member, uses: Iterable<string>): Promise<Child> {
+  async child({ run, member, own: before }: ChildOf, uses: Iterable<string>): Promise<Child> {
     const { graph, views, own } = this.#parts;
     const { step } = run;
     const inputs: WantedInputs = new Map();
-    const scope = await views.scope(uses, { run, member, inputs });
+    const scope = await views.scope(uses, { run, member, inputs, ...(before ? { own: before } : {}) });
     const action = await this.#action(step, scope);
     const overrides = fill(step.overrides, scope) as Partial<TaskSpec>;
     const limit = step.timeLimitMs === undefined ? {} : { timeLimitMs: step.timeLimitMs };
@@ -74,7 +81,8 @@ export class Launcher {
         parameters: { ...action.parameters, ...parameters },
       },
       options: {
-        queue: this.#parts.queue ?? queue ?? action.queue ?? graph.queue,
+        // A pipeline's controller needs a slot that lets it drive tasks: no queue of plain ones will do.
+        queue: action.queue ? (queue ?? action.queue) : (this.#parts.queue ?? queue ?? graph.queue),
         ...(step.class ? { class: step.class } : {}),
       },
     };

@@ -1,4 +1,4 @@
-import { isNavvyError, type NavvyError, parseCondition, type TaskRecord } from "../../protocol/index.js";
+import { isNavvyError, NavvyError, parseCondition, type TaskRecord } from "../../protocol/index.js";
 import { evaluate, parseExpression } from "../expression/index.js";
 import type { StepState } from "../graph/step-state.js";
 import { patiently } from "../patience.js";
@@ -44,16 +44,29 @@ export class MemberRun {
       if (!isNavvyError(error)) throw error;
       end = { state: "failed", reason: said(error) };
     }
-    await this.#hook("postExecute", end.state);
+    end = await this.#after(end);
     this.#member.reason = end.reason;
     this.#setState(end.state);
     await notebook.end(this.#member);
   }
 
+  /** A step whose hook fails has failed, whatever its task did. */
+  async #after(end: { state: StepState; reason?: string | undefined }): Promise<typeof end> {
+    try {
+      await this.#hook("postExecute", end.state);
+      return end;
+    } catch (error) {
+      if (!isNavvyError(error)) throw error;
+      return { state: "failed", reason: said(error) };
+    }
+  }
+
   async #rounds(signal: AbortSignal): Promise<Verdict | { state: StepState; reason?: string | undefined }> {
     const { until } = this.#run.step;
+    let before: TaskRecord | undefined;
     for (this.#member.round = 1; ; this.#member.round++) {
-      const { record, verdict } = await this.#tries(signal);
+      const { record, verdict } = await this.#tries(before, signal);
+      before = record;
       if (!until || verdict.state !== "completed" || !record) return verdict;
       const condition = parseExpression(until.condition);
       const scope = await this.#context.views.scope(this.#context.plan.usesOf(this.#run), {
@@ -65,12 +78,16 @@ export class MemberRun {
     }
   }
 
-  async #tries(signal: AbortSignal): Promise<{ record?: TaskRecord; verdict: { state: StepState; reason?: string | undefined } }> {
+  /** @param before its task of the round before */
+  async #tries(
+    before: TaskRecord | undefined,
+    signal: AbortSignal,
+  ): Promise<{ record?: TaskRecord; verdict: { state: StepState; reason?: string | undefined } }> {
     const { step } = this.#run;
     let delayMs = 0;
     for (this.#member.tries = 1; ; this.#member.tries++) {
       if (signal.aborted) return { verdict: { state: "aborted", reason: reasonOf(signal) } };
-      const { record, verdict, cause } = await this.#attempt(delayMs, signal);
+      const { record, verdict, cause } = await this.#attempt({ before, delayMs }, signal);
       const again = signal.aborted ? undefined : retryDelay(step.retry, this.#member.tries, cause);
       if (again === undefined) return { verdict, ...(record ? { record } : {}) };
       delayMs = again;
@@ -78,11 +95,14 @@ export class MemberRun {
   }
 
   /** One task, from its making to its end. */
-  async #attempt(delayMs: number, signal: AbortSignal) {
+  async #attempt({ before, delayMs }: { before: TaskRecord | undefined; delayMs: number }, signal: AbortSignal) {
     const { navvy, launcher, gate, plan, cache, views } = this.#context;
     const { step } = this.#run;
     const sent = await gate.through(async () => {
-      const child = await launcher.child(this.#run, this.#member, plan.usesOf(this.#run));
+      const child = await launcher.child(
+        { run: this.#run, member: this.#member, ...(before ? { own: before } : {}) },
+        plan.usesOf(this.#run),
+      );
       child.task.key = this.#key();
       if (step.cache !== "off") {
         const hit = await cache.look({ run: this.#run, member: this.#member, child });
@@ -95,7 +115,7 @@ export class MemberRun {
     if (sent.hit) {
       this.#member.task = sent.hit.id;
       views.hold(sent.hit);
-      return { record: sent.hit, verdict: { state: "cached" as const } };
+      return { record: sent.hit, verdict: { state: "cached" as const, reason: `taken from task ${sent.hit.id}` } };
     }
     if (!sent.record) return { verdict: { state: "aborted" as const, reason: reasonOf(signal) } };
     this.#member.task = sent.record.id;
@@ -157,7 +177,7 @@ export class MemberRun {
     const preExecute = hooks.get(this.#run.name)?.preExecute;
     if (!preExecute) return undefined;
     const goes = await notebook.once(KEYS.hook("preExecute", this.#member.key), async () => {
-      return (await preExecute(hooked(this.#run, this.#member))) !== false;
+      return (await asked("preExecute", this.#run.name, () => preExecute(hooked(this.#run, this.#member)))) !== false;
     });
     return goes === false ? { state: "skipped", reason: "preExecute said so" } : undefined;
   }
@@ -166,7 +186,7 @@ export class MemberRun {
     const hook = this.#context.hooks.get(this.#run.name)?.[name];
     if (!hook || state === "skipped") return;
     await this.#context.notebook.once(KEYS.hook(name, this.#member.key), async () => {
-      await hook({ ...hooked(this.#run, this.#member), state });
+      await asked(name, this.#run.name, () => hook({ ...hooked(this.#run, this.#member), state }));
       return true;
     });
   }
@@ -176,6 +196,17 @@ export class MemberRun {
     if (before === state) return;
     this.#member.state = state;
     this.#onState(before);
+  }
+}
+
+/** What a hook says. @throws NavvyError invalid_argument: it threw */
+async function asked(hook: string, step: string, ask: () => unknown): Promise<unknown> {
+  try {
+    return await ask();
+  } catch (cause) {
+    throw new NavvyError("invalid_argument", `${hook} of step ${step} threw: ${cause instanceof Error ? cause.message : String(cause)}`, {
+      cause,
+    });
   }
 }
 

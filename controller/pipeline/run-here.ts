@@ -1,7 +1,7 @@
 import type { Navvy } from "../../broker/index.js";
-import { NavvyError, type ParameterValue, type TaskRecord } from "../../protocol/index.js";
+import { NavvyError, type Outcome, type ParameterValue, type TaskRecord } from "../../protocol/index.js";
 import { task } from "../../task/index.js";
-import { askToEnd, stopping, waiting } from "../ending.js";
+import { askToEnd, followEnding, stopping, waiting } from "../ending.js";
 import type { CheckedGraph } from "../graph/check.js";
 import { checkParameters } from "../graph/parameters.js";
 import { asParkable, parkWhenWaiting } from "../parking.js";
@@ -51,10 +51,18 @@ export async function runHere(here: Here): Promise<Going> {
     }
   });
   ended.catch(() => undefined); // whoever waits hears of it
+  followEnding((outcome) => leaveNothing(engine, { ...here, outcome }));
   // It was parked, and is started once more for what comes at the end.
   const { abort } = own.record;
   if (abort) askToEnd(`${abort.by}: ${abort.reason}`);
   return { engine, ended };
+}
+
+/** A program that fails in the midst of its run ends what runs: nobody would look at it any more. */
+async function leaveNothing(engine: Engine, { navvy, onAbort, outcome }: Here & { outcome: Outcome }): Promise<void> {
+  if (outcome.kind !== "exited" || outcome.code === 0 || onAbort === "leave") return;
+  const abort = (id: string) => navvy.tasks.abort(id, { reason: `its controller failed${outcome.reason ? `: ${outcome.reason}` : ""}` });
+  await Promise.all(engine.awaited.map((id) => abort(id).catch(() => undefined))); // it has ended meanwhile
 }
 
 async function toEnd(engine: Engine, here: Here): Promise<RunResult> {

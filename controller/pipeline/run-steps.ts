@@ -119,7 +119,16 @@ export class RunSteps {
   #told(run: StepRun, member: Member, before: StepState): void {
     if (member.state === "running" || (member.state === "queued" && run.state !== "running")) run.state = member.state;
     this.#onStep(run);
-    void this.#context.hooks.get(run.name)?.onStatusChange?.(hooked(run, member), before);
+    void this.#tell(run, member, before);
+  }
+
+  /** It is only told: what it throws changes nothing. */
+  async #tell(run: StepRun, member: Member, before: StepState): Promise<void> {
+    try {
+      await this.#context.hooks.get(run.name)?.onStatusChange?.(hooked(run, member), before);
+    } catch (error) {
+      this.#context.own.report.note("warn", `onStatusChange of step ${run.name} threw: ${(error as Error).message}`);
+    }
   }
 
   async #skip(run: StepRun, why: string): Promise<void> {

@@ -177,7 +177,7 @@ export class PipelineRun {
   async retry(options: { from?: string } = {}): Promise<string[]> {
     await this.reload();
     const graph = await this.graph();
-    if (!graph || !isEnded(this.#record.status)) throw notToRetry(this.#record);
+    if (!graph || !isEnded(this.#record.status) || this.#record.spec.command.length === 0) throw notToRetry(this.#record);
     const names = stepsToRetry(graph, await this.steps(), options.from);
     if (names.length === 0) {
       throw new NavvyError("illegal_move", `every step of run ${this.id} has succeeded`, { fix: "--from STEP to run some of them again" });
@@ -198,7 +198,7 @@ export class PipelineRun {
 /** Whether a key of the journal belongs to one step, and is to go when that runs again. */
 function isOf(key: string, step: string): boolean {
   const [kind = "", name = ""] = key.split(/:(.*)/s);
-  return kind !== "again" && kind !== "" && name.replace(/\[\d+\]$/, "") === step && key.includes(":");
+  return kind !== "again" && kind !== "user" && name.replace(/\[\d+\]$/, "") === step && key.includes(":");
 }
 
 function summaryOf(step: Step, members: StepSummary["members"], isAsked: boolean): StepSummary {
@@ -229,7 +229,7 @@ function notToRetry({ id, status }: TaskRecord): NavvyError {
   const isOver = isEnded(status);
   return new NavvyError("illegal_move", `run ${id} is ${status}, so nothing of it can be run again`, {
     ...(isOver
-      ? { why: "its controller never began, or it is no pipeline" }
+      ? { why: "its controller never began, was started by hand, or is no pipeline's" }
       : { fix: `navvy pipeline abort ${id.slice(-8)}, or wait for its end` }),
   });
 }

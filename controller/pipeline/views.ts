@@ -53,7 +53,10 @@ export class Views {
       const step = this.#steps.get(name);
       if (step && step !== run) views.set(name, await this.#view(step));
     }
-    if (own && member && run) views.set(run.name, { name: run.name, state: "completed", task: own, matrix: member.matrix });
+    if (run?.step.until && member) {
+      const before = { name: run.name, matrix: member.matrix };
+      views.set(run.name, own ? { ...before, state: "completed", task: own } : { ...before, state: "pending" });
+    }
     return {
       params: this.#params,
       run: this.#run,

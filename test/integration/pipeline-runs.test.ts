@@ -91,6 +91,26 @@ describe("a pipeline on the services queue", () => {
     expect(await fleet.navvy.tasks.list({ parent: run.id })).toHaveLength(4);
   });
 
+  test("a program that throws in the midst of its run ends what runs", async () => {
+    const file = await program(
+      join(fleet.folder, "thrower"),
+      `import { PipelineController } from "navvy/controller";
+      const pipeline = new PipelineController({ name: "thrower" });
+      pipeline.addStep({ name: "sleep", script: "sleep 60" });
+      await pipeline.start();
+      const [step] = await pipeline.getSteps();
+      while ((await pipeline.getSteps())[0].state !== "running") await new Promise((resolve) => setTimeout(resolve, 50));
+      throw new Error("the program's own fault");`,
+    );
+    const draft = await fleet.navvy.tasks.create({ name: "thrower", taskType: "controller", spec: { command: ["node", file] } });
+    const run = await new PipelineRun(fleet.navvy, draft).enqueue();
+    await run.wait(WAIT);
+    expect([run.record.status, run.record.outcome?.tail]).toEqual(["failed", expect.stringContaining("the program's own fault")]);
+    const [sleep] = await fleet.navvy.tasks.list({ parent: run.id });
+    const ended = await fleet.navvy.tasks.wait(sleep?.id ?? "", WAIT);
+    expect([ended.status, ended.reason]).toEqual(["aborted", expect.stringContaining("its controller failed")]);
+  });
+
   test("pipelines run pipelines, and take their outputs", async () => {
     const inner = new PipelineController({ name: "inner", outputs: { sum: "${steps.add.outputs.sum}" } });
     inner.addParameter("a", { type: "int" });

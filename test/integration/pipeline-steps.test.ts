@@ -177,12 +177,15 @@ describe("many of a kind", () => {
       const parameters = { "General/n": "${round}" };
       it.addStep({ name: "until", script, parameters, until: { condition: "steps.until.outputs.n >= 3", limit: 9 } });
       it.addStep({ name: "limit", script, parameters, until: { condition: "false", limit: 2 } });
+      const doubled = { "General/n": "${default(steps.doubles.outputs.n, 1) * 2}" };
+      it.addStep({ name: "doubles", script, parameters: doubled, until: { condition: "steps.doubles.outputs.n >= 8", limit: 9 } });
     });
     await pipeline.wait(WAIT);
     const steps = await pipeline.getSteps();
     expect(steps.map(({ name, state, members }) => [name, state, members[0]?.round])).toEqual([
       ["until", "completed", 3],
       ["limit", "completed", 2],
+      ["doubles", "completed", 3],
     ]);
   });
 });
@@ -205,6 +208,25 @@ describe("what a program and people have a say in", () => {
     expect(await states(pipeline)).toEqual({ no: "skipped", yes: "failed" });
     expect(seen).toContain("yes failed");
     expect(seen.at(-1)).toMatch(/→ failed$/);
+  });
+
+  test("a hook that throws makes its step fail, says so, and costs nothing else", async () => {
+    const thrower = () => {
+      throw new Error("no luck");
+    };
+    const pipeline = await run((it) => {
+      it.addStep({ name: "before", script: "true", preExecute: thrower });
+      it.addStep({ name: "after", script: "true", postExecute: thrower });
+      it.addStep({ name: "told", script: "true", onStatusChange: thrower });
+    });
+    await pipeline.wait(WAIT);
+    expect(await states(pipeline)).toEqual({ before: "failed", after: "failed", told: "completed" });
+    const said = reasons(await pipeline.getSteps());
+    expect([said["before"], said["after"]]).toEqual([
+      "preExecute of step before threw: no luck",
+      "postExecute of step after threw: no luck",
+    ]);
+    expect(await children(pipeline)).toHaveLength(2);
   });
 
   test("a step waits for a person's word: yes, no, none in time, and not from everyone", async () => {

@@ -46,6 +46,7 @@ export function describeTask(task: TaskRecord, { isHeld = true }: { isHeld?: boo
     ["cloned", task.clonedFrom && `from ${task.clonedFrom}`],
     ["parent", task.parent],
     ["fired by", firedByWords(task)],
+    ["cache", task.cache && `key ${task.cache.key.slice(0, 12)}, a miss: ${task.cache.why}`],
     ["env", pairsOf(task.spec.env)],
     ["params", parametersOf(task)],
     ["outputs", pairsOf(task.reported.outputs)],
