@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import type { Outcome, TaskRecord } from "../../protocol/index.js";
-import { afterOutcome } from "./after-outcome.js";
+import { afterOutcome, smaller } from "./after-outcome.js";
 import { newDraft } from "./draft.js";
+import { emptyReport } from "./transition.js";
 import { aborting, claimed, now } from "./transition.js";
 
 function running(change: Partial<TaskRecord> = {}, spec: Partial<TaskRecord["spec"]> = {}): TaskRecord {
@@ -129,4 +130,18 @@ test("a controller that was killed goes on, and uses up none of its retries", ()
   expect(afterOutcome({ ...controller, losses: 3 }, killed)).toMatchObject({ status: "failed", reason: "lost: its process was killed" });
   expect(afterOutcome(controller, { kind: "signalled", signal: "SIGSEGV" }).status).toBe("failed");
   expect(afterOutcome(running(), killed).status).toBe("failed");
+});
+
+test("a record that outgrows its limit keeps naming its artifacts: what nothing names is taken for garbage", () => {
+  const artifacts = Array.from({ length: 100 }, (_, n) => ({
+    name: `model-${n}`,
+    sha256: String(n).padStart(64, "0"),
+    sizeBytes: n,
+    attempt: 1,
+    uploadedAt: new Date(0).toISOString(),
+    preview: "x".repeat(200),
+  }));
+  const { reported } = smaller({ ...running(), reported: { ...emptyReport(), artifacts } });
+  expect(reported.artifacts.map(({ name }) => name)).toEqual(artifacts.map(({ name }) => name));
+  expect(reported.artifacts.every(({ preview }) => preview === undefined)).toBe(true);
 });

@@ -1,4 +1,4 @@
-import { type Attempt, blame, isSuccess, type Outcome, type ParkWish, type TaskRecord } from "../../protocol/index.js";
+import { type ArtifactRef, type Attempt, blame, isSuccess, type Outcome, type ParkWish, type TaskRecord } from "../../protocol/index.js";
 import { moved, now, requeued, withOutcome } from "./transition.js";
 
 const BACKOFF_FACTOR = 2;
@@ -94,7 +94,8 @@ function describe(outcome: Outcome): string {
   return outcome.kind === "exited" ? `exit code ${outcome.code}` : outcome.kind === "signalled" ? `signal ${outcome.signal}` : outcome.kind;
 }
 
-const KEPT_ARTIFACTS = 40;
+/** Bytes of references to artifacts, as JSON: what a record does not name any more is garbage, so of these as few as may be go. */
+const KEPT_ARTIFACTS_BYTES = 32 * 1024;
 const KEPT_METRICS = 40;
 const KEPT_NOTES = 5;
 const KEPT_ATTEMPTS = 5;
@@ -115,9 +116,20 @@ export function smaller(record: TaskRecord): TaskRecord {
       outputs: {},
       metrics: Object.fromEntries(Object.entries(metrics).slice(0, KEPT_METRICS)),
       metricsOmitted: record.reported.metricsOmitted + Math.max(0, Object.keys(metrics).length - KEPT_METRICS),
-      artifacts: artifacts.slice(0, KEPT_ARTIFACTS),
+      artifacts: artifactsWithin(artifacts, KEPT_ARTIFACTS_BYTES),
       ...(progress ? { progress } : {}),
       notes: [...notes.slice(-KEPT_NOTES).map((one) => ({ ...one, text: clip(one.text) })), note],
     },
   };
+}
+
+/** Without what is only for people, as many as there is room for. */
+function artifactsWithin(artifacts: ArtifactRef[], bytes: number): ArtifactRef[] {
+  let left = bytes;
+  return artifacts
+    .map(({ preview: _preview, mediaType: _mediaType, ...ref }) => ref)
+    .filter((ref) => {
+      left -= Buffer.byteLength(JSON.stringify(ref));
+      return left >= 0;
+    });
 }
