@@ -1,4 +1,4 @@
-import { copyFile, lstat, mkdir, stat } from "node:fs/promises";
+import { copyFile, lstat, mkdir, stat, utimes } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { NavvyError } from "../../protocol/index.js";
 import { git, gitToFile } from "./git.js";
@@ -24,9 +24,7 @@ export async function openScratch(root: string, { into, maxBytes }: { into: stri
   const [index, objects] = [join(into, "index"), join(into, "objects")];
   await mkdir(objects, { recursive: true });
   const own = async (name: string) => resolve(root, (await git(root, ["rev-parse", "--git-path", name])).replace(/\n$/, ""));
-  await copyFile(await own("index"), index).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== "ENOENT") throw error; // nothing was ever added
-  });
+  await copyIndex(await own("index"), index);
   const env = { GIT_INDEX_FILE: index, GIT_OBJECT_DIRECTORY: objects, GIT_ALTERNATE_OBJECT_DIRECTORIES: quotedPath(await own("objects")) };
   const fresh = (await git(root, ["ls-files", "-z", "--others", "--exclude-standard"])).split("\0").filter(Boolean);
   const nested = fresh.filter((path) => path.endsWith("/"));
@@ -39,6 +37,20 @@ export async function openScratch(root: string, { into, maxBytes }: { into: stri
       .split("\0")
       .filter(Boolean);
   return { env, into, remarks, changed };
+}
+
+/**
+ * With its time, rounded down: what is no older than the index may have changed since, and git looks into it only for that reason.
+ * None where nothing was ever added.
+ */
+async function copyIndex(from: string, to: string): Promise<void> {
+  try {
+    const { atime, mtimeMs } = await stat(from);
+    await copyFile(from, to);
+    await utimes(to, atime, Math.floor(mtimeMs) / 1000);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+  }
 }
 
 /** git splits the list at colons. */
