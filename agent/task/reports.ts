@@ -6,12 +6,12 @@ import type { ArtifactUploads } from "./artifact-uploads.js";
 import type { AttemptSecrets } from "./attempt-secrets.js";
 import type { AttemptFolder } from "./folder.js";
 import { parseOutputs, parseReportLine, pointsOf, type ReportLine } from "./report-line.js";
-import { reportedPath } from "./reported-path.js";
+import { atReportedPath } from "./reported-path.js";
 import { batchesOf } from "./reports/batches.js";
 import type { Piece } from "./reports/events-file.js";
 import { EventsFiles, type Positions } from "./reports/events-files.js";
 import { Figures, type FiguresState } from "./reports/figures.js";
-import { Media } from "./reports/media.js";
+import { Media, type MediaParts } from "./reports/media.js";
 import { BadLines, withNote } from "./reports/notes.js";
 import { withOutputs } from "./reports/outputs.js";
 import { SummaryPage } from "./reports/summary-page.js";
@@ -95,8 +95,8 @@ export class Reports {
     this.#files = new EventsFiles(parts.folder, taken?.files ?? {}, (problem) => tell(problem, problem));
     this.#figures = new Figures(tell, taken?.figures);
     this.#badLines = new BadLines(tell, taken?.badLines);
-    const locate = (path: string) => reportedPath(parts.folder, path, parts.isContained);
-    this.#media = new Media({ ...parts, locate, tell, clean: parts.secrets.clean }, taken?.media);
+    const at: MediaParts["at"] = (path, act) => atReportedPath(parts, path, act);
+    this.#media = new Media({ ...parts, at, tell, clean: parts.secrets.clean }, taken?.media);
     this.#summary = new SummaryPage(parts.folder.summary, { ...parts, clean: parts.secrets.clean });
     this.#sequence = taken?.sequence ?? 0;
     this.#gathered = taken?.reported ?? { outputs: {}, artifacts: [], notes: [] };
@@ -254,8 +254,7 @@ export class Reports {
 
   async #uploadEarly(line: Extract<ReportLine, { t: "artifact" }>): Promise<void> {
     try {
-      const path = await reportedPath(this.#folder, line.path, this.#parts.isContained);
-      const artifact = await this.#parts.uploads.uploadEarly(line.name, path);
+      const artifact = await atReportedPath(this.#parts, line.path, (path) => this.#parts.uploads.uploadEarly(line.name, path));
       if (artifact)
         this.#addArtifact({ ...artifact, ...(line.kind ? { kind: line.kind } : {}), ...(line.version ? { version: line.version } : {}) });
     } catch (error) {

@@ -17,8 +17,8 @@ export interface MediaParts {
   metrics: Metrics;
   objects: Objects;
   signal: AbortSignal;
-  /** Where a path of the task lies. @throws NavvyError */
-  locate: (path: string) => Promise<string>;
+  /** Does something with the file that the task means by a path. @throws NavvyError */
+  at: <T>(path: string, act: (file: string) => Promise<T>) => Promise<T>;
   tell: (key: string | undefined, text: string) => void;
   clean: (text: string) => string;
 }
@@ -67,7 +67,10 @@ export class Media {
 
   async #stored({ path, bytes, mediaType }: Content): Promise<Pick<MediaItem, "data" | "sha256" | "sizeBytes">> {
     if (path === undefined) return this.#storedBytes(bytes ?? new Uint8Array());
-    const file = await this.#parts.locate(path);
+    return this.#parts.at(path, (file) => this.#storedFile(file, { path, mediaType }));
+  }
+
+  async #storedFile(file: string, { path, mediaType }: { path: string; mediaType: string }) {
     const found = await stat(file).catch(() => undefined);
     if (!found) throw new Error(`there is no file ${path}`);
     if (!found.isFile()) throw new Error(`${path} is not a file`);
