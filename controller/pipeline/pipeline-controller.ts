@@ -33,6 +33,7 @@ export class PipelineController {
   readonly #functions = new Map<string, FunctionStepOptions>();
   #going: Going | undefined;
   #result: RunResult | undefined;
+  #settling: Promise<void> | undefined;
   #remote: PipelineRun | undefined;
   #own: Current | undefined;
   #localAgent: AsyncDisposable | undefined;
@@ -185,8 +186,11 @@ export class PipelineController {
     return this;
   }
 
-  async #settle(result: RunResult): Promise<void> {
-    if (this.#result) return;
+  #settle(result: RunResult): Promise<void> {
+    return (this.#settling ??= this.#settleOnce(result));
+  }
+
+  async #settleOnce(result: RunResult): Promise<void> {
     this.#result = result;
     await this.#localAgent?.[Symbol.asyncDispose]();
     if (result.state !== "completed") process.stderr.write(`navvy: ${failureText(this.#options.name, result)}\n`);
