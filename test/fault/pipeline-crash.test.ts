@@ -95,6 +95,31 @@ test("cut off at every write of its journal, a pipeline goes on, and no step run
   expect([...died].filter((where) => where.startsWith("after")).length).toBeGreaterThan(WIDTH);
 }, 240_000);
 
+test("a program that was changed and has new steps goes on: what is over is not run again", async () => {
+  await using it = await controllerFleet({ slots: 4 });
+  const counts = join(it.folder, "counts");
+  await mkdir(counts);
+  const step = (name: string, parents: string[] = []) => ({
+    name,
+    parents,
+    action: { kind: "task" as const, spec: {}, script: `echo ran >> '${counts}/${name}'` },
+  });
+  const graph = (...steps: ReturnType<typeof step>[]) => checkGraph({ type: "navvy.pipeline.v1", name: "changed", steps });
+  const own = await it.navvy.tasks.create({ name: "changed", taskType: "controller" });
+  const life = (of: CheckedGraph) => oneLife({ url: it.nats.url, own, graph: of, died: new EveryPlace() });
+  await life(graph(step("a"), step("b", ["a"])));
+  const after = await life(graph(step("a"), step("new"), step("b", ["a", "new"]), step("c", ["b"])));
+  expect(after?.state).toBe("completed");
+  for (const name of ["a", "b", "new", "c"]) expect(await readFile(join(counts, name), "utf8")).toBe("ran\n");
+});
+
+/** Where it may die no more: a life that is whole. */
+class EveryPlace extends Set<string> {
+  override has(): boolean {
+    return true;
+  }
+}
+
 /**
  * One process of a controller as NATS sees it: at a write of the journal at which none has died yet its connection is gone, and nothing of
  * it happens any more. Undefined when it died.

@@ -27,6 +27,7 @@ const PIPELINE = `
     function: async ({ n }) => ({ twice: n * 2, bytes: new Uint8Array([1, 2, 3]), map: { n } }),
     arguments: { n: "\${pipeline.n}" },
     returns: ["twice", "bytes", "map"],
+    monitors: { artifacts: ["map"] },
   });
   pipeline.addStep({ name: "use", script: 'echo got=json:\${double.outputs.twice} >> "$NAVVY_OUTPUT"; wc -c < \${double.artifacts.bytes.path}' });
   pipeline.addStep({ name: "gated", script: 'test -e "$GATE"', env: { GATE: process.env.GATE ?? "\${pipeline.gate}" } });
@@ -44,6 +45,7 @@ describe("a pipeline on the services queue", () => {
     const [record] = await fleet.navvy.tasks.list({ name: "remote" });
     const run = await PipelineController.get(record?.id ?? "");
     expect([record?.status, await states(run)]).toEqual(["failed", { double: "completed", use: "completed", gated: "failed" }]);
+    expect(record?.reported.artifacts.map(({ name }) => name)).toEqual(["double/map"]);
     const use = (await fleet.navvy.tasks.list({ parent: run.id })).find(({ name }) => name === "use");
     expect(use?.reported.outputs).toEqual({ got: 4 });
 
