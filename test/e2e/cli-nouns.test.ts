@@ -67,7 +67,7 @@ describe("navvy agent", () => {
     const short = (await fleet.run(["run", "-d", "-o", "name", "-q", "signals", "--", "sleep", "6"])).out.trim();
     await eventually("it runs", async () => (await fleet.json(["task", "show", short]))["status"] === "running");
     patient.kill("SIGTERM");
-    expect(await patient.end()).toBe(0);
+    expect(await patient.end(), patient.err()).toBe(0);
     expect(await fleet.json(["task", "show", short])).toMatchObject({ status: "completed" });
 
     await using hasty = await fleet.agent("hasty", ["-q", "signals"]);
