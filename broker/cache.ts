@@ -1,6 +1,11 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { CacheEntry, isEnded, type TaskRecord } from "../protocol/index.js";
 import { Bucket, type Entry } from "./bucket.js";
 import type { Bus } from "./bus.js";
+
+/** From the claim of a key to its task's first record. By two machines' clocks. */
+const COMING_MS = 15_000;
+const LOOK_AGAIN_MS = 100;
 
 /** Whose results stand for what a step would do: by the hash of everything that decides what comes out. */
 export class Cache {
@@ -23,6 +28,10 @@ export class Cache {
     for (;;) {
       const entry = await this.#bucket.get(key);
       const other = entry && entry.value.task !== task ? await this.#usable(entry) : undefined;
+      if (other === "coming") {
+        await delay(LOOK_AGAIN_MS);
+        continue;
+      }
       if (other) return other;
       const claimed: CacheEntry = { type: "navvy.cache.v1", task, at: new Date().toISOString(), by: this.#bus.actor, parts };
       if (entry?.value.task === task) return undefined;
@@ -42,8 +51,10 @@ export class Cache {
   }
 
   /** A task that has completed with all that it left, or one that is on its way to it. */
-  async #usable({ value }: Entry<CacheEntry>): Promise<TaskRecord | undefined> {
+  async #usable({ value }: Entry<CacheEntry>): Promise<TaskRecord | "coming" | undefined> {
     const record = (await this.#tasks.get(value.task))?.value;
+    // Whoever claims a key makes the task right after: one that was deleted, or whose maker died, is not waited for long.
+    if ((!record || record.status === "draft") && Date.now() - Date.parse(value.at) < COMING_MS) return "coming";
     if (!record || record.archived || record.expired?.["artifacts"] !== undefined) return undefined;
     if (record.status === "queued" || record.status === "running") return record;
     return isEnded(record.status) && (record.status === "completed" || record.status === "published") ? record : undefined;

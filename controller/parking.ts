@@ -100,12 +100,20 @@ function together(all: Parkable[]): ParkOptions | undefined {
   const wishes = all.map((each) => each.wish());
   const known = wishes.filter((wish) => wish !== undefined);
   const on = known.flatMap((wish) => [...(wish.on ?? [])]);
-  if (known.length === 0 || known.length < all.length || on.length > MAX_AWAITED) return undefined;
+  if (known.length === 0 || known.length < all.length) return undefined;
   const [first] = all;
   const isOneGroup = first?.group !== undefined && all.every(({ group }) => group === first.group);
   const until = known.flatMap((wish) => (wish.until === undefined ? [] : [new Date(wish.until).toISOString()])).sort()[0];
   const has = (name: "keys" | "tidies") => known.some((wish) => wish[name] === true);
-  return { on, all: isOneGroup, keys: has("keys"), tidies: has("tidies"), ...(until === undefined ? {} : { until }) };
+  if (isOneGroup && on.length > MAX_AWAITED) return undefined;
+  // Any of so many wakes it: then it waits for the rest.
+  return {
+    on: on.slice(0, MAX_AWAITED),
+    all: isOneGroup,
+    keys: has("keys"),
+    tidies: has("tidies"),
+    ...(until === undefined ? {} : { until }),
+  };
 }
 
 /** Whether the process has something open that is the program's own: a request, a file, a child, a timer. */

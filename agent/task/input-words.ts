@@ -61,7 +61,14 @@ function openQuote(before: string): "" | '"' | "'" {
   for (let at = 0; at < before.length; at++) {
     const sign = before[at];
     if (sign === "\\" && open !== "'") at++;
+    else if (sign === "#" && open === "" && /(?:^|[\s;&|(])$/.test(before.slice(Math.max(0, at - 1), at))) at = endOfLine(before, at);
     else if ((sign === '"' || sign === "'") && (open === "" || open === sign)) open = open === "" ? sign : "";
   }
   return open;
+}
+
+/** A comment goes to the end of its line. */
+function endOfLine(text: string, at: number): number {
+  const end = text.indexOf("\n", at);
+  return end < 0 ? text.length : end;
 }

@@ -133,5 +133,11 @@ test("the path of an input stands where it is asked for, whole in a shell too", 
   const { stdout } = await execa(command[0] ?? "", command.slice(1), { env: { NAVVY_INPUTS: inputs.folder } });
   const path = "/a b/inputs/data";
   expect(stdout).toBe(`[${path}][--d=${path}][is ${path}][it's ${path}]`);
+  const commented = programOf(
+    { command: ["sh", "-c", "# don't\nprintf %s x#'a' ${inputs.data}"], env: {}, parameters: {} },
+    inputs,
+  ).command;
+  const said = await execa(commented[0] ?? "", commented.slice(1), { env: { NAVVY_INPUTS: inputs.folder } });
+  expect(said.stdout).toBe(`x#a${path}`);
   expect(() => programOf({ ...spec, command: ["train", "${inputs.dta}"] }, inputs)).toThrow('the path of input "dta"');
 });

@@ -2,8 +2,7 @@ import { expect, test } from "vitest";
 import type { Outcome, TaskRecord } from "../../protocol/index.js";
 import { afterOutcome, smaller } from "./after-outcome.js";
 import { newDraft } from "./draft.js";
-import { emptyReport } from "./transition.js";
-import { aborting, claimed, now } from "./transition.js";
+import { aborting, claimed, emptyReport, now } from "./transition.js";
 
 function running(change: Partial<TaskRecord> = {}, spec: Partial<TaskRecord["spec"]> = {}): TaskRecord {
   const draft = newDraft({ name: "t", spec: { command: ["true"], ...spec } }, "me");

@@ -22,6 +22,8 @@ export interface RunView {
   /** Counted from 1 for each pipeline (project and name). */
   number: number;
   startedAt: string;
+  /** From when its time limit counts, where a person had it run again. */
+  limitFrom?: string;
 }
 
 /** All that an expression can reach. */

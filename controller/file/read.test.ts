@@ -46,7 +46,6 @@ steps:
     grace: 5
     wait_timeout: 1h30m
     retry: {max: 3, on: [lost], backoff: 500ms}
-    cache: refresh
     approve: {who: maria, timeout: 1h}
     until: {condition: "\${round >= 2}", limit: 5}
     inputs: {d: "\${steps.prep.artifacts.data}"}
@@ -98,7 +97,6 @@ finally:
       retry: { limit: 3, on: ["lost"], backoffMs: 500 },
       waitLimitMs: 5_400_000,
       timeLimitMs: 90_000,
-      cache: "refresh",
       approve: { who: ["maria"], timeLimitMs: 3_600_000 },
       monitors: { metrics: ["val/*"], artifacts: [], models: ["*"] },
       place: "14:3",

@@ -126,7 +126,8 @@ const NOTHING: Scope = {
   now: "",
 };
 
-function checkConditions({ when, until, earlyStop }: Step, graph: Graph, report: Report): void {
+function checkConditions({ when, until, earlyStop, cache }: Step, graph: Graph, report: Report): void {
+  if (until && cache !== "off") report(["cache"], "a step that runs again until something holds can not be taken from the cache");
   const conditions: [string[], string | undefined][] = [
     [["when"], when],
     [["until", "condition"], until?.condition],

@@ -225,3 +225,9 @@ describe("a graph", () => {
     );
   });
 });
+
+test("a step that runs again until something holds is not taken from the cache", () => {
+  const step = { name: "a", action: { kind: "task" as const, spec: {}, script: "true" }, cache: "use" as const };
+  const graph = { type: "navvy.pipeline.v1" as const, name: "p", steps: [{ ...step, until: { condition: "round > 1", limit: 3 } }] };
+  expect(() => checkGraph(graph)).toThrow("can not be taken from the cache");
+});

@@ -44,6 +44,11 @@ export class Children {
     });
   }
 
+  /** It is waited for no more. */
+  forget(id: string): void {
+    this.#waiters.delete(id);
+  }
+
   /** Nobody is told any more. */
   close(): void {
     this.#bell.close();

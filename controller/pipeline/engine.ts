@@ -79,7 +79,7 @@ export class Engine {
     setMaxListeners(0, stop.signal); // every step that runs listens
     const children = new Children(navvy, own.record.id);
     const { timeLimitMs } = graph.graph;
-    const until = timeLimitMs === undefined ? undefined : new Date(Date.parse(run.startedAt) + timeLimitMs).toISOString();
+    const until = timeLimitMs === undefined ? undefined : new Date(Date.parse(run.limitFrom ?? run.startedAt) + timeLimitMs).toISOString();
     const context: Context = {
       navvy,
       own,
@@ -119,13 +119,14 @@ export class Engine {
     if (!this.#stop.signal.aborted) this.#stop.abort(new Error(reason));
   }
 
-  /** Runs all steps, then those that come at the end whatever became of the others. */
+  /** Runs all steps, then those that come at the end whatever became of the others. When it rejects, `close` is the caller's. */
   async toEnd(): Promise<RunResult> {
     const { graph } = this.#context.plan;
     const limit = this.#timeLimit(graph.timeLimitMs);
     try {
       const steps = [...this.steps.values()];
-      await this.#launchable();
+      // Of a run that goes on, what was made needs no template any more.
+      if (!this.#context.notebook.isResumed) await this.#launchable();
       await new RunSteps(
         this.#context,
         steps.filter((run) => !run.isFinally),
@@ -138,10 +139,11 @@ export class Engine {
         steps.filter((run) => run.isFinally),
         (run) => this.#told(run),
       ).toEnd();
-      return await this.#result(steps);
+      const result = await this.#result(steps);
+      this.close();
+      return result;
     } finally {
       clearTimeout(limit);
-      this.close();
     }
   }
 
@@ -155,7 +157,7 @@ export class Engine {
   /** Counts from the first process of the run. */
   #timeLimit(limitMs: number | undefined): NodeJS.Timeout | undefined {
     if (limitMs === undefined) return undefined;
-    const leftMs = Math.max(0, Date.parse(this.#run.startedAt) + limitMs - Date.now());
+    const leftMs = Math.max(0, Date.parse(this.#run.limitFrom ?? this.#run.startedAt) + limitMs - Date.now());
     return setTimeout(() => this.stop(`the pipeline took longer than ${limitMs / 1000} s`), Math.min(leftMs, 2 ** 31 - 1));
   }
 
@@ -197,5 +199,5 @@ async function beginning({ own, graph, navvy }: EngineParts, notebook: Notebook)
   const begun = await notebook.once(KEYS.run, async () => {
     return { number: await runNumber(navvy, { name, project }), startedAt: new Date().toISOString(), version };
   });
-  return { id: own.record.id, name, project, ...(begun as { number: number; startedAt: string; version: string }) };
+  return { id: own.record.id, name, project, ...(begun as Pick<RunView, "number" | "startedAt" | "version" | "limitFrom">) };
 }

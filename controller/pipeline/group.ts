@@ -31,7 +31,11 @@ export async function takeTurn(navvy: Navvy, own: { record: TaskRecord; report: 
   for (let isSaid = false; ; ) {
     const ids = (await patiently(() => line.get(group)))?.value as string[];
     const before = await firstAlive(navvy, ids.slice(0, ids.indexOf(id)));
-    if (!before) return { end };
+    if (!before) {
+      // Whoever was passed over has ended: should it run again, it comes last.
+      await change((all) => all.slice(Math.max(0, all.indexOf(id))));
+      return { end };
+    }
     if (onConflict === "refuse") {
       await end();
       throw new NavvyError("conflict", `another run of group ${group} goes on: task ${before.id} (${before.name})`, {
@@ -44,6 +48,12 @@ export async function takeTurn(navvy: Navvy, own: { record: TaskRecord; report: 
     isSaid = true;
     await overOrParked(navvy, before.id);
   }
+}
+
+/** Takes a run out of its group's line. */
+export async function leaveLine(navvy: Navvy, group: string, id: string): Promise<void> {
+  const line = navvy.journals.of("groups");
+  await patiently(() => line.change(group, (value) => (Array.isArray(value) ? value.filter((each) => each !== id) : [])));
 }
 
 /** The one before may be parked itself, and need this very slot: whoever waits for long does so without one. */

@@ -64,7 +64,7 @@ export class Launcher {
     const scope = await views.scope(uses, { run, member, inputs, ...(before ? { own: before } : {}) });
     const action = await this.#action(step, scope);
     const overrides = fill(step.overrides, scope) as Partial<TaskSpec>;
-    const limit = step.timeLimitMs === undefined ? {} : { timeLimitMs: step.timeLimitMs };
+    const limit = step.timeLimitMs === undefined || step.action.kind === "pipeline" ? {} : { timeLimitMs: step.timeLimitMs };
     const spec = specOf(step, merged(merged(action.template?.spec ?? {}, action.spec), overrides, limit));
     const parameters = fill(step.parameters, scope) as Record<string, ParameterValue>;
     const queue = step.queue === undefined ? undefined : textOf(fill(step.queue, scope));
@@ -115,7 +115,10 @@ export class Launcher {
       }
       case "pipeline": {
         const values = Object.entries(fill(action.with, scope) as Record<string, ParameterValue>);
-        const input = await graphInput(this.#parts.navvy, action.pipeline);
+        // Its limit is the pipeline's own: at the end of that it ends what it runs.
+        const limits = [step.timeLimitMs, action.pipeline.timeLimitMs].filter((limit) => limit !== undefined);
+        const pipeline = limits.length > 0 ? { ...action.pipeline, timeLimitMs: Math.min(...limits) } : action.pipeline;
+        const input = await graphInput(this.#parts.navvy, pipeline);
         return {
           taskType: "controller",
           spec: { command: ["navvy", "pipeline", "execute"], inputs: input, lostLimit: CONTROLLER_LOST_LIMIT },

@@ -1,4 +1,4 @@
-import { isNavvyError, NavvyError, parseCondition, type TaskRecord } from "../../protocol/index.js";
+import { isEnded, isNavvyError, NavvyError, parseCondition, type TaskRecord } from "../../protocol/index.js";
 import { evaluate, parseExpression } from "../expression/index.js";
 import type { StepState } from "../graph/step-state.js";
 import { patiently } from "../patience.js";
@@ -36,7 +36,10 @@ export class MemberRun {
   async toEnd(signal: AbortSignal): Promise<void> {
     const { notebook } = this.#context;
     const before = notebook.ended(this.#member.key);
-    if (before) return void Object.assign(this.#member, before);
+    if (before) {
+      Object.assign(this.#member, before);
+      return this.#copyUp(before.task);
+    }
     let end: { state: StepState; reason?: string | undefined };
     try {
       end = (await this.#skippedByHook()) ?? (await this.#rounds(signal));
@@ -86,35 +89,21 @@ export class MemberRun {
     const { step } = this.#run;
     let delayMs = 0;
     for (this.#member.tries = 1; ; this.#member.tries++) {
-      if (signal.aborted) return { verdict: { state: "aborted", reason: reasonOf(signal) } };
       const { record, verdict, cause } = await this.#attempt({ before, delayMs }, signal);
-      const again = signal.aborted ? undefined : retryDelay(step.retry, this.#member.tries, cause);
-      if (again === undefined) return { verdict, ...(record ? { record } : {}) };
+      const again = retryDelay(step.retry, this.#member.tries, cause);
+      if (again === undefined || (signal.aborted && !this.#context.notebook.isResumed)) return { verdict, ...(record ? { record } : {}) };
       delayMs = again;
     }
   }
 
   /** One task, from its making to its end. */
   async #attempt({ before, delayMs }: { before: TaskRecord | undefined; delayMs: number }, signal: AbortSignal) {
-    const { navvy, launcher, gate, plan, cache, views } = this.#context;
-    const { step } = this.#run;
-    const sent = await gate.through(async () => {
-      const child = await launcher.child(
-        { run: this.#run, member: this.#member, ...(before ? { own: before } : {}) },
-        plan.usesOf(this.#run),
-      );
-      child.task.key = this.#key();
-      if (step.cache !== "off") {
-        const hit = await cache.look({ run: this.#run, member: this.#member, child });
-        if (hit) return { hit };
-      }
-      if (signal.aborted) return {};
-      const options = { ...child.options, ...(child.template ? { template: child.template } : {}), ...(delayMs > 0 ? { delayMs } : {}) };
-      return { record: await patiently(() => navvy.tasks.submit(child.task, options)) };
-    });
+    const { views } = this.#context;
+    const sent = await this.#sent({ before, delayMs }, signal);
     if (sent.hit) {
       this.#member.task = sent.hit.id;
       views.hold(sent.hit);
+      await this.#copyUp(sent.hit.id);
       return { record: sent.hit, verdict: { state: "cached" as const, reason: `taken from task ${sent.hit.id}` } };
     }
     if (!sent.record) return { verdict: { state: "aborted" as const, reason: reasonOf(signal) } };
@@ -126,12 +115,61 @@ export class MemberRun {
     return { record, verdict: wanted && verdict.state !== "completed" ? wanted : verdict, cause };
   }
 
+  /** Its task on its way, or one whose result stands for it; neither: it is not wanted any more. */
+  async #sent(
+    of: { before: TaskRecord | undefined; delayMs: number },
+    signal: AbortSignal,
+  ): Promise<{ record?: TaskRecord; hit?: TaskRecord }> {
+    const { navvy, notebook, gate } = this.#context;
+    const made = notebook.isResumed ? await this.#madeBefore() : undefined;
+    if (made && made.status !== "draft") return { record: made };
+    while (!signal.aborted) {
+      const { other, ...sent } = await gate.through(() => this.#send(of, signal));
+      if (!other) return sent;
+      // It may take long: outside of the gate, and by whoever else's bell.
+      await this.#othersEnd(other.id, signal);
+    }
+    return made ? { record: (await patiently(() => navvy.tasks.abort(made.id, { reason: reasonOf(signal) }))).task } : {};
+  }
+
+  /** The task that an earlier process of this run made at this very point. */
+  async #madeBefore(): Promise<TaskRecord | undefined> {
+    const { navvy, own } = this.#context;
+    const id = navvy.tasks.idOf({ parent: own.record.id, key: this.#key() });
+    return (await patiently(() => navvy.tasks.bucket.get(id)))?.value;
+  }
+
+  async #send({ before, delayMs }: { before: TaskRecord | undefined; delayMs: number }, signal: AbortSignal) {
+    const { navvy, launcher, plan, cache } = this.#context;
+    const child = await launcher.child(
+      { run: this.#run, member: this.#member, ...(before ? { own: before } : {}) },
+      plan.usesOf(this.#run),
+    );
+    child.task.key = this.#key();
+    if (this.#run.step.cache !== "off") {
+      const found = await cache.look({ run: this.#run, member: this.#member, child });
+      if (found) return isEnded(found.status) ? { hit: found } : { other: found };
+    }
+    if (signal.aborted) return {};
+    const options = { ...child.options, ...(child.template ? { template: child.template } : {}), ...(delayMs > 0 ? { delayMs } : {}) };
+    return { record: await patiently(() => navvy.tasks.submit(child.task, options)) };
+  }
+
+  /** Waits for a task of another controller, as long as it is of use. */
+  async #othersEnd(id: string, signal: AbortSignal): Promise<void> {
+    const { navvy, children, activity } = this.#context;
+    await activity.quiet(() => Promise.race([children.ended(id), navvy.tasks.wait(id, { signal })]).catch(() => undefined));
+    children.forget(id);
+  }
+
   /** Waits for a task's end, and ends it where the graph says so. */
   async #follow(sent: TaskRecord, signal: AbortSignal): Promise<{ record: TaskRecord; wanted: Verdict | undefined }> {
     const { navvy, children, activity } = this.#context;
     const { step } = this.#run;
     // While it is to be looked at, or to be ended at a time, this process is needed.
-    const isParkable = step.earlyStop === undefined && step.waitLimitMs === undefined && !step.monitors?.metrics.length;
+    // Figures of a pipeline are copied up at its end: it may need this very slot.
+    const isWatched = step.monitors?.metrics.length && step.action.kind !== "pipeline";
+    const isParkable = step.earlyStop === undefined && step.waitLimitMs === undefined && !isWatched;
     const monitor = new Monitor(this.#context, this.#run, this.#member);
     const condition = step.earlyStop === undefined ? undefined : parseCondition(step.earlyStop);
     let wanted: Verdict | undefined;
@@ -170,6 +208,16 @@ export class MemberRun {
     const again = this.#context.notebook.again(this.#run.name);
     const begun = this.#context.round;
     return `${begun > 0 ? `${begun}/` : ""}${key}${round > 1 ? `#${round}` : ""}${tries > 1 ? `~${tries}` : ""}${again > 0 ? `+${again}` : ""}`;
+  }
+
+  /** What a step was to copy up may have been lost with the process that did. */
+  async #copyUp(task: string | undefined): Promise<void> {
+    if (!this.#run.step.monitors || task === undefined) return;
+    const entry = await patiently(() => this.#context.navvy.tasks.bucket.get(task));
+    if (!entry) return;
+    const monitor = new Monitor(this.#context, this.#run, this.#member);
+    monitor.see(entry.value);
+    monitor.end(entry.value);
   }
 
   async #skippedByHook(): Promise<Verdict | undefined> {

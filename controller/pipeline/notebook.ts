@@ -23,11 +23,25 @@ export class Notebook {
   readonly #journal: Journal;
   readonly #known: Map<string, Noted>;
   readonly #listeners = new Map<string, (noted: Noted) => void>();
+  readonly #isResumed: boolean;
+  readonly #begunBefore = new Set<string>();
   readonly #begun = new Map<string, Promise<void>>();
 
   constructor(journal: Journal, known: Map<string, Noted>) {
     this.#journal = journal;
     this.#known = known;
+    this.#isResumed = known.has(KEYS.run);
+    for (const key of known.keys()) if (key.startsWith("step:")) this.#begunBefore.add(key.slice("step:".length).replace(/\[\d+\]$/, ""));
+  }
+
+  /** Whether an earlier process of this run has begun it. */
+  get isResumed(): boolean {
+    return this.#isResumed;
+  }
+
+  /** Whether an earlier process had a task for a step, or saw its end. */
+  hasBegun(step: string): boolean {
+    return this.#begunBefore.has(step);
   }
 
   get(key: string): Noted | undefined {

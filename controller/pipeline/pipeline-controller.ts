@@ -3,7 +3,7 @@ import { task } from "../../task/index.js";
 import { alive } from "../alive.js";
 import { connection } from "../connection.js";
 import type { Current } from "../current.js";
-import { leaveProcess } from "../ending.js";
+import { leaveProcess, stopping } from "../ending.js";
 import { checkGraph } from "../graph/check.js";
 import type { GraphParameter, NewGraph } from "../graph/graph.js";
 import { draftOfProgram, say } from "../remote.js";
@@ -181,9 +181,16 @@ export class PipelineController {
     this.#going = await runHere({ navvy, own, graph: checked, program, hooks: this.#hooks, queue, ...(onAbort ? { onAbort } : {}) });
     this.#going.ended.then(
       (result) => this.#settle(result),
-      () => undefined,
+      (error: unknown) => this.#failed(error),
     );
     return this;
+  }
+
+  /** A run that could not be seen to its end is no success, whether or not the program waits for it. */
+  #failed(error: unknown): void {
+    if (stopping.aborted) return;
+    process.stderr.write(`navvy: pipeline ${this.#options.name} can not go on: ${(error as Error).message}\n`);
+    process.exitCode ||= 1;
   }
 
   #settle(result: RunResult): Promise<void> {

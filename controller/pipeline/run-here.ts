@@ -45,13 +45,21 @@ export async function runHere(here: Here): Promise<Going> {
   const engine = await Engine.open({ navvy, own, graph, params, program: here.program, hooks: here.hooks ?? new Map(), queue: here.queue });
   const ended = asParkable(engine.activity, async () => {
     try {
-      return await waiting(() => toEnd(engine, here));
-    } finally {
+      const result = await waiting(() => toEnd(engine, here));
       await turn?.end();
+      return result;
+    } catch (error) {
+      // A process that only has to go keeps its run's turn, and what it runs: the run goes on elsewhere.
+      if (!stopping.aborted) {
+        await endRunning(engine, here, (error as Error).message);
+        await turn?.end();
+      }
+      engine.close();
+      throw error;
     }
   });
   ended.catch(() => undefined); // whoever waits hears of it
-  followEnding((outcome) => leaveNothing(engine, { ...here, outcome }));
+  followEnding((outcome) => leaveNothing(engine, here, outcome));
   // It was parked, and is started once more for what comes at the end.
   const { abort } = own.record;
   if (abort) askToEnd(`${abort.by}: ${abort.reason}`);
@@ -59,9 +67,13 @@ export async function runHere(here: Here): Promise<Going> {
 }
 
 /** A program that fails in the midst of its run ends what runs: nobody would look at it any more. */
-async function leaveNothing(engine: Engine, { navvy, onAbort, outcome }: Here & { outcome: Outcome }): Promise<void> {
-  if (outcome.kind !== "exited" || outcome.code === 0 || onAbort === "leave") return;
-  const abort = (id: string) => navvy.tasks.abort(id, { reason: `its controller failed${outcome.reason ? `: ${outcome.reason}` : ""}` });
+async function leaveNothing(engine: Engine, here: Here, outcome: Outcome): Promise<void> {
+  if (outcome.kind === "exited" && outcome.code !== 0) await endRunning(engine, here, outcome.reason);
+}
+
+async function endRunning(engine: Engine, { navvy, onAbort }: Here, why?: string): Promise<void> {
+  if (onAbort === "leave") return;
+  const abort = (id: string) => navvy.tasks.abort(id, { reason: `its controller failed${why ? `: ${why}` : ""}` });
   await Promise.all(engine.awaited.map((id) => abort(id).catch(() => undefined))); // it has ended meanwhile
 }
 

@@ -58,7 +58,10 @@ export class RunSteps {
     try {
       const why = await this.#skipped(run);
       if (why) return await this.#skip(run, why);
-      const refused = this.#context.notebook.ended(run.name) ? undefined : await this.#approval(run);
+      const before = this.#context.notebook.ended(run.name);
+      // Refused, or failed as a whole: it never came to its members.
+      if (before && run.step.matrix && before.state !== "skipped") return this.#end(run, before.state, before.reason);
+      const refused = before ? undefined : await this.#approval(run);
       if (refused !== undefined) return await this.#endWithout(run, this.#context.stop.aborted ? "aborted" : "failed", refused);
       run.members = await this.#membersOf(run);
       await this.#runMembers(run);
@@ -72,8 +75,9 @@ export class RunSteps {
 
   /** Why a step is not to run, if so. @throws NavvyError: its condition can not be answered */
   async #skipped(run: StepRun): Promise<string | undefined> {
-    const { stop, views, plan } = this.#context;
-    if (stop.aborted) return (stop.reason as Error).message;
+    const { stop, views, plan, notebook } = this.#context;
+    // What an earlier process began has an end of its own, or a task that is to be ended.
+    if (stop.aborted && !notebook.hasBegun(run.name)) return (stop.reason as Error).message;
     const condition = run.step.when === undefined ? undefined : parseExpression(run.step.when);
     if (!condition || !usesStatus(condition)) {
       const broken = run.parents.find(({ isBroken }) => isBroken);

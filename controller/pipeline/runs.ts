@@ -8,6 +8,8 @@ import { patiently } from "../patience.js";
 import { CONTROLLER_LOST_LIMIT } from "../remote.js";
 import { untilEnded, type WaitForOptions } from "../wait.js";
 import { type Approval, mayApprove } from "./approval.js";
+import { leaveLine } from "./group.js";
+import { judged } from "./judge.js";
 import { KEYS } from "./notebook.js";
 import { graphInput } from "./program.js";
 import type { MemberNote } from "./step-run.js";
@@ -136,7 +138,9 @@ export class PipelineRun {
         if (isStepOver(member.state) || member.task === undefined) return member;
         const record = (await this.#navvy.tasks.bucket.get(member.task))?.value;
         if (record?.status === "running" || record?.status === "queued") return { ...member, state: record.status };
-        return member;
+        if (!record || !isEnded(record.status)) return member;
+        const { state, reason } = judged(record);
+        return { ...member, state, ...(reason === undefined ? {} : { reason }) };
       }),
     );
   }
@@ -189,6 +193,9 @@ export class PipelineRun {
       const own = [...notes.keys()].filter((key) => isOf(key, name));
       await Promise.all(own.map((key) => journal.delete(key)));
     }
+    const begun = notes.get(KEYS.run)?.value as Record<string, ParameterValue> | undefined;
+    await journal.set(KEYS.run, { ...begun, limitFrom: new Date().toISOString() });
+    if (graph.concurrency) await leaveLine(this.#navvy, graph.concurrency.group, this.id);
     await this.#navvy.tasks.reset(this.id, { keepsJournal: true });
     await this.enqueue(this.#record.queue);
     return names;
@@ -218,11 +225,16 @@ function stepsToRetry(graph: Graph, steps: StepSummary[], from: string | undefin
     });
   }
   const checked = checkGraph(graph);
-  const bad = steps.filter(({ state }) => state !== "completed" && state !== "cached").map(({ name }) => name);
-  const again = new Set(from === undefined ? bad : [from, ...bad]);
+  const again = new Set(from === undefined ? steps.filter(isBad).map(({ name }) => name) : [from]);
   for (const name of checked.order) if (checked.parentsOf(name).some((parent) => again.has(parent))) again.add(name);
   if (again.size > 0) for (const step of graph.finally) again.add(step.name);
   return [...again];
+}
+
+/** What was left out on purpose has not failed. */
+function isBad({ state, reason }: StepSummary): boolean {
+  if (state === "skipped") return !/^(?:when:|preExecute )/.test(reason ?? "");
+  return state !== "completed" && state !== "cached";
 }
 
 function notToRetry({ id, status }: TaskRecord): NavvyError {

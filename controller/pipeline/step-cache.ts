@@ -31,29 +31,24 @@ export class StepCache {
     this.#pipeline = parts.pipeline;
   }
 
-  /** @returns the record of the task whose result counts; undefined: the step is to run, and its task is marked with its key */
+  /**
+   * @returns the record of the task whose result counts, or that is just bringing one: wait for its end, then look again; undefined: the
+   * step is to run, and its task is marked with its key
+   */
   async look({ run, member, child }: Look): Promise<TaskRecord | undefined> {
     const noted = this.#notebook.get(KEYS.cache(member.key))?.value;
     if (typeof noted === "string") return patiently(() => this.#navvy.tasks.get(noted));
     const draft = this.#navvy.tasks.idOf({ ...child.task, key: child.task.key ?? member.key });
     const parts = cacheParts(child);
     const key = hash(parts);
-    for (;;) {
-      const other = run.step.cache === "refresh" ? undefined : await patiently(() => this.#navvy.cache.claim(key, draft, parts));
-      if (!other) break;
-      const ended = isEnded(other.status) ? other : await this.#ended(other);
-      if (ended?.status !== "completed" && ended?.status !== "published") continue;
-      await this.#notebook.set(KEYS.cache(member.key), ended.id);
-      return ended;
+    const other = run.step.cache === "refresh" ? undefined : await patiently(() => this.#navvy.cache.claim(key, draft, parts));
+    if (other) {
+      if (isEnded(other.status)) await this.#notebook.set(KEYS.cache(member.key), other.id);
+      return other;
     }
     if (run.step.cache === "refresh") await patiently(() => this.#navvy.cache.take(key, draft, parts));
     child.task.cache = { key, parts, why: await this.#why(run, draft, parts) };
     return undefined;
-  }
-
-  /** Another controller's task rings that one's bell and not ours, so it is watched. */
-  async #ended({ id }: TaskRecord): Promise<TaskRecord | undefined> {
-    return this.#navvy.tasks.wait(id).catch(() => undefined); // deleted: the key is free
   }
 
   /** What has changed since the step last ran, in words. */

@@ -7,6 +7,9 @@ import type { Member, StepRun } from "./step-run.js";
 /** So many records of finished steps are held; others are read again. */
 const HELD_RECORDS = 512;
 
+/** And the views of so many matrices. */
+const HELD_VIEWS = 4;
+
 /** Artifacts that a task is to find among its inputs, by the name that they have there. */
 export type WantedInputs = Map<string, { task: TaskRecord; artifact: string }>;
 
@@ -27,6 +30,7 @@ export class Views {
   readonly #params: Record<string, ParameterValue>;
   readonly #run: RunView;
   readonly #held = new Map<string, TaskRecord>();
+  readonly #views = new Map<string, Promise<StepView>>();
 
   constructor(navvy: Navvy, parts: { steps: ReadonlyMap<string, StepRun>; params: Record<string, ParameterValue>; run: RunView }) {
     this.#navvy = navvy;
@@ -69,7 +73,19 @@ export class Views {
     };
   }
 
-  async #view(step: StepRun): Promise<StepView> {
+  /** All members of a matrix may ask for all of another one: what is over is looked at once. */
+  #view(step: StepRun): Promise<StepView> {
+    const known = this.#views.get(step.name);
+    if (known) return known;
+    const view = this.#look(step);
+    if (!step.isOver || !step.step.matrix) return view;
+    this.#views.set(step.name, view);
+    view.catch(() => this.#views.delete(step.name));
+    if (this.#views.size > HELD_VIEWS) this.#views.delete(this.#views.keys().next().value ?? "");
+    return view;
+  }
+
+  async #look(step: StepRun): Promise<StepView> {
     const views: StepView[] = [];
     for (const member of step.members) {
       const task = member.task === undefined ? undefined : await this.#record(member.task);

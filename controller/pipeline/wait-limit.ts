@@ -13,9 +13,9 @@ export class WaitLimit {
   }
 
   /** Counts from when it was put on its queue: by the record, so that a run that goes on elsewhere counts on. */
-  see({ status, enqueuedAt, notBefore }: TaskRecord): void {
+  see({ status, enqueuedAt, notBefore, parked }: TaskRecord): void {
     if (this.#limitMs === undefined) return;
-    if (status !== "queued") return this.close();
+    if (status !== "queued" || parked) return this.close();
     if (enqueuedAt === this.#enqueuedAt) return;
     this.close();
     this.#enqueuedAt = enqueuedAt;

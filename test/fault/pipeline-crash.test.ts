@@ -113,6 +113,36 @@ test("a program that was changed and has new steps goes on: what is over is not 
   for (const name of ["a", "b", "new", "c"]) expect(await readFile(join(counts, name), "utf8")).toBe("ran\n");
 });
 
+test("a run that is to stop when it goes on keeps what is over, and ends what an earlier process had running", async () => {
+  await using it = await controllerFleet({ slots: 2 });
+  const step = (name: string, parents: string[], script: string) => ({
+    name,
+    parents,
+    action: { kind: "task" as const, spec: { graceMs: 500 }, script },
+  });
+  const graph = checkGraph({
+    type: "navvy.pipeline.v1",
+    name: "stopped",
+    steps: [step("a", [], "true"), step("b", ["a"], "sleep 60"), step("c", ["b"], "true")],
+  });
+  const own = await it.navvy.tasks.create({ name: "stopped", taskType: "controller" });
+  const report = new Proxy({} as Report, { get: () => () => undefined });
+  const open = async (navvy: Navvy) =>
+    Engine.open({ navvy, own: { record: own, report }, graph, params: {}, program: new OwnProgram(navvy, own) });
+  const mortal = await connect({ servers: it.nats.url });
+  const first = await open(mortal);
+  void first.toEnd().catch(() => undefined);
+  const running = async () => (await it.navvy.tasks.list({ parent: own.id, name: "b" })).find(({ status }) => status === "running");
+  const b = await eventually("the second step runs", running, { timeoutMs: 30_000 });
+  await mortal.bus.nc.close();
+  const second = await open(it.navvy);
+  second.stop("it is late");
+  const result = await second.toEnd();
+  const states = Object.fromEntries([...second.steps.values()].map(({ name, state }) => [name, state]));
+  expect([result.state, states]).toEqual(["failed", { a: "completed", b: "aborted", c: "skipped" }]);
+  expect((await it.navvy.tasks.get(b.id)).status).toBe("aborted");
+});
+
 /** Where it may die no more: a life that is whole. */
 class EveryPlace extends Set<string> {
   override has(): boolean {
