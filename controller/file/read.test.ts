@@ -110,7 +110,7 @@ finally:
       when: "always()",
       retry: { limit: 2 },
       timeLimitMs: 90_000,
-      place: "37:3",
+      place: "36:3",
     });
     expect(graph.finally).toMatchObject([{ name: "clean", queue: "default" }]);
   });
