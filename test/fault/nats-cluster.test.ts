@@ -23,7 +23,7 @@ test("set up with three replicas, every stream and bucket has them, and a server
   await using c = await client(cluster);
   const infos = await c.navvy.bus.jsm.streams.list().next();
   expect(infos.map((info) => [info.config.name, info.config.num_replicas])).toEqual(infos.map((info) => [info.config.name, 3]));
-  expect(infos).toHaveLength(12);
+  expect(infos).toHaveLength(15);
   await cluster.server("b").kill("SIGKILL");
   const draft = await c.navvy.tasks.create({ name: "meanwhile", spec: { command: ["true"] } });
   await cluster.server("b").restart();
@@ -37,7 +37,7 @@ test("many that set an empty cluster up at once make it once, and none is refuse
   await cluster.healthy();
   const all = await Promise.all(Array.from({ length: 6 }, () => connect({ servers: cluster.url, replicas: 3 })));
   const infos = await all[0]?.bus.jsm.streams.list().next();
-  expect(infos).toHaveLength(12);
+  expect(infos).toHaveLength(15);
   await Promise.all(all.map((navvy) => navvy[Symbol.asyncDispose]()));
 });
 
