@@ -40,7 +40,7 @@ function states(): string {
   return [
     `${stateWord("draft")}      can be edited; waits for nobody`,
     `${stateWord("queued")}     waits on a queue; navvy why TASK says for what`,
-    `${stateWord("parked")}     queued, and waits for other tasks and not for a place: it is started again when they end`,
+    `${stateWord("parked")}     queued, and waits for other tasks: their end starts it again`,
     `${stateWord("running")}    on an agent: claimed, preparing, executing, aborting, collecting`,
     `${stateWord("completed")}  its command ended with 0`,
     `${stateWord("failed")}     it ended otherwise, with its retries used up`,
