@@ -79,6 +79,7 @@ export class Sweep {
       project: this.#project(template),
       type: SWEEP_TYPE,
       parameters: { [DEFINITION]: definition },
+      onAbort: this.config.onAbort,
     });
     if (me.getParameter(DEFINITION) === undefined) me.log.output("sweep", definition);
     return runSweep({ navvy: await connection(), me, config: { ...this.config, template: template.id }, ...options });
