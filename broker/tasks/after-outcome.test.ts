@@ -2,8 +2,7 @@ import { expect, test } from "vitest";
 import type { Outcome, TaskRecord } from "../../protocol/index.js";
 import { afterOutcome, smaller } from "./after-outcome.js";
 import { newDraft } from "./draft.js";
-import { emptyReport } from "./transition.js";
-import { aborting, claimed, now } from "./transition.js";
+import { aborting, claimed, emptyReport, now } from "./transition.js";
 
 function running(change: Partial<TaskRecord> = {}, spec: Partial<TaskRecord["spec"]> = {}): TaskRecord {
   const draft = newDraft({ name: "t", spec: { command: ["true"], ...spec } }, "me");
@@ -111,6 +110,22 @@ test("attempts that parked make room for each other and not for the others, and 
   expect(last.attempts.map(({ attempt }) => attempt)).toEqual([1, ...Array.from({ length: 10 }, (_, i) => 22 + i), 32]);
   expect(Object.keys(last.reported.outputs)).toEqual(Array.from({ length: 31 }, (_, i) => `of ${i + 2}`));
   expect([last.firstAttempt, last.parked, last.failures]).toEqual([2, undefined, 1]);
+});
+
+test("the first attempt of a life is named however many follow, parked or not, and however small the record has to be", () => {
+  const park = { park: { on: [], keys: true } };
+  const after = (record: TaskRecord) =>
+    claimed(record, { attempt: record.attempt + 1, agent: "a", session: "s", claimedAt: now() }, undefined);
+  let parking = running();
+  let losing = running({}, { lostLimit: 99 });
+  for (let i = 0; i < 30; i++) {
+    parking = after(afterOutcome(parking, { kind: "exited", code: 0 }, park));
+    losing = after(afterOutcome(losing, lost));
+  }
+  const named = ({ attempts }: TaskRecord) => attempts.map(({ attempt }) => attempt);
+  const from = (first: number) => [1, ...Array.from({ length: 32 - first }, (_, i) => first + i)];
+  expect([named(parking), named(losing)]).toEqual([from(21), from(13)]);
+  expect(named(smaller(losing))).toEqual(from(28));
 });
 
 test("back-off doubles and ends at ten minutes", () => {

@@ -49,6 +49,13 @@ describe("statuses", () => {
     expect(keys(status("queued", "running"), rerun)).toEqual([`status.${ID}.queued.3`, `status.${ID}.running.3`]);
   });
 
+  test("a retry after the trigger was made is no news of a task that ran before", () => {
+    const attempts = [20, 40].map((minute, index) => ({ attempt: index + 1, agent: "a", session: "s", claimedAt: at(minute) }));
+    const retried = record({ status: "running", attempt: 2, ticket: 2, enqueuedAt: at(35), attempts });
+    expect(keys(status("queued", "running"), retried, { since: at(30) })).toMatch(/^that was before/);
+    expect(keys(status("queued", "running"), retried, { since: at(15) })).toHaveLength(2);
+  });
+
   test("what was before the trigger does not count", () => {
     expect(keys(status("completed"), record(), { since: at(30) })).toHaveLength(1);
     expect(keys(status("completed"), record(), { since: at(31) })).toMatch(/^that was before/);

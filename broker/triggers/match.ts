@@ -113,15 +113,18 @@ function occasionsOf(on: TriggerOn, record: TaskRecord, artifacts: ArtifactRef[]
 function reached(record: TaskRecord, status: string): Occasion | undefined {
   const { id, attempt, ticket } = record;
   const life = lifeOf(record);
-  const last = record.attempts.at(-1);
+  // Of a retry neither is new.
+  const began = record.attempts[0]?.claimedAt;
   const of = (key: string, at: string | undefined) => (at === undefined ? undefined : { key, at, values: { status } });
   if (status === "queued")
-    return ticket > 0 && record.status !== "draft" ? of(`status.${id}.queued.${life}`, record.enqueuedAt) : undefined;
-  if (status === "running") return attempt > 0 ? of(`status.${id}.running.${life}`, last?.claimedAt) : undefined;
+    return ticket > 0 && record.status !== "draft" ? of(`status.${id}.queued.${life}`, earlier(record.enqueuedAt, began)) : undefined;
+  if (status === "running") return attempt > 0 ? of(`status.${id}.running.${life}`, began) : undefined;
   const isThere = record.status === status || (status === "completed" && record.status === "published");
   if (!isThere) return undefined;
   return of(`status.${id}.${status}.${life}`, status === "published" ? record.changedAt : (record.endedAt ?? record.changedAt));
 }
+
+const earlier = (at: string | undefined, began: string | undefined) => (at !== undefined && began !== undefined && began < at ? began : at);
 
 function artifactValues({ name, sha256, sizeBytes, kind, version }: ArtifactRef): Record<string, ParameterValue> {
   return {
