@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { TaskRecord as Record, type TaskRecord, type TriggerFilter, type TriggerOn } from "../../protocol/index.js";
-import { judge, mayMatch } from "./match.js";
+import { isPast, judge, mayMatch } from "./match.js";
 
 const at = (minutes: number) => new Date(Date.parse("2026-06-01T00:00:00Z") + minutes * 60_000).toISOString();
 const ID = "01KAQD4XW7J9M2ZC5T8RB3FVNH";
@@ -24,6 +24,15 @@ const keys = (...args: Parameters<typeof judged>) => {
   return "why" in judgement ? judgement.why : judgement.occasions.map(({ key }) => key);
 };
 const status = (...statuses: (TriggerOn & { kind: "status" })["statuses"]): TriggerOn => ({ kind: "status", statuses });
+
+test("what came about long before all was looked at is past, unless the task never ran or a tag of the filter is new", () => {
+  const past = (task: TaskRecord, seenAt?: string, tags?: string[]) =>
+    isPast({ trigger: { filter: tags ? { tags } : {} }, record: task, seenAt }, { key: "k", at: at(30), values: {} });
+  expect([past(record()), past(record(), at(90)), past(record(), at(91))]).toEqual([false, false, true]);
+  expect(past(record({ status: "queued", attempt: 0, attempts: [] }), at(91))).toBe(false);
+  expect(past(record({ tagged: { sweep: at(32) } }), at(91), ["sweep"])).toBe(false);
+  expect(past(record(), at(91), ["sweep"])).toBe(true);
+});
 
 describe("statuses", () => {
   test("those that a task has passed on its way count, each once", () => {

@@ -70,6 +70,22 @@ export function judge(trigger: Pick<Trigger, "on" | "filter" | "since">, record:
   return occasions.length > 0 ? { occasions } : { why: `that was before ${trigger.since}, when the trigger was made or resumed` };
 }
 
+/** Clocks may differ by as much, and what a task reports may come as late. */
+const LATE_MS = 3_600_000;
+
+/**
+ * Whether an occasion was dealt with, because its record was looked at long after: what it made may be gone, without a trace once its
+ * leftovers are cleaned away. A task that never ran may yet come to fit the filter, and the filter's tags may be added at any time.
+ */
+export function isPast(
+  { trigger, record, seenAt = "" }: { trigger: Pick<Trigger, "filter">; record: TaskRecord; seenAt?: string | undefined },
+  { at }: Occasion,
+): boolean {
+  if (record.attempts.length === 0) return false;
+  const times = [at, ...(trigger.filter.tags ?? []).flatMap((tag) => record.tagged?.[tag] ?? [])];
+  return times.every((time) => Date.parse(time) < Date.parse(seenAt) - LATE_MS);
+}
+
 function whyFiltered(filter: TriggerFilter, task: TriggerHead): string | undefined {
   const { project, name, tags = [], taskType, queue } = filter;
   const missing = tags.find((tag) => !task.tags.includes(tag));
