@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { AgentRecord, Needs } from "../../protocol/index.js";
 import { autoscaleConfigOf, parseAutoscaleFile } from "./definition.js";
-import { type Action, type AgentLook, after, type Look, type Machine, type Memory, NOTHING, noticed, plan } from "./plan.js";
+import { type Action, type AgentLook, after, type Look, type Machine, type Memory, NOTHING, noticed, plan, startFailed } from "./plan.js";
 
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
@@ -58,6 +58,15 @@ describe("machines are started", () => {
     const came = after({ ...gone, machines: [machine("cloud-4", "starting")] }, { kind: "came", name: "cloud-4", why: "" }, NOW);
     expect(came).toMatchObject({ failedStarts: 0, machines: [{ state: "up" }] });
   });
+});
+
+test("when a command that started several fails, only those are lost that have not come", () => {
+  const three = memory(machine("cloud-1", "up"), machine("cloud-2", "starting"), machine("cloud-3", "starting"));
+  const names = ["cloud-1", "cloud-2", "cloud-3"];
+  const failed = startFailed(three, names, look([], agent("cloud-1"), agent("cloud-2")));
+  expect(failed.lost).toEqual(["cloud-3"]);
+  expect([failed.memory.machines.map(({ state }) => state), failed.memory.failedStarts]).toEqual([["up", "starting", "stopping"], 1]);
+  expect(startFailed(three, names, look([], ...names.map((name) => agent(name))))).toEqual({ memory: three, lost: [] });
 });
 
 describe("machines are stopped", () => {

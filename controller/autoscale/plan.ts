@@ -171,11 +171,24 @@ export function after(memory: Memory, action: Action, nowMs: number): Memory {
   }
 }
 
+/**
+ * The memory once the command to start some of them failed, and those that are to be stopped: it may have made something all the same.
+ * What has come works, whatever the command ended with.
+ */
+export function startFailed(memory: Memory, names: string[], look: Look): { memory: Memory; lost: string[] } {
+  const isStarting = (name: string) => memory.machines.some((machine) => machine.name === name && machine.state === "starting");
+  const lost = names.filter((name) => isStarting(name) && !isUpIn(look, name));
+  if (lost.length === 0) return { memory, lost };
+  const without = lost.reduce((rest, name) => after(rest, { kind: "lost", name, why: "" }, look.nowMs), memory);
+  return { memory: { ...without, failedStarts: memory.failedStarts + 1 }, lost };
+}
+
+const isUpIn = (look: Look, name: string) => look.agents.some(({ record, isUp }) => isUp && record.name === name);
+
 /** Notes since when agents are not there that should be. */
 export function noticed(memory: Memory, look: Look): Memory {
-  const isUp = (name: string) => look.agents.some(({ record, isUp: up }) => up && record.name === name);
   const machines = memory.machines.map((machine) => {
-    const goneSinceMs = machine.state !== "up" || isUp(machine.name) ? undefined : (machine.goneSinceMs ?? look.nowMs);
+    const goneSinceMs = machine.state !== "up" || isUpIn(look, machine.name) ? undefined : (machine.goneSinceMs ?? look.nowMs);
     return goneSinceMs === machine.goneSinceMs ? machine : { ...machine, goneSinceMs };
   });
   return machines.every((machine, index) => machine === memory.machines[index]) ? memory : { ...memory, machines };

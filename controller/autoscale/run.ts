@@ -7,7 +7,7 @@ import type { Task } from "../task.js";
 import type { AutoscaleConfig } from "./definition.js";
 import { FleetWatch } from "./fleet-look.js";
 import { KeptMemory } from "./memory.js";
-import { type Action, after, type Look, type Memory, NOTHING, noticed, plan } from "./plan.js";
+import { type Action, after, type Look, type Memory, NOTHING, noticed, plan, startFailed } from "./plan.js";
 
 /** What is run for a machine: a line for the shell, or words. Resolves with its exit code, also when it was given up for its time. */
 export type RunCommand = (command: string | string[], options: { env: Record<string, string>; timeoutMs: number }) => Promise<number>;
@@ -73,7 +73,8 @@ class Autoscaler {
   async #take(action: Action, look: Look): Promise<void> {
     const { config, say } = this.#parts;
     const names = action.kind === "start" ? action.names : [action.name];
-    if (names.some((name) => this.#busy.has(name))) return;
+    // One that has come is at work, also while the command that starts others beside it goes on.
+    if (action.kind !== "came" && names.some((name) => this.#busy.has(name))) return;
     const line = `${action.kind} ${names.join(" ")}: ${action.why}`;
     const isDone = action.kind === "came" || action.kind === "adopt" || action.kind === "forget";
     if (config.dryRun && !isDone) {
@@ -94,10 +95,10 @@ class Autoscaler {
     this.#then(this.#command(config.start, names, env), async (code) => {
       if (code === 0) return;
       me.log.note("error", `the command to start ${names.join(" ")} ended with ${code}`);
-      // It may have made something all the same.
-      const lost = names.reduce((memory, name) => after(memory, { kind: "lost", name, why: "" }, Date.now()), this.#memory);
-      await this.#keep({ ...lost, failedStarts: this.#memory.failedStarts + 1 });
-      for (const name of names) this.#stop(name);
+      const look = await this.#watch.look();
+      const { memory, lost } = startFailed(this.#memory, names, look);
+      await this.#keep(memory);
+      for (const name of lost) this.#stop(name);
     });
   }
 
