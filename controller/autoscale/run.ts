@@ -2,7 +2,7 @@ import type { Navvy } from "../../broker/index.js";
 import { NavvyError } from "../../protocol/index.js";
 import { task as ownTask } from "../../task/index.js";
 import { stopping, waiting } from "../ending.js";
-import { patiently } from "../patience.js";
+import { isAway, patiently } from "../patience.js";
 import type { Task } from "../task.js";
 import type { AutoscaleConfig } from "./definition.js";
 import { FleetWatch } from "./fleet-look.js";
@@ -62,7 +62,7 @@ class Autoscaler {
       await pause(this.#parts.config.every);
       if (stopping.aborted) throw new NavvyError("aborted", "the autoscaler was asked to end", { why: "machines stay as they are" });
       if (this.#failure !== undefined) throw this.#failure;
-      const look = await this.#watch.look();
+      const look = await this.#lasting(() => this.#watch.look());
       await this.#keep(noticed(this.#memory, look));
       for (const action of plan(this.#parts.config, this.#memory, look)) await this.#take(action, look);
       this.#report(look);
@@ -95,7 +95,7 @@ class Autoscaler {
     this.#then(this.#command(config.start, names, env), async (code) => {
       if (code === 0) return;
       me.log.note("error", `the command to start ${names.join(" ")} ended with ${code}`);
-      const look = await this.#watch.look();
+      const look = await this.#lasting(() => this.#watch.look());
       const { memory, lost } = startFailed(this.#memory, names, look);
       await this.#keep(memory);
       for (const name of lost) this.#stop(name);
@@ -104,7 +104,7 @@ class Autoscaler {
 
   async #drain(name: string): Promise<void> {
     const { navvy, config } = this.#parts;
-    await patiently(() => navvy.fleet.ask(name, "drain", { reason: `${config.name}: idle`, timeoutMs: 5_000 }));
+    await this.#lasting(() => patiently(() => navvy.fleet.ask(name, "drain", { reason: `${config.name}: idle`, timeoutMs: 5_000 })));
   }
 
   #stop(name: string): void {
@@ -147,8 +147,21 @@ class Autoscaler {
   #keep(memory: Memory): Promise<void> {
     if (memory === this.#memory) return Promise.resolve();
     this.#memory = memory;
-    this.#saving = this.#saving.then(() => this.#kept.save(this.#memory));
+    const save = () => this.#lasting(() => this.#kept.save(this.#memory));
+    this.#saving = this.#saving.then(save, save);
     return this.#saving;
+  }
+
+  /** Asks for as long as the server is away, or until the process is asked to end: machines cost money, and somebody has to end them. */
+  async #lasting<T>(ask: () => Promise<T>): Promise<T> {
+    for (;;) {
+      try {
+        return await ask();
+      } catch (error) {
+        if (!isAway(error) || stopping.aborted) throw error;
+        this.#parts.say(`nats-server does not answer, so machines stay as they are until it does: ${(error as Error).message}`);
+      }
+    }
   }
 
   #report({ waiting: tasks, nowMs }: Look): void {
