@@ -75,8 +75,11 @@ export class Tripwires {
       return;
     }
     const { trigger, state } = page;
-    const before = this.#armed.get(name)?.trigger;
-    if (before?.id === trigger.id && before.since === trigger.since) return; // only its state has changed
+    const before = this.#armed.get(name);
+    if (before?.trigger.id === trigger.id && before.trigger.since === trigger.since) {
+      before.seenAt = later(before.seenAt, state.seenAt); // only its state has changed, or comes now
+      return;
+    }
     const seenTo = Math.max(state.seenTo, trigger.sinceRevision);
     this.#armed.set(name, { trigger, seenTo, seenAt: state.seenAt, savedTo: seenTo, done: new Set(), isCovered: false });
     if (this.#isReady) this.#watchRecords();
@@ -171,7 +174,7 @@ export class Tripwires {
     for (const armed of this.#armed.values()) {
       if (!armed.isCovered) continue;
       armed.seenTo = Math.max(armed.seenTo, this.#delivered);
-      armed.seenAt = this.#upTo ?? armed.seenAt;
+      armed.seenAt = later(armed.seenAt, this.#upTo);
     }
     this.#saving ??= setTimeout(() => void this.#save(), SAVE_EVERY_MS).unref();
   }
@@ -193,4 +196,8 @@ export class Tripwires {
   #pause(): Promise<boolean> {
     return delay(RETRY_MS, true, { signal: this.#stop.signal, ref: false }).catch(() => false);
   }
+}
+
+function later(a: string | undefined, b: string | undefined): string | undefined {
+  return a === undefined || (b !== undefined && b > a) ? b : a;
 }
