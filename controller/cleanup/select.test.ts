@@ -16,7 +16,18 @@ function task(
   const inputs = inputFrom === undefined ? {} : { data: { sha256: "a", sizeBytes: 1, from: { task: inputFrom, artifact: "data" } } };
   const at = new Date(NOW - days * DAY).toISOString();
   const reported = { outputs: {}, metrics: {}, artifacts: [], notes: [], metricsOmitted: 0 };
-  const record = { id, name: id, project: "p", status, tags: [], archived: false, changedAt: at, spec: { inputs, parameters: {} }, reported, ...rest };
+  const record = {
+    id,
+    name: id,
+    project: "p",
+    status,
+    tags: [],
+    archived: false,
+    changedAt: at,
+    spec: { inputs, parameters: {} },
+    reported,
+    ...rest,
+  };
   return {
     ...record,
     ...(status === "queued" || status === "running" || status === "draft" ? {} : { endedAt: at }),
