@@ -124,7 +124,12 @@ const rows: Record<string, string | number>[] = [
 ];
 for (const count of values.large.split(",").map(Number)) {
   const { seconds, peakBytes } = await run(`large-${count}`, fanned(count));
-  rows.push({ what: `graph of ${count}`, ms: Math.round(seconds * 1000), "ms a step": ((seconds * 1000) / count).toFixed(2), MiB: Math.round(peakBytes / MIB) });
+  rows.push({
+    what: `graph of ${count}`,
+    ms: Math.round(seconds * 1000),
+    "ms a step": ((seconds * 1000) / count).toFixed(2),
+    MiB: Math.round(peakBytes / MIB),
+  });
 }
 await report("pipeline", rows, { chain, wide, server: fleet.serverVersion });
 await rm(folder, { recursive: true });

@@ -190,7 +190,7 @@ export const TaskRecord = z.object({
   /** Failures of the program that used up a retry, and losses of a machine, since the last enqueue by a person. */
   failures: z.number().int().default(0),
   losses: z.number().int().default(0),
-  /** The latest attempts, oldest first, at most 20. */
+  /** The first attempt since the last reset and the latest ones, oldest first, at most 20. */
   attempts: z.array(Attempt).default([]),
   outcome: Outcome.optional(),
   endedAt: z.string().optional(),

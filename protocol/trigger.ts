@@ -60,6 +60,8 @@ export const TriggerState = z.object({
   trigger: z.string(),
   /** All records up to this revision of the tasks' bucket were looked at: who leads next goes on there. */
   seenTo: z.number().int(),
+  /** When the last of them was written, by the server's clock. */
+  seenAt: z.string().optional(),
   fired: z.number().int(),
   /** The latest: what it made, and the task that it fired on. */
   last: z.object({ at: z.string(), task: z.string(), of: z.string() }).optional(),

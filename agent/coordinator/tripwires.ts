@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
-import { mayMatch, type Navvy, type SeenRecord, type Triggered, type Watch } from "../../broker/index.js";
+import { type Delivered, mayMatch, type Navvy, type SeenRecord, type Triggered, type Watch } from "../../broker/index.js";
 import { isNavvyError, type Trigger } from "../../protocol/index.js";
 
 /** Records that are looked at whole at the same time. */
@@ -20,6 +20,8 @@ interface Armed {
   trigger: Trigger;
   /** All records up to there were looked at, and as far as that is written down. */
   seenTo: number;
+  /** All that was written up to then was looked at. */
+  seenAt?: string | undefined;
   savedTo: number;
   /** Keys of what is dealt with. */
   done: Set<string>;
@@ -41,6 +43,7 @@ export class Tripwires {
   #records: Watch | undefined;
   #opening: Promise<void> = Promise.resolve();
   #delivered = 0;
+  #upTo: string | undefined;
   #isReady = false;
   #isDraining = false;
   #saving: NodeJS.Timeout | undefined;
@@ -72,10 +75,13 @@ export class Tripwires {
       return;
     }
     const { trigger, state } = page;
-    const before = this.#armed.get(name)?.trigger;
-    if (before?.id === trigger.id && before.since === trigger.since) return; // only its state has changed
+    const before = this.#armed.get(name);
+    if (before?.trigger.id === trigger.id && before.trigger.since === trigger.since) {
+      before.seenAt = later(before.seenAt, state.seenAt); // only its state has changed, or comes now
+      return;
+    }
     const seenTo = Math.max(state.seenTo, trigger.sinceRevision);
-    this.#armed.set(name, { trigger, seenTo, savedTo: seenTo, done: new Set(), isCovered: false });
+    this.#armed.set(name, { trigger, seenTo, seenAt: state.seenAt, savedTo: seenTo, done: new Set(), isCovered: false });
     if (this.#isReady) this.#watchRecords();
   }
 
@@ -91,11 +97,12 @@ export class Tripwires {
       this.#records = undefined;
       if (this.#armed.size === 0 || this.#stop.signal.aborted) return;
       this.#delivered = 0;
+      this.#upTo = undefined;
       for (const armed of this.#armed.values()) armed.isCovered = true;
       try {
         this.#records = await this.#parts.navvy.triggers.watchRecords({
           seenTo: () => this.#floor(),
-          onRecord: (revision, record) => this.#look(revision, record),
+          onRecord: (delivered, record) => this.#look(delivered, record),
         });
       } catch {
         if (await this.#pause()) this.#watchRecords(); // the server is away
@@ -111,8 +118,9 @@ export class Tripwires {
     return floor;
   }
 
-  #look(revision: number, record: SeenRecord | undefined): void {
+  #look({ revision, upTo }: Delivered, record: SeenRecord | undefined): void {
     this.#delivered = Math.max(this.#delivered, revision);
+    this.#upTo = upTo ?? this.#upTo;
     if (record && this.#whoMayFire(record).length > 0) {
       this.#pending.delete(record.id);
       this.#pending.set(record.id, record);
@@ -147,11 +155,11 @@ export class Tripwires {
   }
 
   /** @returns false when it could not be done just now */
-  async #fire({ trigger, done }: Armed, record: SeenRecord): Promise<boolean> {
+  async #fire({ trigger, done, seenAt }: Armed, record: SeenRecord): Promise<boolean> {
     const { navvy, log } = this.#parts;
     try {
       if (done.size > MOST_DONE) done.clear();
-      await navvy.triggers.fireOn({ trigger, record: record.read() }, done);
+      await navvy.triggers.fireOn({ trigger, record: record.read(), seenAt }, done);
     } catch (error) {
       if (this.#stop.signal.aborted) return true;
       if (isNavvyError(error) && error.retryable) return false;
@@ -163,16 +171,20 @@ export class Tripwires {
   /** Nothing is pending, so all that was delivered was looked at. */
   #allSeen(): void {
     if (this.#stop.signal.aborted || this.#pending.size > 0) return;
-    for (const armed of this.#armed.values()) if (armed.isCovered) armed.seenTo = Math.max(armed.seenTo, this.#delivered);
+    for (const armed of this.#armed.values()) {
+      if (!armed.isCovered) continue;
+      armed.seenTo = Math.max(armed.seenTo, this.#delivered);
+      armed.seenAt = later(armed.seenAt, this.#upTo);
+    }
     this.#saving ??= setTimeout(() => void this.#save(), SAVE_EVERY_MS).unref();
   }
 
   async #save(): Promise<void> {
     this.#saving = undefined;
     for (const armed of this.#armed.values()) {
-      const { trigger, seenTo, savedTo } = armed;
+      const { trigger, seenTo, seenAt, savedTo } = armed;
       if (seenTo <= savedTo) continue;
-      const isSaved = await this.#parts.navvy.triggers.noteSeen(trigger, seenTo).then(
+      const isSaved = await this.#parts.navvy.triggers.noteSeen(trigger, { seenTo, seenAt }).then(
         () => true,
         () => false, // the server is away: later
       );
@@ -184,4 +196,8 @@ export class Tripwires {
   #pause(): Promise<boolean> {
     return delay(RETRY_MS, true, { signal: this.#stop.signal, ref: false }).catch(() => false);
   }
+}
+
+function later(a: string | undefined, b: string | undefined): string | undefined {
+  return a === undefined || (b !== undefined && b > a) ? b : a;
 }

@@ -139,6 +139,11 @@ export class Storage {
     });
   }
 
+  /** Tasks that schedules and triggers clone, with what does: they must not go, however old they are. */
+  templates(): Promise<Map<string, string>> {
+    return templatesOf(this.#parts.bus);
+  }
+
   async #expire({ expiries }: Plan, { onStep, signal }: GcOptions): Promise<Expiry[]> {
     const done: Expiry[] = [];
     if (expiries.length > 0) await onStep?.(`taking away what is past its time or over its place's size: ${expiries.length}`);
@@ -154,7 +159,7 @@ export class Storage {
     const unreadable: string[] = [];
     const entries = await snapshot(bus, tasks.bucket, { onUnreadable: (key) => void unreadable.push(key) });
     const records = entries.map(({ value }) => value);
-    const templates = await templatesOf(bus);
+    const templates = await this.templates();
     const holdings = (await holdingsOf(this.#parts, records)).map((each) => ({ ...each, kept: each.kept ?? templates.get(each.id) }));
     const retention = await this.settings.get();
     return { records, holdings, retention, plan: planRetention(holdings, retention, this.#clock()), unreadable };

@@ -112,6 +112,22 @@ test("attempts that parked make room for each other and not for the others, and 
   expect([last.firstAttempt, last.parked, last.failures]).toEqual([2, undefined, 1]);
 });
 
+test("the first attempt of a life is named however many follow, parked or not, and however small the record has to be", () => {
+  const park = { park: { on: [], keys: true } };
+  const after = (record: TaskRecord) =>
+    claimed(record, { attempt: record.attempt + 1, agent: "a", session: "s", claimedAt: now() }, undefined);
+  let parking = running();
+  let losing = running({}, { lostLimit: 99 });
+  for (let i = 0; i < 30; i++) {
+    parking = after(afterOutcome(parking, { kind: "exited", code: 0 }, park));
+    losing = after(afterOutcome(losing, lost));
+  }
+  const named = ({ attempts }: TaskRecord) => attempts.map(({ attempt }) => attempt);
+  const from = (first: number) => [1, ...Array.from({ length: 32 - first }, (_, i) => first + i)];
+  expect([named(parking), named(losing)]).toEqual([from(21), from(13)]);
+  expect(named(smaller(losing))).toEqual(from(28));
+});
+
 test("back-off doubles and ends at ten minutes", () => {
   const waitMs = (failures: number) => {
     const next = afterOutcome(running({ failures }, { retries: { limit: 100, backoffMs: 1_000 } }), failed);

@@ -1,5 +1,5 @@
 import { type ArtifactRef, type Attempt, blame, isSuccess, type Outcome, type ParkWish, type TaskRecord } from "../../protocol/index.js";
-import { moved, now, requeued, withOutcome } from "./transition.js";
+import { latest, moved, now, requeued, withOutcome } from "./transition.js";
 
 const BACKOFF_FACTOR = 2;
 const MAX_BACKOFF_MS = 10 * 60_000;
@@ -111,7 +111,7 @@ export function smaller(record: TaskRecord): TaskRecord {
   const clip = (text: string) => text.slice(0, 500);
   return {
     ...record,
-    attempts: record.attempts.slice(-KEPT_ATTEMPTS),
+    attempts: latest(record.attempts, KEPT_ATTEMPTS),
     reported: {
       outputs: {},
       metrics: Object.fromEntries(Object.entries(metrics).slice(0, KEPT_METRICS)),

@@ -206,7 +206,7 @@ export class Tasks {
   archive(reference: string, archived = true): Promise<TaskRecord> {
     return this.#change(reference, { event: archived ? "archived" : "unarchived" }, (task) => {
       if (task.status === "queued" || task.status === "running") throw notWhile(task, "archived");
-      return { ...task, archived, changedAt: now() };
+      return { ...task, archived };
     });
   }
 

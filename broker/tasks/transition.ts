@@ -60,8 +60,14 @@ export function withFacts(record: TaskRecord, facts: AttemptFacts | undefined): 
 }
 
 export function withAttempt({ attempts }: TaskRecord, attempt: Attempt): Attempt[] {
-  const isLeftOut = new Set(attempts.filter(({ parked }) => parked).slice(0, -MAX_PARKED_KEPT));
-  return [...attempts.filter((each) => !isLeftOut.has(each)), attempt].slice(-MAX_ATTEMPTS_KEPT);
+  const parked = attempts.slice(1).filter((each) => each.parked);
+  const isLeftOut = new Set(parked.slice(0, -MAX_PARKED_KEPT));
+  return latest([...attempts.filter((each) => !isLeftOut.has(each)), attempt], MAX_ATTEMPTS_KEPT);
+}
+
+/** So many attempts: the latest, and the first of all, which tells the life of a task from the one after a reset. */
+export function latest(attempts: Attempt[], most: number): Attempt[] {
+  return attempts.length <= most ? attempts : [...attempts.slice(0, 1), ...attempts.slice(1 - most)];
 }
 
 /** A running record with the wish; one that does not run ends at once, unless it is parked and has to see to something first. */

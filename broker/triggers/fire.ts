@@ -3,7 +3,7 @@ import { type Artifacts, inputRefOf } from "../artifacts.js";
 import type { Events } from "../events.js";
 import { fireOnce, type Tasks } from "../tasks/index.js";
 import type { TriggerBook } from "./book.js";
-import { attemptKey, judge, type Occasion } from "./match.js";
+import { attemptKey, isPast, judge, type Occasion } from "./match.js";
 import { launchOf, scopeOf } from "./scope.js";
 
 export interface FireParts {
@@ -17,6 +17,8 @@ export interface FireParts {
 export interface Target {
   trigger: Trigger;
   record: TaskRecord;
+  /** All that was written up to then was looked at before. */
+  seenAt?: string | undefined;
 }
 
 /** Ancestors of a task that are looked at for what fired them. */
@@ -29,10 +31,10 @@ const MOST_VIA = 50;
  * @param done keys that need not be tried again: those that are dealt with are added
  * @throws NavvyError what can be tried again; all else is told in the trigger's state
  */
-export async function fireOn(parts: FireParts, { trigger, record }: Target, done: Set<string>): Promise<void> {
+export async function fireOn(parts: FireParts, { trigger, record, seenAt }: Target, done: Set<string>): Promise<void> {
   const judgement = judge(trigger, record, await artifactsOf(parts.artifacts, trigger, record));
   if ("why" in judgement) return;
-  const wanted = judgement.occasions.filter(({ key }) => !done.has(key));
+  const wanted = judgement.occasions.filter((occasion) => !done.has(occasion.key) && !isPast({ trigger, record, seenAt }, occasion));
   if (wanted.length > 0) await fireAll(parts, { trigger, record, occasions: wanted }, done);
   if (trigger.on.kind === "metric") done.add(attemptKey(record));
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { TaskRecord as Record, type TaskRecord, type TriggerFilter, type TriggerOn } from "../../protocol/index.js";
-import { judge, mayMatch } from "./match.js";
+import { isPast, judge, mayMatch } from "./match.js";
 
 const at = (minutes: number) => new Date(Date.parse("2026-06-01T00:00:00Z") + minutes * 60_000).toISOString();
 const ID = "01KAQD4XW7J9M2ZC5T8RB3FVNH";
@@ -25,6 +25,15 @@ const keys = (...args: Parameters<typeof judged>) => {
 };
 const status = (...statuses: (TriggerOn & { kind: "status" })["statuses"]): TriggerOn => ({ kind: "status", statuses });
 
+test("what came about long before all was looked at is past, unless the task never ran or a tag of the filter is new", () => {
+  const past = (task: TaskRecord, seenAt?: string, tags?: string[]) =>
+    isPast({ trigger: { filter: tags ? { tags } : {} }, record: task, seenAt }, { key: "k", at: at(30), values: {} });
+  expect([past(record()), past(record(), at(90)), past(record(), at(91))]).toEqual([false, false, true]);
+  expect(past(record({ status: "queued", attempt: 0, attempts: [] }), at(91))).toBe(false);
+  expect(past(record({ tagged: { sweep: at(32) } }), at(91), ["sweep"])).toBe(false);
+  expect(past(record(), at(91), ["sweep"])).toBe(true);
+});
+
 describe("statuses", () => {
   test("those that a task has passed on its way count, each once", () => {
     expect(keys(status("queued", "running", "completed", "failed"), record())).toEqual([
@@ -47,6 +56,13 @@ describe("statuses", () => {
       attempts: [{ ...attempts[0], attempt: 3 }] as TaskRecord["attempts"],
     });
     expect(keys(status("queued", "running"), rerun)).toEqual([`status.${ID}.queued.3`, `status.${ID}.running.3`]);
+  });
+
+  test("a retry after the trigger was made is no news of a task that ran before", () => {
+    const attempts = [20, 40].map((minute, index) => ({ attempt: index + 1, agent: "a", session: "s", claimedAt: at(minute) }));
+    const retried = record({ status: "running", attempt: 2, ticket: 2, enqueuedAt: at(35), attempts });
+    expect(keys(status("queued", "running"), retried, { since: at(30) })).toMatch(/^that was before/);
+    expect(keys(status("queued", "running"), retried, { since: at(15) })).toHaveLength(2);
   });
 
   test("what was before the trigger does not count", () => {

@@ -70,6 +70,22 @@ export function judge(trigger: Pick<Trigger, "on" | "filter" | "since">, record:
   return occasions.length > 0 ? { occasions } : { why: `that was before ${trigger.since}, when the trigger was made or resumed` };
 }
 
+/** Clocks may differ by as much, and what a task reports may come as late. */
+const LATE_MS = 3_600_000;
+
+/**
+ * Whether an occasion was dealt with, because its record was looked at long after: what it made may be gone, without a trace once its
+ * leftovers are cleaned away. A task that never ran may yet come to fit the filter, and the filter's tags may be added at any time.
+ */
+export function isPast(
+  { trigger, record, seenAt = "" }: { trigger: Pick<Trigger, "filter">; record: TaskRecord; seenAt?: string | undefined },
+  { at }: Occasion,
+): boolean {
+  if (record.attempts.length === 0) return false;
+  const times = [at, ...(trigger.filter.tags ?? []).flatMap((tag) => record.tagged?.[tag] ?? [])];
+  return times.every((time) => Date.parse(time) < Date.parse(seenAt) - LATE_MS);
+}
+
 function whyFiltered(filter: TriggerFilter, task: TriggerHead): string | undefined {
   const { project, name, tags = [], taskType, queue } = filter;
   const missing = tags.find((tag) => !task.tags.includes(tag));
@@ -113,15 +129,18 @@ function occasionsOf(on: TriggerOn, record: TaskRecord, artifacts: ArtifactRef[]
 function reached(record: TaskRecord, status: string): Occasion | undefined {
   const { id, attempt, ticket } = record;
   const life = lifeOf(record);
-  const last = record.attempts.at(-1);
+  // Of a retry neither is new.
+  const began = record.attempts[0]?.claimedAt;
   const of = (key: string, at: string | undefined) => (at === undefined ? undefined : { key, at, values: { status } });
   if (status === "queued")
-    return ticket > 0 && record.status !== "draft" ? of(`status.${id}.queued.${life}`, record.enqueuedAt) : undefined;
-  if (status === "running") return attempt > 0 ? of(`status.${id}.running.${life}`, last?.claimedAt) : undefined;
+    return ticket > 0 && record.status !== "draft" ? of(`status.${id}.queued.${life}`, earlier(record.enqueuedAt, began)) : undefined;
+  if (status === "running") return attempt > 0 ? of(`status.${id}.running.${life}`, began) : undefined;
   const isThere = record.status === status || (status === "completed" && record.status === "published");
   if (!isThere) return undefined;
   return of(`status.${id}.${status}.${life}`, status === "published" ? record.changedAt : (record.endedAt ?? record.changedAt));
 }
+
+const earlier = (at: string | undefined, began: string | undefined) => (at !== undefined && began !== undefined && began < at ? began : at);
 
 function artifactValues({ name, sha256, sizeBytes, kind, version }: ArtifactRef): Record<string, ParameterValue> {
   return {

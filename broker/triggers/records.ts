@@ -24,11 +24,18 @@ export interface SeenRecord {
   read: () => TaskRecord;
 }
 
+/** How far all has come. */
+export interface Delivered {
+  revision: number;
+  /** By the server's clock: all that was written up to then has come. Undefined while there is more to come. */
+  upTo?: string | undefined;
+}
+
 export interface RecordHandlers {
   /** All up to this revision were looked at before: they are not even decoded. */
   seenTo: () => number;
   /** Undefined `record`: nothing to look at, but all up to there has come. */
-  onRecord: (revision: number, record: SeenRecord | undefined) => void;
+  onRecord: (delivered: Delivered, record: SeenRecord | undefined) => void;
   onReady?: () => void;
 }
 
@@ -38,7 +45,7 @@ export function watchRecords(bus: Bus, bucket: Bucket<typeof TaskRecord>, handle
     keys: ">",
     onReady: handlers.onReady ?? (() => {}),
     onEntry: (entry) => {
-      const { key, revision, operation } = entry;
+      const { key, revision, operation, delta } = entry;
       if (revision <= handlers.seenTo()) return;
       const what = `${bucket.name}/${key}`;
       let head: TriggerHead | undefined;
@@ -47,7 +54,8 @@ export function watchRecords(bus: Bus, bucket: Bucket<typeof TaskRecord>, handle
       } catch {
         // Of a newer navvy, or damaged: who lists tasks is told, and a trigger can not judge it.
       }
-      handlers.onRecord(revision, head && { id: key, revision, head, read: () => decode(TaskRecord, entry.value, what) });
+      const upTo = delta === 0 ? entry.created.toISOString() : undefined;
+      handlers.onRecord({ revision, upTo }, head && { id: key, revision, head, read: () => decode(TaskRecord, entry.value, what) });
     },
   });
 }

@@ -142,9 +142,12 @@ export class Triggers {
     return fireOn(this.#parts, target, done);
   }
 
-  /** Whoever leads: all records up to that revision were looked at. */
-  async noteSeen(trigger: Trigger, seenTo: number): Promise<void> {
-    await note(this.#parts.book, trigger, (state) => ({ ...state, seenTo: Math.max(state.seenTo, seenTo) }));
+  /** Whoever leads: all records up to that revision, and what was written up to that time, were looked at. */
+  async noteSeen(trigger: Trigger, { seenTo, seenAt = "" }: { seenTo: number; seenAt?: string | undefined }): Promise<void> {
+    await note(this.#parts.book, trigger, (state) => {
+      const latest = [state.seenAt ?? "", seenAt].sort().at(-1);
+      return { ...state, seenTo: Math.max(state.seenTo, seenTo), ...(latest ? { seenAt: latest } : {}) };
+    });
   }
 
   watch(handlers: BookHandlers<Triggered>): Promise<Watch> {
@@ -158,8 +161,10 @@ export class Triggers {
 
   async #fromNow(): Promise<Pick<Trigger, "since" | "sinceRevision">> {
     const { bucket } = this.#parts.tasks;
-    const { state } = await bucket.ask("ask for the latest revision", () => this.#bus.jsm.streams.info(`KV_${bucket.name}`));
-    return { since: new Date().toISOString(), sinceRevision: state.last_seq };
+    const { state, ts } = await bucket.ask("ask for the latest revision", () => this.#bus.jsm.streams.info(`KV_${bucket.name}`));
+    // By the server's clock: it is the agents' times that are compared with it, and this machine may have one of its own.
+    const since = (ts === undefined ? new Date() : new Date(ts)).toISOString();
+    return { since, sinceRevision: state.last_seq };
   }
 
   async #change(name: string, change: (trigger: Trigger) => Trigger | undefined): Promise<void> {

@@ -44,7 +44,8 @@ export class FleetWatch {
     const [views, queue] = await patiently(() =>
       Promise.all([this.#navvy.fleet.agents(), this.#navvy.queues.bucket.get(this.#config.queue)]),
     );
-    const waiting = [...this.#queued.values()]
+    // What a queue that is paused holds back no machine could run.
+    const waiting = [...(queue?.value.paused ? [] : this.#queued.values())]
       .filter((head) => nowMs - waitsSince(head) >= this.#config.waiting)
       .sort((a, b) => waitsSince(a) - waitsSince(b))
       .flatMap(({ shape }) => {
@@ -68,7 +69,8 @@ export class FleetWatch {
   }
 
   #see(head: TaskHead): void {
-    if (head.status === "queued" && head.queue === this.#config.queue) this.#queued.set(head.id, head);
+    // One that is parked waits for other tasks, not for a slot.
+    if (head.status === "queued" && head.parked === undefined && head.queue === this.#config.queue) this.#queued.set(head.id, head);
     else this.#queued.delete(head.id);
   }
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { AgentRecord, Needs } from "../../protocol/index.js";
 import { autoscaleConfigOf, parseAutoscaleFile } from "./definition.js";
-import { type Action, type AgentLook, after, type Look, type Machine, type Memory, NOTHING, noticed, plan } from "./plan.js";
+import { type Action, type AgentLook, after, type Look, type Machine, type Memory, NOTHING, noticed, plan, startFailed } from "./plan.js";
 
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
@@ -55,9 +55,48 @@ describe("machines are started", () => {
     const gone = { ...NOTHING, failedStarts: 3, lastNumber: 3 };
     expect(planned({ ...gone, lastStartMs: NOW - 8 * MINUTE + 1 }, look([CPU]))).toEqual([]);
     expect(planned({ ...gone, lastStartMs: NOW - 8 * MINUTE }, look([CPU]))).toEqual(["start cloud-4"]);
-    const came = after({ ...gone, machines: [machine("cloud-4", "starting")] }, { kind: "came", name: "cloud-4", why: "" }, NOW);
+    const came = after(
+      { ...gone, machines: [machine("cloud-4", "starting")] },
+      { kind: "came", name: "cloud-4", fits: true, why: "" },
+      NOW,
+    );
     expect(came).toMatchObject({ failedStarts: 0, machines: [{ state: "up" }] });
   });
+});
+
+test("later for what did not fit those that were started for it, and for that alone", () => {
+  const big: Needs = { gpus: 8 };
+  const [start] = plan(CONFIG, NOTHING, look([big]));
+  const [came] = plan(CONFIG, after(NOTHING, start as Action, NOW), look([big], agent("cloud-1")));
+  expect(came).toMatchObject({ kind: "came", fits: false, why: expect.stringContaining("does not fit there") });
+  const once = { ...after(after(NOTHING, start as Action, NOW), came as Action, NOW), lastStartMs: 0 };
+  expect(once).toMatchObject({ failedStarts: 0, unmet: [{ needs: big, failures: 1 }] });
+  const at = (minutes: number, ...waiting: Needs[]) => ({ ...look(waiting, agent("cloud-1", { free: 0 })), nowMs: NOW + minutes * MINUTE });
+  expect(planned(once, at(1.9, big))).toEqual([]);
+  expect(planned(once, at(2, big))).toEqual(["start cloud-2"]);
+  expect(planned(once, at(1, big, CPU))).toEqual(["start cloud-2"]);
+  const twice = after(
+    { ...once, machines: [{ ...machine("cloud-2", "starting"), needs: big }] },
+    { ...(came as Action), name: "cloud-2" } as Action,
+    NOW + 1,
+  );
+  expect(twice.unmet).toEqual([{ needs: big, sinceMs: NOW + 1, failures: 2 }]);
+  expect(
+    after(
+      { ...twice, machines: [{ ...machine("cloud-3", "starting"), needs: big }] },
+      { kind: "came", name: "cloud-3", fits: true, why: "" },
+      NOW,
+    ).unmet,
+  ).toEqual([]);
+});
+
+test("when a command that started several fails, only those are lost that have not come", () => {
+  const three = memory(machine("cloud-1", "up"), machine("cloud-2", "starting"), machine("cloud-3", "starting"));
+  const names = ["cloud-1", "cloud-2", "cloud-3"];
+  const failed = startFailed(three, names, look([], agent("cloud-1"), agent("cloud-2")));
+  expect(failed.lost).toEqual(["cloud-3"]);
+  expect([failed.memory.machines.map(({ state }) => state), failed.memory.failedStarts]).toEqual([["up", "starting", "stopping"], 1]);
+  expect(startFailed(three, names, look([], ...names.map((name) => agent(name))))).toEqual({ memory: three, lost: [] });
 });
 
 describe("machines are stopped", () => {

@@ -20,6 +20,16 @@ export interface Machine {
   goneSinceMs?: number | undefined;
   /** How often the command to stop it failed. */
   failures?: number | undefined;
+  /** What it was started for. */
+  needs?: Needs | undefined;
+}
+
+/** Needs that machines were started for which do not fit there: no more are for a while. */
+export interface Unmet {
+  needs: Needs;
+  sinceMs: number;
+  /** Starts in a row that did not help. */
+  failures: number;
 }
 
 /** All that an autoscaler keeps over its restarts. */
@@ -30,9 +40,10 @@ export interface Memory {
   lastStartMs: number;
   /** Starts in a row that came to nothing. */
   failedStarts: number;
+  unmet: Unmet[];
 }
 
-export const NOTHING: Memory = { machines: [], lastNumber: 0, lastStartMs: 0, failedStarts: 0 };
+export const NOTHING: Memory = { machines: [], lastNumber: 0, lastStartMs: 0, failedStarts: 0, unmet: [] };
 
 export interface AgentLook {
   record: AgentRecord;
@@ -54,10 +65,15 @@ export interface Look {
 
 export type Action =
   | { kind: "start"; names: string[]; needs: Needs; why: string }
-  | { kind: "drain" | "stop" | "came" | "lost" | "adopt" | "forget"; name: string; why: string };
+  | { kind: "came"; name: string; fits: boolean; why: string }
+  | { kind: "drain" | "stop" | "lost" | "adopt" | "forget"; name: string; why: string };
 
 /** The longest pause after starts that failed. */
 const LONGEST_BACKOFF_MS = 3_600_000;
+/** A need that nothing was started for as long is tried like a new one. */
+const FORGET_UNMET_MS = 24 * LONGEST_BACKOFF_MS;
+
+const backoffMs = ({ cooldown }: AutoscaleConfig, failures: number) => Math.min(LONGEST_BACKOFF_MS, cooldown * 2 ** failures);
 
 /** What is to be done. Pure; whoever does it changes the memory (`after`) and asks again at the next look. */
 export function plan(config: AutoscaleConfig, memory: Memory, look: Look): Action[] {
@@ -79,7 +95,7 @@ function moveOf(config: AutoscaleConfig, machine: Machine, look: Look): Action[]
   const isUp = agent?.isUp ?? false;
   switch (state) {
     case "starting":
-      if (isUp) return [{ kind: "came", name, why: "its agent is up" }];
+      if (agent && isUp) return [came(machine, agent.record)];
       return look.nowMs - sinceMs < config.start.timeout ? [] : [{ kind: "lost", name, why: "its agent never came" }];
     case "up":
       if (isUp || goneSinceMs === undefined || look.nowMs - goneSinceMs < config.start.timeout) return [];
@@ -96,12 +112,25 @@ function moveOf(config: AutoscaleConfig, machine: Machine, look: Look): Action[]
   }
 }
 
+function came({ name, needs }: Machine, record: AgentRecord): Action {
+  const isFit = needs === undefined || fits(needs, record);
+  return {
+    kind: "came",
+    name,
+    fits: isFit,
+    why: isFit ? "its agent is up" : "its agent is up, but what it was started for does not fit there",
+  };
+}
+
 /** Waiting tasks that no free slot would take, and no machine that is on its way. */
-function startOf(config: AutoscaleConfig, { machines, lastNumber, lastStartMs, failedStarts }: Memory, look: Look): Action | undefined {
-  const pauseMs = Math.min(LONGEST_BACKOFF_MS, config.cooldown * 2 ** failedStarts);
-  if (look.nowMs - lastStartMs < pauseMs) return undefined;
+function startOf(config: AutoscaleConfig, memory: Memory, look: Look): Action | undefined {
+  const { machines, lastNumber, lastStartMs, failedStarts, unmet } = memory;
+  if (look.nowMs - lastStartMs < backoffMs(config, failedStarts)) return undefined;
   const starting = machines.filter(({ state }) => state === "starting").length;
-  const unserved = unservedOf(config, look).slice(starting * config.slots);
+  const paused = unmet.filter(({ sinceMs, failures }) => look.nowMs - sinceMs < backoffMs(config, failures));
+  const unserved = unservedOf(config, look)
+    .filter((needs) => !paused.some((each) => isSame(each.needs, needs)))
+    .slice(starting * config.slots);
   const alive = machines.filter(({ state }) => state === "starting" || state === "up").length;
   const wanted = Math.max(Math.ceil(unserved.length / config.slots), config.min - alive);
   const count = Math.min(wanted, config.max - machines.length);
@@ -134,6 +163,8 @@ function idleOnes(config: AutoscaleConfig, { machines }: Memory, look: Look): Ac
   return idle.slice(0, Math.max(0, up.length - config.min)).map(({ name }) => ({ kind: "drain", name, why: "it has been idle for long" }));
 }
 
+const isSame = (a: Needs, b: Needs) => JSON.stringify(a) === JSON.stringify(b);
+
 function fits(needs: Needs, record: AgentRecord): boolean {
   return (
     misfitsOf(needs, { ...record, labels: offeredLabels(record.labels, record.secrets), container: record.engine !== undefined }).length ===
@@ -147,7 +178,8 @@ export function after(memory: Memory, action: Action, nowMs: number): Memory {
     memory.machines.map((machine) => (machine.name === name ? { ...machine, state, sinceMs: nowMs, goneSinceMs: undefined } : machine));
   switch (action.kind) {
     case "start": {
-      const started = action.names.map((name): Machine => ({ name, state: "starting", sinceMs: nowMs }));
+      const { needs } = action;
+      const started = action.names.map((name): Machine => ({ name, state: "starting", sinceMs: nowMs, needs }));
       const lastNumber = memory.lastNumber + action.names.length;
       return { ...memory, machines: [...memory.machines, ...started], lastNumber, lastStartMs: nowMs };
     }
@@ -157,7 +189,7 @@ export function after(memory: Memory, action: Action, nowMs: number): Memory {
       return { ...memory, machines: [...memory.machines, machine], lastNumber: Math.max(memory.lastNumber, number) };
     }
     case "came":
-      return { ...memory, machines: put(action.name, "up"), failedStarts: 0 };
+      return { ...memory, machines: put(action.name, "up"), failedStarts: 0, unmet: unmetAfter(memory, action, nowMs) };
     case "drain":
       return { ...memory, machines: put(action.name, "draining") };
     case "stop":
@@ -171,11 +203,34 @@ export function after(memory: Memory, action: Action, nowMs: number): Memory {
   }
 }
 
+/** Several that came at once count once. */
+function unmetAfter({ machines, unmet }: Memory, { name, fits: isFit }: Extract<Action, { kind: "came" }>, nowMs: number): Unmet[] {
+  const needs = machines.find((machine) => machine.name === name)?.needs;
+  if (needs === undefined) return unmet;
+  const before = unmet.find((each) => isSame(each.needs, needs));
+  const others = unmet.filter((each) => each !== before && nowMs - each.sinceMs < FORGET_UNMET_MS);
+  if (isFit) return others;
+  return [...others, before?.sinceMs === nowMs ? before : { needs, sinceMs: nowMs, failures: (before?.failures ?? 0) + 1 }];
+}
+
+/**
+ * The memory once the command to start some of them failed, and those that are to be stopped: it may have made something all the same.
+ * What has come works, whatever the command ended with.
+ */
+export function startFailed(memory: Memory, names: string[], look: Look): { memory: Memory; lost: string[] } {
+  const isStarting = (name: string) => memory.machines.some((machine) => machine.name === name && machine.state === "starting");
+  const lost = names.filter((name) => isStarting(name) && !isUpIn(look, name));
+  if (lost.length === 0) return { memory, lost };
+  const without = lost.reduce((rest, name) => after(rest, { kind: "lost", name, why: "" }, look.nowMs), memory);
+  return { memory: { ...without, failedStarts: memory.failedStarts + 1 }, lost };
+}
+
+const isUpIn = (look: Look, name: string) => look.agents.some(({ record, isUp }) => isUp && record.name === name);
+
 /** Notes since when agents are not there that should be. */
 export function noticed(memory: Memory, look: Look): Memory {
-  const isUp = (name: string) => look.agents.some(({ record, isUp: up }) => up && record.name === name);
   const machines = memory.machines.map((machine) => {
-    const goneSinceMs = machine.state !== "up" || isUp(machine.name) ? undefined : (machine.goneSinceMs ?? look.nowMs);
+    const goneSinceMs = machine.state !== "up" || isUpIn(look, machine.name) ? undefined : (machine.goneSinceMs ?? look.nowMs);
     return goneSinceMs === machine.goneSinceMs ? machine : { ...machine, goneSinceMs };
   });
   return machines.every((machine, index) => machine === memory.machines[index]) ? memory : { ...memory, machines };

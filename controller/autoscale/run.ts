@@ -2,12 +2,12 @@ import type { Navvy } from "../../broker/index.js";
 import { NavvyError } from "../../protocol/index.js";
 import { task as ownTask } from "../../task/index.js";
 import { stopping, waiting } from "../ending.js";
-import { patiently } from "../patience.js";
+import { isAway, patiently } from "../patience.js";
 import type { Task } from "../task.js";
 import type { AutoscaleConfig } from "./definition.js";
 import { FleetWatch } from "./fleet-look.js";
 import { KeptMemory } from "./memory.js";
-import { type Action, after, type Look, type Memory, NOTHING, noticed, plan } from "./plan.js";
+import { type Action, after, type Look, type Memory, NOTHING, noticed, plan, startFailed } from "./plan.js";
 
 /** What is run for a machine: a line for the shell, or words. Resolves with its exit code, also when it was given up for its time. */
 export type RunCommand = (command: string | string[], options: { env: Record<string, string>; timeoutMs: number }) => Promise<number>;
@@ -62,7 +62,7 @@ class Autoscaler {
       await pause(this.#parts.config.every);
       if (stopping.aborted) throw new NavvyError("aborted", "the autoscaler was asked to end", { why: "machines stay as they are" });
       if (this.#failure !== undefined) throw this.#failure;
-      const look = await this.#watch.look();
+      const look = await this.#lasting(() => this.#watch.look());
       await this.#keep(noticed(this.#memory, look));
       for (const action of plan(this.#parts.config, this.#memory, look)) await this.#take(action, look);
       this.#report(look);
@@ -73,7 +73,8 @@ class Autoscaler {
   async #take(action: Action, look: Look): Promise<void> {
     const { config, say } = this.#parts;
     const names = action.kind === "start" ? action.names : [action.name];
-    if (names.some((name) => this.#busy.has(name))) return;
+    // One that has come is at work, also while the command that starts others beside it goes on.
+    if (action.kind !== "came" && names.some((name) => this.#busy.has(name))) return;
     const line = `${action.kind} ${names.join(" ")}: ${action.why}`;
     const isDone = action.kind === "came" || action.kind === "adopt" || action.kind === "forget";
     if (config.dryRun && !isDone) {
@@ -94,16 +95,16 @@ class Autoscaler {
     this.#then(this.#command(config.start, names, env), async (code) => {
       if (code === 0) return;
       me.log.note("error", `the command to start ${names.join(" ")} ended with ${code}`);
-      // It may have made something all the same.
-      const lost = names.reduce((memory, name) => after(memory, { kind: "lost", name, why: "" }, Date.now()), this.#memory);
-      await this.#keep({ ...lost, failedStarts: this.#memory.failedStarts + 1 });
-      for (const name of names) this.#stop(name);
+      const look = await this.#lasting(() => this.#watch.look());
+      const { memory, lost } = startFailed(this.#memory, names, look);
+      await this.#keep(memory);
+      for (const name of lost) this.#stop(name);
     });
   }
 
   async #drain(name: string): Promise<void> {
     const { navvy, config } = this.#parts;
-    await patiently(() => navvy.fleet.ask(name, "drain", { reason: `${config.name}: idle`, timeoutMs: 5_000 }));
+    await this.#lasting(() => patiently(() => navvy.fleet.ask(name, "drain", { reason: `${config.name}: idle`, timeoutMs: 5_000 })));
   }
 
   #stop(name: string): void {
@@ -146,8 +147,21 @@ class Autoscaler {
   #keep(memory: Memory): Promise<void> {
     if (memory === this.#memory) return Promise.resolve();
     this.#memory = memory;
-    this.#saving = this.#saving.then(() => this.#kept.save(this.#memory));
+    const save = () => this.#lasting(() => this.#kept.save(this.#memory));
+    this.#saving = this.#saving.then(save, save);
     return this.#saving;
+  }
+
+  /** Asks for as long as the server is away, or until the process is asked to end: machines cost money, and somebody has to end them. */
+  async #lasting<T>(ask: () => Promise<T>): Promise<T> {
+    for (;;) {
+      try {
+        return await ask();
+      } catch (error) {
+        if (!isAway(error) || stopping.aborted) throw error;
+        this.#parts.say(`nats-server does not answer, so machines stay as they are until it does: ${(error as Error).message}`);
+      }
+    }
   }
 
   #report({ waiting: tasks, nowMs }: Look): void {

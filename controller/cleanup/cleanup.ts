@@ -22,8 +22,9 @@ export interface CleanupLine {
  */
 export async function cleanUp(navvy: Navvy, options: CleanupOptions): Promise<CleanupLine[]> {
   const all = (await Promise.all([false, true].map((archived) => patiently(() => navvy.tasks.list({ archived }))))).flat();
+  const templates = await patiently(() => navvy.storage.templates());
   const lines: CleanupLine[] = [];
-  for (const { task, kept } of selectOld(all, options, Date.now())) {
+  for (const { task, kept } of selectOld(all, options, { nowMs: Date.now(), templates })) {
     if (task.id === ownTask.id) continue;
     lines.push(kept === undefined ? await takeAway(navvy, task, options) : { task, done: "kept", why: kept });
   }

@@ -16,21 +16,34 @@ function task(
   const inputs = inputFrom === undefined ? {} : { data: { sha256: "a", sizeBytes: 1, from: { task: inputFrom, artifact: "data" } } };
   const at = new Date(NOW - days * DAY).toISOString();
   const reported = { outputs: {}, metrics: {}, artifacts: [], notes: [], metricsOmitted: 0 };
-  const record = { id, name: id, project: "p", status, tags: [], archived: false, changedAt: at, spec: { inputs }, reported, ...rest };
+  const record = {
+    id,
+    name: id,
+    project: "p",
+    status,
+    tags: [],
+    archived: false,
+    changedAt: at,
+    spec: { inputs, parameters: {} },
+    reported,
+    ...rest,
+  };
   return {
     ...record,
     ...(status === "queued" || status === "running" || status === "draft" ? {} : { endedAt: at }),
   } as unknown as TaskRecord;
 }
 
+const FACTS = { nowMs: NOW, templates: new Map([["cloned", "template of schedule nightly"]]) };
+
 const idsOf = (all: TaskRecord[], choice: Partial<CleanupChoice> = {}) =>
-  selectOld(all, { ...CHOICE, ...choice }, NOW)
+  selectOld(all, { ...CHOICE, ...choice }, FACTS)
     .filter(({ kept }) => kept === undefined)
     .map(({ task: { id } }) => id);
 
 const keptOf = (all: TaskRecord[], choice: Partial<CleanupChoice> = {}) =>
   Object.fromEntries(
-    selectOld(all, { ...CHOICE, ...choice }, NOW).flatMap(({ task: { id }, kept }) => (kept === undefined ? [] : [[id, kept]])),
+    selectOld(all, { ...CHOICE, ...choice }, FACTS).flatMap(({ task: { id }, kept }) => (kept === undefined ? [] : [[id, kept]])),
   );
 
 describe("what is old enough goes, the oldest first", () => {
@@ -94,4 +107,20 @@ test("controllers of what is under way stay, and the children of those that are,
     child: "its controller grand is running",
     "old-parent": "its child orphan is running",
   });
+});
+
+test("what a schedule, a trigger or a sweep that is not over clones stays; the template of one that is over goes", () => {
+  const sweep = (template: string) =>
+    ({ parameters: { Sweep: { definition: { template } } }, inputs: {} }) as unknown as TaskRecord["spec"];
+  const output = { outputs: { sweep: { template: "base-3" } }, metrics: {}, artifacts: [], notes: [], metricsOmitted: 0 };
+  const all = [
+    task("cloned", "completed"),
+    ...["base-1", "base-2", "base-3", "base-4"].map((id) => task(id, "completed")),
+    task("sweep-1", "running", { spec: sweep("base-1") }),
+    task("sweep-2", "queued", { spec: sweep("base-2") }),
+    task("sweep-3", "running", { reported: output as never }),
+    task("sweep-4", "completed", { days: 5, spec: sweep("base-4") }),
+  ];
+  expect(idsOf(all)).toEqual(["base-4"]);
+  expect(keptOf(all)).toMatchObject({ cloned: "template of schedule nightly", "base-1": "template of running sweep weep-1" });
 });

@@ -1,4 +1,5 @@
 import { isEnded, type TaskRecord } from "../../protocol/index.js";
+import { sweepTemplateOf } from "../sweep/index.js";
 
 /** Which tasks a clean-up is about. */
 export interface CleanupChoice {
@@ -22,12 +23,19 @@ export interface Candidate {
 /** What retention never takes stays here too. */
 const KEEP_TAG = "keep";
 
+/** What a choice is made by, beside the records. */
+export interface CleanupFacts {
+  nowMs: number;
+  /** Tasks that schedules and triggers clone, with what. */
+  templates: ReadonlyMap<string, string>;
+}
+
 /**
  * What is old enough, oldest first, and what of it stays because something still needs it. Pure.
  * @param all every record, archived ones too: what they refer to counts
  */
-export function selectOld(all: TaskRecord[], choice: CleanupChoice, nowMs: number): Candidate[] {
-  const needed = neededBy(all);
+export function selectOld(all: TaskRecord[], choice: CleanupChoice, { nowMs, templates }: CleanupFacts): Candidate[] {
+  const needed = new Map([...neededBy(all), ...templates]);
   const endedMs = ({ endedAt, changedAt }: TaskRecord) => Date.parse(endedAt ?? changedAt);
   return all
     .filter((task) => isMeant(task, choice) && nowMs - endedMs(task) > choice.olderMs)
@@ -50,7 +58,8 @@ function whyKept({ id, tags, reported }: TaskRecord, { keepTagged = [] }: Cleanu
 
 /**
  * Tasks that something needs: what a task takes as an input while it is not over or is published, the controllers above what is
- * under way, and the children of a controller that is, which finds them by their records when it runs again.
+ * under way, and the children of a controller that is, which finds them by their records when it runs again; what a sweep that is not
+ * over clones.
  */
 function neededBy(all: TaskRecord[]): Map<string, string> {
   const byId = new Map(all.map((task) => [task.id, task]));
@@ -61,6 +70,7 @@ function neededBy(all: TaskRecord[]): Map<string, string> {
     const short = task.id.slice(-6);
     if (isAlive(task) || task.status === "draft" || task.status === "published")
       for (const { from } of Object.values(task.spec.inputs)) need(from?.task, `${task.status} task ${short} takes an input from it`);
+    if (isAlive(task) || task.status === "draft") need(sweepTemplateOf(task), `template of ${task.status} sweep ${short}`);
     const above = [...ancestors(task, byId)];
     if (isAlive(task)) for (const parent of above) need(parent.id, `its child ${short} is ${task.status}`);
     const open = above.find(isAlive);

@@ -71,6 +71,8 @@ class SweepRun {
   }
 
   async run(): Promise<SweepResult> {
+    // Whoever leads ends the trials too, where this process can not: killed before it came to it, or never started again.
+    if (ownTask.isInside) ownTask.childrenOnAbort(this.#config.onAbort);
     const template = await Task.get(this.#config.template);
     const queue = this.#config.queue ?? template.record.queue ?? "default";
     this.#startedAtMs = await this.#started();

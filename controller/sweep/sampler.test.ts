@@ -3,7 +3,7 @@ import type { ParameterValue } from "../../protocol/index.js";
 import { Parzen } from "./parzen.js";
 import { Random } from "./random.js";
 import { Grid, RandomSearch, type Sampler, type Told } from "./sampler.js";
-import { type Assignment, type Dimension, nameOf } from "./space.js";
+import { type Assignment, combinations, type Dimension, nameOf } from "./space.js";
 import { parseSpace } from "./space-definition.js";
 import { parted, Tpe } from "./tpe.js";
 
@@ -67,6 +67,15 @@ const MIXED = {
   "Opt/momentum": { min: 0, max: 0.9, step: 0.3, when: { "Opt/name": "sgd" } },
   "Net/layers": { min: 1, max: 3, integer: true },
 };
+
+test("of a space with more combinations than there is room for only the first are made, however long its ranges are", () => {
+  const long = spaceOf({ "F/n": { min: 0, max: 2 ** 40, integer: true }, "F/x": { min: 0, max: 1, step: 1e-300 } });
+  expect(combinations(long, 3)).toEqual([0, 1, 2].map((count) => ({ "F/n": 0, "F/x": count * 1e-300 })));
+  expect(combinations(spaceOf({ "F/n": { min: 0, max: 1e6, integer: true } }), 200_000)).toHaveLength(200_000);
+  const random = new RandomSearch(long, 1);
+  expect(random.size).toBeUndefined();
+  expect(Object.keys(random.propose(1, []) ?? {})).toEqual(["F/n", "F/x"]);
+});
 
 test("a grid is every combination once, in order; a parameter that does not apply is not there", () => {
   const grid = new Grid(spaceOf(MIXED));

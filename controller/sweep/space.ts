@@ -81,28 +81,30 @@ export function drawOne(dimension: Dimension, random: Random): ParameterValue {
   return fromScale(dimension, random.between(low, high));
 }
 
-/** Every value of a dimension in order; undefined where there is no end of them. */
-export function valuesOf(dimension: Dimension): ParameterValue[] | undefined {
-  if (dimension.kind === "choice") return dimension.values;
-  if (dimension.step === undefined) return undefined;
-  return Array.from({ length: stepsOf(dimension) + 1 }, (_, count) => atStep(dimension, count));
+const hasEnd = (dimension: Dimension) => dimension.kind === "choice" || dimension.step !== undefined;
+
+/** The first values of a dimension that has an end, in order: `0` to `2 ** 40` by one has more than there is room for. */
+function valuesOf(dimension: Dimension, limit: number): ParameterValue[] {
+  if (dimension.kind === "choice") return dimension.values.slice(0, limit);
+  return Array.from({ length: Math.min(limit, stepsOf(dimension) + 1) }, (_, count) => atStep(dimension, count));
 }
 
 /** Every combination, the last dimension changing first; at most `limit` of them. None where there is no end of them. */
 export function combinations(space: Space, limit: number): Assignment[] {
-  if (space.some((dimension) => valuesOf(dimension) === undefined)) return [];
+  if (!space.every(hasEnd)) return [];
   let all: Assignment[] = [{}];
   for (const dimension of space) all = withValues(all, dimension, limit);
-  return all.slice(0, limit);
+  return all;
 }
 
+/** The first of them come of the first: no dimension takes a combination away. */
 function withValues(all: Assignment[], dimension: Dimension, limit: number): Assignment[] {
-  const values = valuesOf(dimension) ?? [];
+  const values = valuesOf(dimension, limit);
   const next: Assignment[] = [];
   for (const chosen of all) {
-    if (next.length > limit) break;
-    if (applies(dimension, chosen)) next.push(...values.map((value) => ({ ...chosen, [dimension.path]: value })));
-    else next.push(chosen);
+    if (!applies(dimension, chosen)) next.push(chosen);
+    else for (const value of values.slice(0, limit - next.length)) next.push({ ...chosen, [dimension.path]: value });
+    if (next.length >= limit) break;
   }
   return next;
 }

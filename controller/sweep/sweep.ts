@@ -1,6 +1,7 @@
 import type { Navvy } from "../../broker/index.js";
 import { closest, NavvyError, type TaskRecord } from "../../protocol/index.js";
 import { connection } from "../connection.js";
+import { isObject } from "../definition/yaml.js";
 import { Task } from "../task.js";
 import { configOf, definitionValue, type SweepConfig, type SweepOptions } from "./definition.js";
 import { runSweep, type SweepResult } from "./run.js";
@@ -72,13 +73,15 @@ export class Sweep {
    */
   async run(options: SweepRunOptions = {}): Promise<SweepResult> {
     const { template } = await this.check();
+    const definition = definitionValue({ ...this.#options, template: template.id });
     const me = await Task.init({
       name: this.config.name,
       project: this.#project(template),
       type: SWEEP_TYPE,
-      parameters: { [DEFINITION]: definitionValue({ ...this.#options, template: template.id }) },
+      parameters: { [DEFINITION]: definition },
+      onAbort: this.config.onAbort,
     });
-    if (me.getParameter(DEFINITION) === undefined) me.log.output("sweep", definitionValue(this.#options));
+    if (me.getParameter(DEFINITION) === undefined) me.log.output("sweep", definition);
     return runSweep({ navvy: await connection(), me, config: { ...this.config, template: template.id }, ...options });
   }
 
@@ -108,6 +111,13 @@ export async function readSweep(navvy: Navvy, task: TaskRecord): Promise<SweepVi
   const config = configOfRecord(task);
   const trials = [...(await findTrials(navvy, task.id))].map(([number, record]) => viewOf(record, number, config));
   return { task, config, trials };
+}
+
+/** The id of the task that the sweep of a record clones; undefined: it is no sweep, or names its template otherwise. */
+export function sweepTemplateOf(task: TaskRecord): string | undefined {
+  const definition = definitionOf(task);
+  const template = isObject(definition) ? definition["template"] : undefined;
+  return typeof template === "string" ? template : undefined;
 }
 
 export const isSweep = (task: TaskRecord) => definitionOf(task) !== undefined;

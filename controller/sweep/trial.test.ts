@@ -38,6 +38,17 @@ test("a trial is what its record says, and one that reported nothing of use has 
   expect(view("aborted", 0.1, { abort: { reason: "by hand" } }).state).toBe("aborted");
 });
 
+test("what the template has for a parameter that did not apply is none of a trial's", () => {
+  const opt = { kind: "choice" as const, path: "Opt/name", values: ["adam", "sgd"], when: [] };
+  const momentum = { kind: "choice" as const, path: "Opt/momentum", values: [0, 0.9], when: [{ path: "Opt/name", values: ["sgd"] }] };
+  const given = (name: string) =>
+    viewOf(record("completed", 0.9, { spec: { parameters: { Opt: { name, momentum: 0.9 } } } }), 1, {
+      objective: OBJECTIVE,
+      space: [opt, momentum],
+    }).parameters;
+  expect([given("adam"), given("sgd")]).toEqual([{ "Opt/name": "adam" }, { "Opt/name": "sgd", "Opt/momentum": 0.9 }]);
+});
+
 test("a sampler is told of stopped trials by what they had reached, of failed ones that they did", () => {
   const told = (state: TrialView["state"], value?: number) =>
     toldOf({ number: 1, task: "t", state, parameters: {}, value, step: 4 }, OBJECTIVE);

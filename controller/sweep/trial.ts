@@ -1,7 +1,7 @@
-import { describeOutcome, type ParameterValue, type TaskRecord } from "../../protocol/index.js";
+import { describeOutcome, type TaskRecord } from "../../protocol/index.js";
 import type { Objective, SweepConfig } from "./definition.js";
 import type { Told } from "./sampler.js";
-import type { Assignment } from "./space.js";
+import { type Assignment, applies } from "./space.js";
 
 /** How a trial stands. `stopped`: by early stop, or because the sweep was over. `aborted`: by a person. */
 export type TrialState = "draft" | "queued" | "running" | "completed" | "failed" | "stopped" | "aborted";
@@ -55,13 +55,16 @@ function objectiveOf({ reported }: TaskRecord, { metric, of }: Objective): { val
   return figures && { value: figures[of], step: figures[`${of}Step`] };
 }
 
+/** What it was given. One that did not apply was given none, though the template may have a value of its own there. */
 function parametersOf({ spec }: TaskRecord, { space }: Pick<SweepConfig, "space">): Assignment {
-  const found: [string, ParameterValue][] = space.flatMap(({ path }) => {
+  const found: Assignment = {};
+  for (const dimension of space) {
+    const { path } = dimension;
     const slash = path.indexOf("/");
     const value = spec.parameters[path.slice(0, slash)]?.[path.slice(slash + 1)];
-    return value === undefined ? [] : [[path, value]];
-  });
-  return Object.fromEntries(found);
+    if (value !== undefined && applies(dimension, found)) found[path] = value;
+  }
+  return found;
 }
 
 export const isOpen = ({ state }: TrialView) => state === "draft" || state === "queued" || state === "running";

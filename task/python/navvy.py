@@ -374,7 +374,7 @@ def wait_all(tasks, timeout=None, park_after=None):
 
 
 def wait_any(tasks, timeout=None, park_after=None):
-    """Waits until one of the tasks has ended, and gives that one."""
+    """Waits until one of the tasks has ended, and gives that one. Of more than 500 tasks it waits here, whatever `park_after` says."""
     return _wait("any", tasks, timeout, park_after)
 
 
@@ -404,6 +404,10 @@ def abort_children_on_abort():
     _send("children", onAbort="abort")
 
 
+_AT_ONCE = 100  # as many one request may name
+_PARKED_ON = 500  # and as many a wish to park
+
+
 def _wait(what, tasks, timeout, park_after):
     tasks = {task.id: task for task in tasks}
     if not tasks:
@@ -412,12 +416,19 @@ def _wait(what, tasks, timeout, park_after):
         return None
     left = dict(tasks)
     begun = time.monotonic()
+    turn = 0
     while True:
-        seconds = 30.0
+        # All of them end after the first of them have; one of more than a wish to park may name is waited for here.
+        if what == "any" and len(left) > _PARKED_ON:
+            park_after = None
+        # Of many, any may be the one: each hundred is asked about in turn, the first time without waiting.
+        parts = -(-len(left) // _AT_ONCE) if what == "any" else 1
+        first = turn % parts * _AT_ONCE
+        seconds = 0.0 if turn < parts - 1 else max(1.0, 30.0 / parts)
         for limit in (timeout, park_after):
             if limit is not None:
                 seconds = min(seconds, max(0.0, limit - (time.monotonic() - begun)))
-        answer = _ask("POST", "/v1/wait", {"tasks": list(left)[:100], "for": what, "seconds": seconds}, True)
+        answer = _ask("POST", "/v1/wait", {"tasks": list(left)[first : first + _AT_ONCE], "for": what, "seconds": seconds}, True)
         for record in answer["ended"]:
             task = left.pop(record["id"])
             task.record = record
@@ -425,11 +436,14 @@ def _wait(what, tasks, timeout, park_after):
                 return task
         if not left:
             return None
+        turn += 1
+        if turn < parts:
+            continue
         waited = time.monotonic() - begun
         if timeout is not None and waited >= timeout:
             raise TimeoutError("%d of %d tasks had not ended after %s s; they go on" % (len(left), len(tasks), timeout))
         if park_after is not None and waited >= park_after and not answer["ended"]:
-            park(on=left, all=what == "all")
+            park(on=list(left)[:_PARKED_ON], all=what == "all")
 
 
 _PATIENCE_S = 120

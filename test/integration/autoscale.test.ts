@@ -3,6 +3,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { execa } from "execa";
 import { expect, test } from "vitest";
+import { autoscaleConfigOf } from "../../controller/autoscale/definition.js";
+import { FleetWatch } from "../../controller/autoscale/fleet-look.js";
 import { type AgentProcess, client, spawnAgent } from "../support/agent.js";
 import { eventually } from "../support/eventually.js";
 import { tempFolder } from "../support/folder.js";
@@ -125,4 +127,25 @@ test("a dry run says what it would do, once, and does nothing", async () => {
   expect((await c.ended(scaler)).status).toBe("aborted");
   expect((await c.logOf(scaler)).match(/would/g)).toHaveLength(1);
   await expect(readFile(calls)).rejects.toMatchObject({ code: "ENOENT" });
+});
+
+test("neither a parked task nor a queue that is paused asks for machines", async () => {
+  await using nats = await startNats();
+  await using c = await client(nats);
+  const written = { queue: "gpu", agents: "cloud-", max: 1, waiting: "1ms", start: { command: "up" }, stop: { command: "down" } };
+  const watch = await FleetWatch.open(c.navvy, autoscaleConfigOf(written));
+  try {
+    const task = await c.submit(["true"], { queue: "gpu" });
+    const waiting = async () => (await watch.look()).waiting.length;
+    await eventually("it waits", async () => (await waiting()) === 1);
+    await c.navvy.queues.pause("gpu", "holidays");
+    expect(await waiting()).toBe(0);
+    await c.navvy.queues.resume("gpu");
+    expect(await waiting()).toBe(1);
+    const parked = { on: [], all: false, keys: true, tidies: false, at: new Date().toISOString() };
+    await c.navvy.tasks.bucket.modify(task, (record) => ({ ...record, parked }));
+    await eventually("it is parked", async () => (await waiting()) === 0);
+  } finally {
+    watch.close();
+  }
 });

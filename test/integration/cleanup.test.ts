@@ -20,11 +20,12 @@ test("old tasks are archived or deleted, by hand and as a task; what is needed s
   await using nats = await startNats();
   await using c = await client(nats);
   await using _agent = await spawnAgent(nats);
-  const [done, failed, young, published] = await Promise.all([
+  const [done, failed, young, published, cloned] = await Promise.all([
     old(c, "done"),
     old(c, "failed", { command: ["sh", "-c", "echo words; exit 3"] }),
     old(c, "young", { days: 3 }),
     old(c, "published"),
+    old(c, "cloned"),
   ]);
   await c.navvy.tasks.publish(published);
   await c.navvy.tasks.create({
@@ -32,13 +33,17 @@ test("old tasks are archived or deleted, by hand and as a task; what is needed s
     spec: { command: ["true"], inputs: { data: { sha256: "0".repeat(64), sizeBytes: 1, from: { task: done, artifact: "data" } } } },
   });
 
+  const on = { kind: "tag" as const, tag: "again" };
+  await c.navvy.triggers.create({ name: "again", on, template: cloned, launch: { queue: "default" } });
+
   const dry = await navvy(nats, "cleanup", "run", "--dry-run");
   expect([dry.exitCode, dry.stdout, dry.stderr]).toEqual([
     0,
     expect.stringMatching(new RegExp(`${failed.slice(-6)} +failed +default +✖ failed +40d +would be archived`)),
-    "would be archived: 1 task; 1 stay",
+    "would be archived: 1 task; 2 stay",
   ]);
   expect(dry.stdout).toMatch(/done .*kept +draft task \w+ takes an input from it/);
+  expect(dry.stdout).toMatch(/cloned .*kept +template of trigger again/);
   expect((await c.record(failed)).archived).toBe(false);
 
   const archiving = await c.submit(["navvy", "cleanup", "run", "--status", "failed,aborted"], { name: "nightly", queue: "services" });
@@ -49,11 +54,12 @@ test("old tasks are archived or deleted, by hand and as a task; what is needed s
   expect(deleted.schema).toBe("navvy.cleaned-tasks/1");
   expect(Object.fromEntries(deleted["items"].map((line: { id: string; done: string }) => [line.id, line.done]))).toEqual({
     [done]: "kept",
+    [cloned]: "kept",
     [failed]: "deleted",
     [young]: "deleted",
   });
   await expect(c.record(failed)).rejects.toMatchObject({ code: "not_found" });
-  expect((await c.list({})).map(({ name }) => name).sort()).toEqual(["done", "nightly", "published", "template"]);
+  expect((await c.list({})).map(({ name }) => name).sort()).toEqual(["cloned", "done", "nightly", "published", "template"]);
 
   const wrong = await navvy(nats, "cleanup", "run", "--status", "published");
   expect([wrong.exitCode, wrong.stderr]).toEqual([2, expect.stringContaining("completed, failed, aborted are known")]);

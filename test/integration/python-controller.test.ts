@@ -79,6 +79,17 @@ navvy.output("first", [first, gate.status, navvy.attempt])`);
   expect(children.map(({ attempt, status }) => [attempt, status])).toEqual(Array(3).fill([1, "completed"]));
 }, 90_000);
 
+test("a Python controller waits for one of more tasks than a request may name, or a wish to park", async () => {
+  const controller = await sent(`
+drafts = [navvy.Task.create("draft %d" % n, ["true"]) for n in range(501)]
+done = navvy.Task.create("done", ["true"], queue="default")
+many = drafts + [done]
+navvy.output("any", navvy.wait_any(many, timeout=60, park_after=0.1).name)
+navvy.output("attempt", navvy.attempt)`);
+  await controller.wait({ timeoutMs: 100_000 });
+  expect([controller.outputs, await textOf(controller)]).toEqual([{ any: "done", attempt: 1 }, ""]);
+}, 120_000);
+
 test("what can not be done is said with its cause; who is no controller may not drive others", async () => {
   const tries = `
 def failure(act):

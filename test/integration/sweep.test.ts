@@ -86,7 +86,7 @@ describe("a sweep on the services queue", () => {
       { timeoutMs: 20_000 },
     );
     expect((await navvy(it.nats, "sweep", "abort", endless)).stdout).toContain("its trials end with it");
-    expect((await it.c.ended(endless)).status).toBe("aborted");
+    expect(await it.c.ended(endless)).toMatchObject({ status: "aborted", childrenOnAbort: "abort" });
     for (const trial of await trialsOf(it.c, endless)) expect((await it.c.ended(trial.id)).status).toBe("aborted");
   });
 });

@@ -92,6 +92,8 @@ test("what happened while nobody led fires once, over a restart of nats-server, 
   await using c = await client(nats);
   const old = await byHand(c);
   await old.end({ reported: { metrics: { loss: figures(0.1) } } });
+  await c.navvy.tasks.publish(old.id);
+  const out = await trigger(c, "out", { on: { kind: "status", statuses: ["published"] } });
   const done = await trigger(c, "done", { on: { kind: "status", statuses: ["completed", "failed"] } });
   const low = await trigger(c, "low", { on: { kind: "metric", where: "loss < 0.2" } });
   const meanwhile = await byHand(c, { name: "meanwhile" });
@@ -107,9 +109,10 @@ test("what happened while nobody led fires once, over a restart of nats-server, 
   first.close();
   const next = await leader(c);
   await c.navvy.tasks.tag(old.id, { add: ["seen"] });
-  await c.navvy.tasks.archive(meanwhile.id);
+  for (const { id } of [old, meanwhile]) await c.navvy.tasks.archive(id);
   await settled(c, await marker(c));
   next.close();
+  expect(await out.made()).toEqual([]);
   expect((await done.made()).map(({ firedBy }) => firedBy?.task ?? "").sort()).toEqual([meanwhile.id, failed.id].sort());
   expect(await low.made()).toHaveLength(1);
 });
@@ -137,6 +140,29 @@ test("a firing that a leader left as a draft is queued, and one whose task was d
   await settled(c, await marker(c));
   wires.close();
   expect((await done.made()).map(({ id }) => id)).toEqual([drafts[0]?.id]);
+});
+
+test("a task of a firing that was deleted is not made again once no trace of it is left", { timeout: 60_000 }, async () => {
+  await using nats = await startNats();
+  await using c = await client(nats);
+  const done = await trigger(c, "done", { on: { kind: "status", statuses: ["completed"] } });
+  const first = await leader(c);
+  const task = await byHand(c);
+  await task.end();
+  const [made] = await eventually("it fires", async () => (await done.made()).length > 0 && done.made());
+  first.close();
+  const { bucket } = c.navvy.tasks;
+  await c.navvy.tasks.abort(made?.id ?? "");
+  await c.navvy.tasks.delete(made?.id ?? "");
+  await c.navvy.bus.jsm.streams.purge(`KV_${bucket.name}`, { filter: `$KV.${bucket.name}.${made?.id}` });
+  // As if a day had passed.
+  const { trigger: of, state } = await c.navvy.triggers.get("done");
+  await c.navvy.triggers.noteSeen(of, { seenTo: state.seenTo, seenAt: new Date(Date.now() + 86_400_000).toISOString() });
+  await c.navvy.tasks.archive(task.id);
+  const next = await leader(c);
+  await settled(c, await marker(c));
+  next.close();
+  expect(await done.made()).toEqual([]);
 });
 
 test("a trigger does not fire on what comes of its own firings, unless it is to", { timeout: 60_000 }, async () => {

@@ -1,4 +1,4 @@
-import { isNavvyError, type TaskRecord } from "../../../protocol/index.js";
+import { isEnded, isNavvyError, type TaskRecord } from "../../../protocol/index.js";
 import type { Act, ApiAttempt } from "../call.js";
 import { bodyOf, WaitBody } from "./bodies.js";
 import { plain } from "./plain.js";
@@ -11,9 +11,10 @@ export const postWait: Act = async (call) => {
   const records = await Promise.all(tasks.map((task) => attempt.navvy.tasks.get(task)));
   const over = new AbortController();
   const ended = new Map<string, TaskRecord>();
-  const waits = records.map(async ({ id }) => {
-    const record = await untilEnded(attempt, id, { signal: AbortSignal.any([over.signal, call.signal]), timeoutMs: seconds * 1000 });
-    if (record) ended.set(id, record);
+  const options = { signal: AbortSignal.any([over.signal, call.signal]), timeoutMs: seconds * 1000 };
+  const waits = records.map(async (known) => {
+    const record = isEnded(known.status) ? known : await untilEnded(attempt, known.id, options);
+    if (record) ended.set(known.id, record);
     return record;
   });
   try {
