@@ -47,8 +47,8 @@ const LINT = [
 
 const IMPORTS = [
   ["direction", "broker/up.ts", 'import "../agent/index.js";\n'],
-  ["direction", "agent/sideways.ts", 'import { x } from "../controller/index.js";\nexport { x };\n'],
-  ["direction", "controller/sideways.ts", 'export * from "../agent/index.js";\n'],
+  ["direction", "agent/up.ts", 'import { x } from "../controller/index.js";\nexport { x };\n'],
+  ["direction", "controller/up.ts", 'export * from "../cli/index.js";\n'],
   ["direction", "agent/into-test.ts", 'import "../test/support/nats.js";\n'],
   ["direction", "task/relative.ts", 'import "../protocol/index.js";\n'],
   ["index-only", "agent/deep.ts", 'import {\n  x,\n} from "../broker/bus.js";\nexport { x };\n'],
