@@ -165,6 +165,7 @@ export class MemberRun {
   /** Waits for a task's end, and ends it where the graph says so. */
   async #follow(sent: TaskRecord, signal: AbortSignal): Promise<{ record: TaskRecord; wanted: Verdict | undefined }> {
     const { navvy, children, activity } = this.#context;
+    const { id } = sent; // the record itself is not to be held as long as it runs: there may be thousands
     const { step } = this.#run;
     // While it is to be looked at, or to be ended at a time, this process is needed.
     // Figures of a pipeline are copied up at its end: it may need this very slot.
@@ -176,7 +177,7 @@ export class MemberRun {
     const end = (verdict: Verdict) => {
       if (wanted) return;
       wanted = verdict;
-      void patiently(() => navvy.tasks.abort(sent.id, { reason: verdict.reason })).catch(() => undefined); // it has ended meanwhile
+      void patiently(() => navvy.tasks.abort(id, { reason: verdict.reason })).catch(() => undefined); // it has ended meanwhile
     };
     const limit = new WaitLimit(step.waitLimitMs, (reason) => end({ state: "failed", reason }));
     const onAbort = () => end({ state: "aborted", reason: reasonOf(signal) });
@@ -191,13 +192,13 @@ export class MemberRun {
     if (signal.aborted) onAbort();
     else signal.addEventListener("abort", onAbort, { once: true });
     try {
-      const record = await activity.quiet(() => children.ended(sent.id, onChange), { isParkable: isParkable && !signal.aborted });
+      const record = await activity.quiet(() => children.ended(id, onChange), { isParkable: isParkable && !signal.aborted });
       monitor.see(record);
       monitor.end(record);
       return { record, wanted };
     } finally {
       limit.close();
-      activity.see(sent.id);
+      activity.see(id);
       signal.removeEventListener("abort", onAbort);
     }
   }
