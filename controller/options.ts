@@ -70,6 +70,6 @@ export function headOf(options: Common, parent: string | undefined): CloneOverri
 }
 
 /** An option that is undefined was not given: it must not hide a default or a template's value. */
-function defined<T extends object>(options: T): Partial<T> {
+export function defined<T extends object>(options: T): Partial<T> {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Partial<T>;
 }

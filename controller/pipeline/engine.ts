@@ -79,7 +79,7 @@ export class Engine {
     setMaxListeners(0, stop.signal); // every step that runs listens
     const children = new Children(navvy, own.record.id);
     const { timeLimitMs } = graph.graph;
-    const until = timeLimitMs === undefined ? undefined : new Date(Date.parse(run.limitFrom ?? run.startedAt) + timeLimitMs).toISOString();
+    const until = timeLimitMs === undefined ? undefined : new Date(overAt(run, timeLimitMs)).toISOString();
     const context: Context = {
       navvy,
       own,
@@ -157,7 +157,7 @@ export class Engine {
   /** Counts from the first process of the run. */
   #timeLimit(limitMs: number | undefined): NodeJS.Timeout | undefined {
     if (limitMs === undefined) return undefined;
-    const leftMs = Math.max(0, Date.parse(this.#run.limitFrom ?? this.#run.startedAt) + limitMs - Date.now());
+    const leftMs = Math.max(0, overAt(this.#run, limitMs) - Date.now());
     return setTimeout(() => this.stop(`the pipeline took longer than ${limitMs / 1000} s`), Math.min(leftMs, 2 ** 31 - 1));
   }
 
@@ -190,6 +190,11 @@ export class Engine {
     const scope = await views.scope(new Set(referencesIn(plan.graph.outputs).flatMap(({ step }) => step ?? [])), {});
     return { state, failures, outputs: fill(plan.graph.outputs, scope) as Record<string, ParameterValue> };
   }
+}
+
+/** When a run's time is up, epoch milliseconds. */
+function overAt({ limitFrom, startedAt }: RunView, limitMs: number): number {
+  return Date.parse(limitFrom ?? startedAt) + limitMs;
 }
 
 /** Number and start of the run: settled once, by its first process. */

@@ -1,5 +1,6 @@
 import { NavvyError, type ParameterValue } from "../../protocol/index.js";
 import type { NewGraph } from "../graph/graph.js";
+import { defined } from "../options.js";
 import type { PipelineOptions, StepOptions, TaskStepOptions } from "./options.js";
 import { jsonOf } from "./program.js";
 
@@ -121,8 +122,4 @@ export function headOfGraph(options: PipelineOptions): Omit<NewGraph, "steps" | 
     NewGraph,
     "steps" | "type"
   >;
-}
-
-function defined<T extends object>(values: T): Partial<T> {
-  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as Partial<T>;
 }

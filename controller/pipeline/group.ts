@@ -1,13 +1,9 @@
 import type { Navvy } from "../../broker/index.js";
 import { isEnded, isNavvyError, NavvyError, type ParameterValue, type TaskRecord } from "../../protocol/index.js";
-import { task } from "../../task/index.js";
 import type { Graph } from "../graph/graph.js";
-import { park } from "../park.js";
 import { patiently } from "../patience.js";
 import type { Report } from "../report.js";
 import { untilEnded } from "../wait.js";
-
-const PARK_AFTER_MS = 500;
 
 /** A run's turn in its group. */
 export interface Turn {
@@ -26,7 +22,7 @@ export async function takeTurn(navvy: Navvy, own: { record: TaskRecord; report: 
   const { id } = own.record;
   const change = (to: (ids: string[]) => string[]) =>
     patiently(() => line.change(group, (value) => to(Array.isArray(value) ? value.map(String) : []) as ParameterValue));
-  const end = async () => void (await change((ids) => ids.filter((each) => each !== id)));
+  const end = () => leaveLine(navvy, group, id);
   await change((ids) => (ids.includes(id) ? ids : [...ids, id]));
   for (let isSaid = false; ; ) {
     const ids = (await patiently(() => line.get(group)))?.value as string[];
@@ -46,7 +42,9 @@ export async function takeTurn(navvy: Navvy, own: { record: TaskRecord; report: 
       await patiently(() => navvy.tasks.abort(before.id, { reason: `run ${id} takes its place` })).catch(() => undefined);
     if (!isSaid) own.report.note("info", `waits for its turn in group ${group}: task ${before.id} goes first`);
     isSaid = true;
-    await overOrParked(navvy, before.id);
+    await untilEnded(navvy, before.id, {}).catch((error: unknown) => {
+      if (!isNavvyError(error, "not_found")) throw error;
+    });
   }
 }
 
@@ -54,16 +52,6 @@ export async function takeTurn(navvy: Navvy, own: { record: TaskRecord; report: 
 export async function leaveLine(navvy: Navvy, group: string, id: string): Promise<void> {
   const line = navvy.journals.of("groups");
   await patiently(() => line.change(group, (value) => (Array.isArray(value) ? value.filter((each) => each !== id) : [])));
-}
-
-/** The one before may be parked itself, and need this very slot: whoever waits for long does so without one. */
-async function overOrParked(navvy: Navvy, id: string): Promise<void> {
-  try {
-    await untilEnded(navvy, id, task.canPark ? { timeoutMs: PARK_AFTER_MS } : {});
-  } catch (error) {
-    if (isNavvyError(error, "timeout") && task.canPark) await park({ on: [id] });
-    if (!isNavvyError(error, "not_found")) throw error;
-  }
 }
 
 async function firstAlive(navvy: Navvy, ids: string[]): Promise<TaskRecord | undefined> {

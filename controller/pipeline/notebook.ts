@@ -18,6 +18,9 @@ export const KEYS = {
   again: (step: string) => `again:${step}`,
 } as const;
 
+/** The step whose member a key names: `train[2]` is one of `train`. */
+export const stepOf = (member: string) => member.replace(/\[\d+\]$/, "");
+
 /** The journal of a run as it stood at the start, and what has come since. */
 export class Notebook {
   readonly #journal: Journal;
@@ -31,7 +34,7 @@ export class Notebook {
     this.#journal = journal;
     this.#known = known;
     this.#isResumed = known.has(KEYS.run);
-    for (const key of known.keys()) if (key.startsWith("step:")) this.#begunBefore.add(key.slice("step:".length).replace(/\[\d+\]$/, ""));
+    for (const key of known.keys()) if (key.startsWith("step:")) this.#begunBefore.add(stepOf(key.slice("step:".length)));
   }
 
   /** Whether an earlier process of this run has begun it. */

@@ -88,12 +88,10 @@ export class PipelineController {
   async start(options: { queue?: string; parameters?: Record<string, ParameterValue> } = {}): Promise<this> {
     await this.#function();
     if (task.isInside) return this.#run();
-    checkGraph(this.graph);
-    const navvy = await connection();
     const draft = await this.createDraft(options.parameters);
     const queue = options.queue ?? SERVICES_QUEUE;
     this.#remote = await draft.enqueue(queue);
-    await say(navvy, draft.record, queue);
+    await say(await connection(), draft.record, queue);
     return this;
   }
 

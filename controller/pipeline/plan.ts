@@ -1,7 +1,7 @@
-import type { ParameterValue } from "../../protocol/index.js";
-import { parseExpression, referencesIn } from "../expression/index.js";
+import { referencesIn } from "../expression/index.js";
 import type { CheckedGraph } from "../graph/check.js";
 import type { Graph, Step } from "../graph/graph.js";
+import { expressionsOf, textsOf } from "../graph/texts.js";
 import { StepRun } from "./step-run.js";
 
 /** The steps of a run, linked, and what each asks of others. */
@@ -36,11 +36,7 @@ export function planOf(checked: CheckedGraph): Plan {
   return { graph, steps, usesOf };
 }
 
-/** Everything of a step in which expressions may stand. */
 function usedBy(step: Step): Set<string> {
-  const { action, parameters, overrides, matrix = {}, queue = null } = step;
-  const templates = { action: action.kind === "pipeline" ? action.with : action, parameters, overrides, matrix, queue } as ParameterValue;
-  const expressions = [...Object.values(step.inputs), step.when, step.until?.condition].filter((one) => one !== undefined);
-  const references = [...referencesIn(templates), ...expressions.flatMap((source) => referencesIn(parseExpression(source)))];
-  return new Set(references.flatMap(({ step: name }) => (name === undefined ? [] : [name])));
+  const references = textsOf(step).flatMap((text) => expressionsOf(text).flatMap((expression) => referencesIn(expression)));
+  return new Set(references.flatMap(({ step: name }) => name ?? []));
 }

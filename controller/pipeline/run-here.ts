@@ -1,6 +1,5 @@
 import type { Navvy } from "../../broker/index.js";
 import { NavvyError, type Outcome, type ParameterValue, type TaskRecord } from "../../protocol/index.js";
-import { task } from "../../task/index.js";
 import { askToEnd, followEnding, stopping, waiting } from "../ending.js";
 import type { CheckedGraph } from "../graph/check.js";
 import { checkParameters } from "../graph/parameters.js";
@@ -39,7 +38,6 @@ export async function runHere(here: Here): Promise<Going> {
   const { navvy, own, graph } = here;
   const params = checkParameters(graph.graph, (own.record.spec.parameters["General"] ?? {}) as Record<string, ParameterValue>);
   // Whoever waits holds no slot for it: another pipeline that it waits for may need that very one.
-  if (task.isInside) task.childrenOnAbort(here.onAbort ?? "abort");
   parkWhenWaiting();
   const turn = graph.graph.concurrency ? await takeTurn(navvy, own, graph.graph) : undefined;
   const engine = await Engine.open({ navvy, own, graph, params, program: here.program, hooks: here.hooks ?? new Map(), queue: here.queue });

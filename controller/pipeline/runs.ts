@@ -10,7 +10,7 @@ import { untilEnded, type WaitForOptions } from "../wait.js";
 import { type Approval, mayApprove } from "./approval.js";
 import { leaveLine } from "./group.js";
 import { judged } from "./judge.js";
-import { KEYS } from "./notebook.js";
+import { KEYS, stepOf } from "./notebook.js";
 import { graphInput } from "./program.js";
 import type { MemberNote } from "./step-run.js";
 
@@ -119,7 +119,7 @@ export class PipelineRun {
     for (const { key, value } of notes.values()) {
       if (!key.startsWith("step:")) continue;
       const member = key.slice("step:".length);
-      const name = member.replace(/\[\d+\]$/, "");
+      const name = stepOf(member);
       members.set(name, [...(members.get(name) ?? []), { key: member, ...(value as unknown as MemberNote) }]);
     }
     const asked = (name: string) => notes.has(KEYS.asked(name)) && !notes.has(KEYS.approval(name)) && !isEnded(this.#record.status);
@@ -205,7 +205,7 @@ export class PipelineRun {
 /** Whether a key of the journal belongs to one step, and is to go when that runs again. */
 function isOf(key: string, step: string): boolean {
   const [kind = "", name = ""] = key.split(/:(.*)/s);
-  return kind !== "again" && kind !== "user" && name.replace(/\[\d+\]$/, "") === step && key.includes(":");
+  return kind !== "again" && kind !== "user" && stepOf(name) === step && key.includes(":");
 }
 
 function summaryOf(step: Step, members: StepSummary["members"], isAsked: boolean): StepSummary {
